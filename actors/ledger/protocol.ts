@@ -1,0 +1,28 @@
+/** What others say to the ledger: the one writer of the gateway's durable state. */
+import type { OperationOwner } from '../../proto/control/owner.ts';
+import type {
+  ChangeSet,
+  CommitOutcome,
+  ScanPage,
+  ScanQuery,
+  StoredRow,
+} from '../../runtime/store/store.ts';
+
+export interface CommitRequest {
+  readonly changes: ChangeSet;
+  /** True for accept: refused as `storage_low` while the disk is nearly full. Settle and retention go on. */
+  readonly admits: boolean;
+}
+
+/** `busy`: the queue is full, nothing was written. */
+export type CommitReply =
+  | CommitOutcome
+  | { readonly ok: false; readonly code: 'busy' | 'storage_low'; readonly retryAfterMs: number };
+
+export interface LedgerProtocol extends OperationOwner {
+  /** Answered after the flush. A failed flush is never answered: the process ends with exit 74. */
+  commit(request: CommitRequest): CommitReply;
+  /** Through the same queue as commits: it sees every commit answered before it was asked. At most one row. */
+  read(key: { readonly table: string; readonly key: string }): readonly StoredRow[];
+  scan(query: ScanQuery): ScanPage;
+}

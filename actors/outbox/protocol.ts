@@ -1,0 +1,93 @@
+/** What others say to the outbox: the one owner of every delivery's state. */
+
+import type {
+  DeliveryOutcome,
+  OutboundMessage,
+  ReplyTarget,
+} from '../../proto/channel-messages.ts';
+import type { OperationOwner } from '../../proto/control/owner.ts';
+import type { ActorRef } from '../../runtime/actor.ts';
+import type { ChangeSet } from '../../runtime/store/store.ts';
+import type { ConnectorProtocol } from '../channels/protocol.ts';
+
+/** A run's end and its deliveries, made durable as one change set. */
+export interface FinishRequest {
+  readonly runId: string;
+  readonly trace: string;
+  /** The run's, session's and inbox's part, as their rows made it. */
+  readonly changes: ChangeSet;
+  readonly outputs: readonly { readonly target: ReplyTarget; readonly message: OutboundMessage }[];
+}
+/** `conflict`: a row the run expected has changed: read it again. `busy`: try again later, nothing was written. */
+export type FinishReply =
+  | { readonly type: 'finished'; readonly deliveryIds: readonly string[] }
+  | { readonly type: 'conflict'; readonly table: string; readonly key: string }
+  | { readonly type: 'busy'; readonly retryAfterMs: number };
+
+export interface Settlement {
+  readonly deliveryId: string;
+  readonly attempt: number;
+  readonly chunk: number;
+  /** How many pieces the connector's limit makes of the text. */
+  readonly chunks: number;
+  readonly outcome: DeliveryOutcome;
+}
+
+export interface ConnectorUp {
+  readonly connectorId: string;
+  readonly ref: ActorRef<ConnectorProtocol>;
+  readonly onUnknown: 'retry' | 'hold';
+  /** A delivery older than this is dead. */
+  readonly maxAgeMs: number;
+}
+
+export interface QueueSnapshot {
+  readonly pending: number;
+  readonly sending: number;
+  readonly waiting: number;
+  readonly unknown: number;
+  readonly held: number;
+  readonly deadLetters: number;
+  readonly parked: boolean;
+  readonly parkReason: string;
+  readonly oldestPendingAtMs: number;
+  readonly nextAttemptAtMs: number;
+  readonly lastDeliveredAtMs: number;
+}
+
+export interface DeliveryView {
+  readonly deliveryId: string;
+  readonly connectorId: string;
+  readonly conversationId: string;
+  readonly status: string;
+  readonly attempts: number;
+  readonly chunk: number;
+  readonly chunks: number;
+  readonly reason: string;
+  readonly nativeMessageIds: readonly string[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly maybeDuplicate: boolean;
+}
+
+export interface OutboxProtocol extends OperationOwner {
+  finish(request: FinishRequest): FinishReply;
+  /** A connector actor can send. It is watched: its end makes its attempts in flight `unknown`. Twice is once. */
+  connectorUp(connector: ConnectorUp): void;
+  /** The account's credential was refused or works again: its lanes rest or go on. */
+  parked(account: {
+    readonly connectorId: string;
+    readonly parked: boolean;
+    readonly reason: string;
+  }): void;
+  /** Repeated by the connector actor until `settledAck` answers it; absorbed by the row. */
+  settled(settlement: Settlement): void;
+  queue(account: { readonly connectorId: string }): QueueSnapshot;
+  /** Newest first: active and recently ended ones, and dead letters. */
+  recent(query: { readonly connectorId: string; readonly limit: number }): {
+    readonly deliveries: readonly DeliveryView[];
+    readonly deadLetters: readonly DeliveryView[];
+  };
+  /** Deliveries due now or in flight; for the drain. */
+  due(nothing: null): { readonly deliveries: number };
+}

@@ -1,0 +1,35 @@
+/** What others say to the sessions: each orders one conversation's messages and runs them one by one. */
+import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
+import type { OperationOwner } from '../../proto/control/owner.ts';
+
+/** A durable, pending run: its row is flushed. */
+export interface RoutedRun {
+  readonly runId: string;
+  readonly envelopeId: string;
+  readonly sessionKey: string;
+  /** Revision of its row in `runs`, and of the event's row in `inbox`. */
+  readonly runRevision: number;
+  readonly inboxRevision: number;
+  readonly event: InboundMessageEvent;
+  readonly replyTo?: ReplyTarget;
+  readonly responsePrefix: string;
+  readonly attempts: number;
+  readonly trace: string;
+}
+
+/** The dispatcher, on the ledger's thread. */
+export interface SessionsProtocol extends OperationOwner {
+  /** After the flush of its route. Twice is once. */
+  routed(run: RoutedRun): void;
+  /** From a session: the run's end is durable. */
+  ended(run: { readonly sessionKey: string; readonly runId: string }): void;
+  /** Look again for durable runs that nobody has: sent by a router that may have died between flush and tell. */
+  reconcile(nothing: null): void;
+  /** Runs not yet ended; for the drain. */
+  open(nothing: null): { readonly runs: number };
+}
+
+/** One conversation, on a pool thread. */
+export interface SessionProtocol {
+  enqueue(run: RoutedRun): void;
+}

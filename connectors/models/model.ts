@@ -1,0 +1,28 @@
+/** The contract between a language model's client library and a run. */
+export interface ModelTurn {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly text: string;
+}
+
+export interface ModelRequest {
+  readonly runId: string;
+  /** Oldest first; the last one is the user's new message. */
+  readonly turns: readonly ModelTurn[];
+}
+
+export type ModelOutcome =
+  | {
+      readonly type: 'answer';
+      readonly text: string;
+      readonly promptTokens: number;
+      readonly completionTokens: number;
+    }
+  /** Worth another try: rate limit, 5xx, network. */
+  | { readonly type: 'transient'; readonly reason: string; readonly retryAfterMs?: number }
+  /** Not worth one: refused credential, unknown model, request too large. */
+  | { readonly type: 'permanent'; readonly reason: string };
+
+export interface Model {
+  /** One call, no retries of its own; aborts with the signal. A throw counts as transient. */
+  answer(request: ModelRequest, signal: AbortSignal): Promise<ModelOutcome>;
+}

@@ -1,0 +1,129 @@
+/** Branded ids and the only functions that make them. Canonical form of a ULID: 26 upper-case Crockford characters. */
+import { createHash } from 'node:crypto';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+export type EnvelopeId = Branded<'EnvelopeId'>;
+export type RunId = Branded<'RunId'>;
+export type DeliveryId = Branded<'DeliveryId'>;
+export type ConnectorId = Branded<'ConnectorId'>;
+export type IntegrationId = Branded<'IntegrationId'>;
+export type SessionKey = Branded<'SessionKey'>;
+export type LaneKey = Branded<'LaneKey'>;
+export type JobId = Branded<'JobId'>;
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const CONNECTOR = /^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,95}$/;
+const INTEGRATION = /^[a-z0-9._-]{1,64}$/;
+
+export interface UlidSource {
+  /** Milliseconds since the Unix epoch. */
+  wallMs(): number;
+  randomBytes(size: number): Uint8Array;
+}
+
+/**
+ * A monotonic ULID source (https://github.com/ulid/spec): ids sort in the order they were made, also within one
+ * millisecond and when the wall clock steps back.
+ */
+export function createUlids(source: UlidSource): () => string {
+  let lastMs = -1;
+  let high = 0n;
+  return () => {
+    const nowMs = Math.trunc(source.wallMs());
+    if (nowMs > lastMs) {
+      lastMs = nowMs;
+      high = toBigInt(source.randomBytes(10)) >> 1n;
+    } else {
+      high += 1n;
+    }
+    return encode(BigInt(lastMs), 10) + encode(high, 16);
+  };
+}
+
+export function isUlid(value: string): boolean {
+  return ULID.test(value);
+}
+
+/** The instant of a ULID, in milliseconds since the Unix epoch. */
+export function ulidTimeMs(ulid: string): number {
+  let ms = 0;
+  for (let i = 0; i < 10; i += 1) ms = ms * 32 + ALPHABET.indexOf(ulid.charAt(i));
+  return ms;
+}
+
+/** The smallest ULID-ordered key of an instant: a bound for scans by time. */
+export function ulidFloor(ms: number): string {
+  return encode(BigInt(Math.max(0, Math.trunc(ms))), 10) + '0'.repeat(16);
+}
+
+export function parseEnvelopeId(value: string): EnvelopeId | undefined {
+  return ULID.test(value) ? (value as EnvelopeId) : undefined;
+}
+
+export function createEnvelopeId(next: () => string): EnvelopeId {
+  return next() as EnvelopeId;
+}
+
+export function createJobId(next: () => string): JobId {
+  return next() as JobId;
+}
+
+/** The run of an envelope: the same 48 time bits, then 80 bits of SHA-256("run" NUL envelope_id). */
+export function runIdOf(envelopeId: EnvelopeId): RunId {
+  const digest = createHash('sha256').update(`run\0${envelopeId}`).digest();
+  return (envelopeId.slice(0, 10) + encode(toBigInt(digest.subarray(0, 10)), 16)) as RunId;
+}
+
+/** The n-th delivery of a run. Ids of one run sort by n up to n = 9,999. */
+export function deliveryIdOf(runId: RunId, n: number): DeliveryId {
+  return `${runId}:${String(n).padStart(4, '0')}` as DeliveryId;
+}
+
+/** Connector, conversation and thread: what is kept in order. */
+export function laneKeyOf(connectorId: string, conversationId: string, threadId: string): LaneKey {
+  return `${connectorId}\0${conversationId}\0${threadId}` as LaneKey;
+}
+
+/** `kind:account`; undefined where it is not of that form. */
+export function parseConnectorId(value: string): ConnectorId | undefined {
+  return CONNECTOR.test(value) ? (value as ConnectorId) : undefined;
+}
+
+/** Lower-case letters, digits, `.`, `_`, `-`; 1 to 64. */
+export function parseIntegrationId(value: string): IntegrationId | undefined {
+  return INTEGRATION.test(value) ? (value as IntegrationId) : undefined;
+}
+
+/** `channel:<channel>:conversation:<conversation>` and, when isolated, `:sender:<sender>`; other bytes as `~hh`. */
+export function sessionKeyOf(channel: string, conversationId: string, sender = ''): SessionKey {
+  const base = `channel:${channel}:conversation:${escapeKeyPart(conversationId, 'default')}`;
+  return (
+    sender === '' ? base : `${base}:sender:${escapeKeyPart(sender, 'unknown')}`
+  ) as SessionKey;
+}
+
+function escapeKeyPart(value: string, blank: string): string {
+  if (value.trim() === '') return blank;
+  return value.replace(/[^A-Za-z0-9._-]/gu, (character) =>
+    [...Buffer.from(character)].map((byte) => `~${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+}
+
+function encode(value: bigint, length: number): string {
+  let text = '';
+  let rest = value;
+  for (let i = 0; i < length; i += 1) {
+    text = ALPHABET.charAt(Number(rest & 31n)) + text;
+    rest >>= 5n;
+  }
+  return text;
+}
+
+function toBigInt(bytes: Uint8Array): bigint {
+  let value = 0n;
+  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
+  return value;
+}

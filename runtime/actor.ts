@@ -1,0 +1,166 @@
+/** What an actor is to its author: protocols, refs, `Self`, definitions. How they run is `kernel/`'s business. */
+import type { ChildSpec, Placement, Supervision } from './child-spec.ts';
+import type { Clock } from './clock.ts';
+
+/** A protocol is an interface: one method per message. `void` = tell only, anything else = its reply. */
+export type Kind<P> = keyof P & string;
+export type In<P, K extends Kind<P>> = P[K] extends (payload: infer I) => unknown ? I : never;
+export type Out<P, K extends Kind<P>> = P[K] extends (payload: never) => infer O
+  ? Awaited<O>
+  : never;
+export type Asks<P> = { [K in Kind<P>]: [Out<P, K>] extends [void] ? never : K }[Kind<P>];
+
+/** Where an actor is, not what it is: plain data, valid in any thread, survives restart, safe to store. */
+export interface ActorRef<P> {
+  /** `system/path#uid` as `spawn` gives it; without `#uid` it is a name that finds whoever lives there now. */
+  readonly address: string;
+  /** Phantom, never written. */
+  readonly protocol?: P;
+}
+
+/** When an ask gives up: at a monotonic instant of this process, or after so many milliseconds. */
+export type Deadline = {
+  readonly inMs: number;
+  readonly signal?: AbortSignal;
+};
+
+/** How an incarnation ended. `subject` is the durable id it was handling, where the flight recorder knew one. */
+export interface ExitCause {
+  readonly kind: 'stopped' | 'crashed' | 'thread-lost' | 'killed' | 'unreachable';
+  /** Stable: the error's `code` for a crash, else `shutdown`, `thread_exit`, `thread_stalled`, `no_such_actor`… */
+  readonly code: string;
+  readonly message?: string;
+  readonly subject?: string;
+  /** Only on `thread-lost`: whether the thread's flight recorder names this actor as the one that was running. */
+  readonly culprit?: boolean;
+}
+
+/** Told once per `watch`: the watched incarnation is over. The ref may live on in a new incarnation. */
+export interface Down {
+  readonly ref: ActorRef<unknown>;
+  readonly incarnation: number;
+  readonly cause: ExitCause;
+}
+
+/** Told to a parent before a child's restart is decided; what it returns is awaited first. */
+export interface ChildEnded extends Down {
+  readonly id: string;
+}
+
+export type Settled<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: unknown };
+
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/** What a running incarnation may do. Revoked when it ends: a zombie's late call throws `StaleIncarnation`. */
+export interface Self<P> {
+  readonly ref: ActorRef<P>;
+  /** 1 for the first start of this ref in this process, one more for each restart. */
+  readonly incarnation: number;
+  readonly clock: Clock;
+  /** In [0, 1), seeded in simulations. Never for secrets. */
+  readonly random: () => number;
+  /** Aborts when this incarnation ends. Lazy: touching it costs about 760 B. */
+  readonly signal: AbortSignal;
+  /** The trace id of the message being handled, carried on by its tells and asks. */
+  trace: string | undefined;
+  /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`. */
+  tell<Q, K extends Kind<Q>>(ref: ActorRef<Q>, kind: K, payload: In<Q, K>): boolean;
+  /** Rejects with an `AskError`: `ask_timeout`, `actor_dead`, `mailbox_full`, `ask_cycle`, `thread_lost`… */
+  ask<Q, K extends Asks<Q>>(
+    ref: ActorRef<Q>,
+    kind: K,
+    payload: In<Q, K>,
+    deadline: Deadline,
+  ): Promise<Out<Q, K>>;
+  /** Return `later.promise` from `receive` to answer without parking the mailbox; any other promise parks it. */
+  defer<T>(): Deferred<T>;
+  /** One named timer each; setting a name again replaces it. It fires as a message that no limit refuses. */
+  after<K extends Kind<P>>(name: string, delayMs: number, kind: K, payload: In<P, K>): void;
+  cancel(name: string): void;
+  /** Long work outside the mailbox; its outcome, good or bad, comes back as one message that no limit refuses. */
+  run<T, K extends Kind<P>>(
+    work: (signal: AbortSignal) => Promise<T>,
+    done: K,
+    toPayload: (outcome: Settled<T>) => In<P, K>,
+  ): void;
+  /** Exactly one `down` per call, also when the actor is already gone. */
+  watch(ref: ActorRef<never>): void;
+  unwatch(ref: ActorRef<never>): void;
+  /** Starts a child under this actor's supervision; the ref takes messages at once. Throws `bad_child_spec`. */
+  spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q>;
+  /** Stops a child and settles once it is gone (by its shutdown deadline at the latest). Unknown ids settle too. */
+  stopChild(id: string): Promise<void>;
+  children(): readonly { readonly id: string; readonly ref: ActorRef<unknown> }[];
+  /** Ends this incarnation after the current message, as `stopped`. */
+  stop(): void;
+}
+
+export interface Mailbox {
+  readonly limitMessages: number;
+  readonly overflow: 'reject' | 'drop-oldest' | 'drop-newest';
+}
+
+/**
+ * One shared table per kind of actor; the only thing an instance owns is its state.
+ * `Own`: kinds it sends to itself (timers, `run` outcomes); refs know `P` only.
+ */
+export interface ActorDefinition<P, Own, A, S, D> {
+  /** `import.meta.url` */
+  readonly module: string;
+  /** The name under which `module` exports this definition, so that a child spec can name it. */
+  readonly export: string;
+  readonly name: string;
+  readonly mailbox: Mailbox;
+  start(self: Self<P & Own>, args: A, deps: D): S | Promise<S>;
+  readonly receive: {
+    readonly [K in Kind<P & Own>]: (
+      state: S,
+      payload: In<P & Own, K>,
+      self: Self<P & Own>,
+    ) => Out<P & Own, K> | Promise<Out<P & Own, K>>;
+  };
+  /** Durable id of a message for the flight recorder, at most 64 bytes; '' for none. */
+  subject?(kind: Kind<P & Own>, payload: unknown): string;
+  down?(state: S, down: Down, self: Self<P & Own>): void | Promise<void>;
+  /** How this actor supervises its children; static ones are started in order before `start` counts as done. */
+  supervise?(args: A): Supervision;
+  /** A child's incarnation ended abnormally; its restart waits for what this returns. */
+  childEnded?(state: S, ended: ChildEnded, self: Self<P & Own>): void | Promise<void>;
+  stop?(state: S, self: Self<P & Own>): void | Promise<void>;
+}
+
+export function defineActor<P, Own, A, S, D>(
+  definition: ActorDefinition<P, Own, A, S, D>,
+): ActorDefinition<P, Own, A, S, D> {
+  return definition;
+}
+
+const DEFAULT_SHUTDOWN_TIMEOUT_MS = 5_000;
+
+/** A child spec for `definition`: permanent, with its parent, five seconds to stop, unless `spec` says otherwise. */
+export function child<P, Own, A, S, D>(
+  definition: ActorDefinition<P, Own, A, S, D>,
+  spec: { readonly id: string; readonly args: A } & Partial<
+    Omit<ChildSpec<P, A>, 'id' | 'start' | 'protocol'>
+  >,
+): ChildSpec<P, A> {
+  const placement: Placement = spec.placement ?? 'with-parent';
+  return {
+    id: spec.id,
+    start: { module: definition.module, export: definition.export, args: spec.args },
+    restart: spec.restart ?? 'permanent',
+    shutdownTimeoutMs: spec.shutdownTimeoutMs ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
+    placement,
+  };
+}
+
+/** A ref by name: it finds the actor that lives at `path` (below the system's name) when a message is sent. */
+export function refTo<P>(system: string, path: string): ActorRef<P> {
+  return { address: `${system}/${path}` };
+}

@@ -1,0 +1,112 @@
+/** The runtime's coded errors. Every error that leaves the runtime carries a `code` from the lists below. */
+
+export const RUNTIME_CODES = [
+  'bad_child_spec',
+  'bad_option',
+  'unknown_module',
+  'unknown_kind',
+  'not_encodable',
+  'bad_frame',
+  'duplicate_child',
+  'start_failed',
+  'start_timeout',
+  'restart_intensity',
+  'stale_incarnation',
+  'placement_unsupported',
+  'system_stopped',
+  'thread_unavailable',
+  'control_timeout',
+  'store_closed',
+  'store_corrupt',
+  'store_newer',
+  'store_locked',
+  'store_failed',
+  'job_failed',
+  'jobs_full',
+] as const;
+export type RuntimeCode = (typeof RUNTIME_CODES)[number];
+
+export class RuntimeError extends Error {
+  readonly code: string;
+  readonly retryable: boolean;
+
+  constructor(
+    code: RuntimeCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryable?: boolean } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'RuntimeError';
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+export const ASK_CODES = [
+  'ask_timeout',
+  'ask_aborted',
+  'ask_cycle',
+  'actor_dead',
+  'actor_crashed',
+  'mailbox_full',
+  'thread_lost',
+  'unknown_kind',
+  'not_encodable',
+  'refused',
+  'too_many_asks',
+] as const;
+export type AskCode = (typeof ASK_CODES)[number];
+
+/** Why an ask has no reply. `retryable` is true where the message was certainly never handled. */
+export class AskError extends Error {
+  readonly code: AskCode;
+  readonly address: string;
+  readonly kind: string;
+  readonly retryable: boolean;
+
+  constructor(
+    code: AskCode,
+    address: string,
+    kind: string,
+    options: { readonly detail?: string; readonly cause?: unknown } = {},
+  ) {
+    const detail = options.detail === undefined ? '' : `: ${options.detail}`;
+    super(
+      `ask ${kind} to ${address}: ${code}${detail}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.name = 'AskError';
+    this.code = code;
+    this.address = address;
+    this.kind = kind;
+    this.retryable = code === 'mailbox_full';
+  }
+}
+
+/** Thrown to code that outlived its incarnation: its messages must not mix with those of its successor. */
+export class StaleIncarnation extends Error {
+  readonly code = 'stale_incarnation';
+  readonly retryable = false;
+
+  readonly address: string;
+  readonly incarnation: number;
+
+  constructor(address: string, incarnation: number) {
+    super(`${address}: incarnation ${incarnation} is over; its Self can do nothing any more`);
+    this.name = 'StaleIncarnation';
+    this.address = address;
+    this.incarnation = incarnation;
+  }
+}
+
+/** The stable code of anything thrown: its own string `code`, else `uncoded`. */
+export function codeOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'code' in error) {
+    if (typeof error.code === 'string' && error.code !== '') return error.code;
+  }
+  return 'uncoded';
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

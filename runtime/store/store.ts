@@ -1,0 +1,107 @@
+/** The store contract: change sets as plain data, all or nothing, compare-and-set by row revision, journalled. One writer. */
+
+/** Plain msgpack map; `v` is the version of the row's shape. */
+export interface Row {
+  readonly v: number;
+  readonly [field: string]: unknown;
+}
+
+/** A row and the number of the change set that last wrote it: never reused, never reset. */
+export interface StoredRow<R extends Row = Row> {
+  readonly revision: number;
+  readonly row: R;
+}
+
+/** What happened, for the journal: ids, sizes, reasons and digests; never a body, never a secret. */
+export interface Fact {
+  readonly type: string;
+  readonly [field: string]: string | number | boolean;
+}
+
+export interface ChangeSet {
+  /** Each row must have exactly this revision; 0 = absent. One miss refuses the whole change set. */
+  readonly expect: readonly {
+    readonly table: string;
+    readonly key: string;
+    readonly revision: number;
+  }[];
+  readonly put: readonly { readonly table: string; readonly key: string; readonly row: Row }[];
+  readonly remove: readonly { readonly table: string; readonly key: string }[];
+  readonly facts: readonly Fact[];
+}
+
+export type CommitOutcome =
+  | { readonly ok: true; readonly revision: number }
+  | {
+      readonly ok: false;
+      readonly code: 'conflict';
+      readonly table: string;
+      readonly key: string;
+      readonly actual: number;
+    };
+
+export interface ScanQuery {
+  readonly table: string;
+  /** Keys that start with this; '' for the whole table. */
+  readonly prefix?: string;
+  /** Keys strictly after this one (before it, when `reverse`): the `next` of the page before. */
+  readonly after?: string;
+  readonly limit: number;
+  readonly reverse?: boolean;
+}
+
+export interface ScanPage {
+  readonly rows: readonly { readonly key: string; readonly revision: number; readonly row: Row }[];
+  /** Give it as `after` to go on; '' at the end. */
+  readonly next: string;
+}
+
+/** One link of the chain: SHA-256(previous ‖ u64 sequence ‖ per fact u32 length ‖ bytes), big-endian, hex here. */
+export interface JournalEntry {
+  readonly sequence: number;
+  readonly previous: string;
+  readonly hash: string;
+  readonly atMs: number;
+  readonly facts: readonly Fact[];
+}
+
+export type JournalVerdict =
+  | { readonly ok: true; readonly entries: number; readonly facts: number; readonly head: string }
+  | { readonly ok: false; readonly sequence: number; readonly reason: string };
+
+export interface StoreHealth {
+  /** Free bytes on the file system that the store lives on; Infinity in memory. */
+  readonly freeBytes: number;
+  readonly usedBytes: number;
+  /** Flushes (fsyncs) since it was opened. */
+  readonly flushes: number;
+  readonly commits: number;
+  readonly journalSequence: number;
+}
+
+/**
+ * Tables come into being when first written. The store keeps the tables `journal` and `meta` for itself.
+ * Keys are strings of at most 1,900 UTF-8 bytes, ordered by their bytes.
+ */
+export interface Store {
+  /**
+   * Applies the change sets in order, each all or nothing, together with one journal entry over the facts of those
+   * that applied; settles after all of it is flushed. `atMs` is the entry's wall time. Rejects with `store_failed`
+   * when the medium fails: then nothing of it may be believed, and the store is closed for writing.
+   */
+  commit(batch: readonly ChangeSet[], atMs: number): Promise<readonly CommitOutcome[]>;
+  /** Committed rows only; at most one. */
+  read(table: string, key: string): StoredRow | undefined;
+  /** At most `limit` rows and about 5 ms of work. */
+  scan(query: ScanQuery): ScanPage;
+  journal(after: number, limit: number): readonly JournalEntry[];
+  /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */
+  verify(options: {
+    readonly whole: boolean;
+    progress?(sequence: number): void;
+  }): Promise<JournalVerdict>;
+  health(): StoreHealth;
+  /** A consistent copy in a directory that does not exist yet. */
+  backup(toDirectory: string): Promise<void>;
+  close(): Promise<void>;
+}

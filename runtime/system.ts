@@ -1,0 +1,144 @@
+/** What a host sees of an actor system: options in, a handle out. Several systems may live in one process. */
+import type {
+  ActorDefinition,
+  ActorRef,
+  Asks,
+  Deadline,
+  ExitCause,
+  In,
+  Kind,
+  Out,
+} from './actor.ts';
+import type { ChildSpec } from './child-spec.ts';
+import type { Clock } from './clock.ts';
+
+/** A definition whose types have been forgotten, as the kernel handles it. */
+// biome-ignore lint/suspicious/noExplicitAny: the kernel runs definitions of every type
+export type AnyDefinition = ActorDefinition<any, any, any, any, any>;
+
+/** Told to the thread setup: where it runs. */
+export interface ThreadContext {
+  /** `main`, `pool-0`, `own-3`… */
+  readonly name: string;
+  readonly isMain: boolean;
+  readonly clock: Clock;
+  /** The system as it stands; only on main. */
+  inspect(): Promise<SystemSnapshot>;
+}
+
+export interface ThreadWorld {
+  /** What every actor of this thread gets as `deps`. */
+  readonly deps: unknown;
+  /** Finds a definition; the default is `import(module)` and its `export`. */
+  resolve?(module: string, exportName: string): Promise<AnyDefinition>;
+  /** Called when the thread ends in order. */
+  close?(): Promise<void>;
+}
+
+/** The only way code and dependencies enter a thread: runs once in each, the main thread included. */
+export type ThreadSetup = (
+  args: unknown,
+  thread: ThreadContext,
+) => Promise<ThreadWorld> | ThreadWorld;
+
+export interface ThreadOptions {
+  /** Pool threads, at least 1. */
+  readonly pool: number;
+  /** A thread whose loop has not turned for so long is killed. Default 10,000. */
+  readonly stallKillMs?: number;
+  /** V8 heap limit of each thread. Default 256. */
+  readonly maxHeapMb?: number;
+}
+
+export interface SystemOptions {
+  /** The first part of every address. */
+  readonly name: string;
+  /** `inline`: everything on the calling thread, with the same semantics. */
+  readonly threads: 'inline' | ThreadOptions;
+  readonly thread: { readonly module: string; readonly export: string; readonly args: unknown };
+  /** Hears what happens; must not throw. */
+  readonly onEvent?: (event: SystemEvent) => void;
+}
+
+/** The only surface that tools observe. */
+export type SystemEvent =
+  | {
+      readonly type: 'actor.crashed';
+      readonly address: string;
+      readonly cause: ExitCause;
+      readonly stack: string;
+      readonly restartInMs: number;
+    }
+  | { readonly type: 'actor.stopped'; readonly address: string; readonly cause: ExitCause }
+  | {
+      readonly type: 'supervisor.exhausted';
+      readonly address: string;
+      readonly child: string;
+      readonly degraded: boolean;
+    }
+  | {
+      readonly type: 'thread.lost';
+      readonly thread: string;
+      readonly code: string;
+      readonly culprit: string;
+      readonly subject: string;
+      readonly actors: number;
+    }
+  | {
+      readonly type: 'thread.stalled';
+      readonly thread: string;
+      readonly forMs: number;
+      readonly culprit: string;
+    }
+  | { readonly type: 'thread.started'; readonly thread: string }
+  | {
+      readonly type: 'dead_letter';
+      readonly address: string;
+      readonly kind: string;
+      readonly reason: string;
+    };
+
+export interface ActorSnapshot {
+  readonly path: string;
+  readonly thread: string;
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopping' | 'degraded';
+  readonly incarnation: number;
+  readonly restarts: number;
+  readonly mailbox: number;
+  readonly lastError: string;
+}
+
+export interface ThreadSnapshot {
+  readonly name: string;
+  readonly state: 'starting' | 'running' | 'lost';
+  readonly restarts: number;
+  readonly actors: number;
+}
+
+export interface SystemSnapshot {
+  readonly actors: readonly ActorSnapshot[];
+  readonly threads: readonly ThreadSnapshot[];
+  /** Over all threads: `handled`, `refused`, `dead_letters`, `asks_timed_out`, `frames_sent`… */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface System {
+  readonly name: string;
+  /** Starts a child of the root. The first one's permanent end ends the system. */
+  spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P>;
+  /** Settles when the actor and its static children run; rejects with the cause when its first start failed. */
+  started(ref: ActorRef<never>): Promise<void>;
+  tell<P, K extends Kind<P>>(ref: ActorRef<P>, kind: K, payload: In<P, K>): boolean;
+  ask<P, K extends Asks<P>>(
+    ref: ActorRef<P>,
+    kind: K,
+    payload: In<P, K>,
+    deadline: Deadline,
+  ): Promise<Out<P, K>>;
+  inspect(): Promise<SystemSnapshot>;
+  /** Stops the tree in reverse, joins the threads, terminates what is left at the deadline. Twice is once. */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>;
+  /** Settles once, when the system is over: with the first root child's cause, or `stopped`. */
+  readonly ended: Promise<ExitCause>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

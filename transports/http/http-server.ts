@@ -1,0 +1,56 @@
+/** One small HTTP server contract with two implementations: `uws.ts` and its `node.ts` twin. It knows no route. */
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Without the query, still percent-encoded. */
+  readonly path: string;
+  /** Without the `?`; '' for none. */
+  readonly query: string;
+  /** Lower-case names; a repeated header's values joined by `, `. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface HttpHandler {
+  /**
+   * Called when the head has arrived: how many body bytes to read, or an answer at once. A longer body is answered by
+   * `tooLarge` and never held in memory.
+   */
+  admit(request: HttpRequest): { readonly maxBodyBytes: number } | HttpAnswer;
+  tooLarge(request: HttpRequest, maxBodyBytes: number): HttpAnswer;
+  /** Called with the whole body, exactly as sent. `signal` aborts when the client has gone. A rejection is answered as 500. */
+  answer(
+    request: HttpRequest,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> | HttpAnswer;
+}
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** A connection that has not sent its whole request by then is closed. */
+  readonly requestTimeoutMs: number;
+  /** Requests in progress at once; beyond it the answer is 503 with Retry-After. */
+  readonly maxRequests: number;
+}
+
+export interface HttpServer {
+  readonly host: string;
+  readonly port: number;
+  /** Refuses new connections; requests in progress go on. */
+  stopListening(): Promise<void>;
+  /** Lets requests in progress finish for `graceMs`, then closes every connection. */
+  close(graceMs: number): Promise<void>;
+}
+
+export type OpenHttpServer = (
+  options: HttpServerOptions,
+  handler: HttpHandler,
+) => Promise<HttpServer>;
