@@ -22,6 +22,7 @@ export const RUNTIME_CODES = [
   'store_locked',
   'store_failed',
   'job_failed',
+  'job_timeout',
   'jobs_full',
 ] as const;
 export type RuntimeCode = (typeof RUNTIME_CODES)[number];
