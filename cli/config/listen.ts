@@ -1,0 +1,22 @@
+/** `HOST:PORT` as flags, environment and file write it. It resolves no name and binds nothing. */
+
+export interface Listen {
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+}
+
+/** `127.0.0.1:7142`, `localhost:0`, `[::1]:7142`; undefined where it is not of that form. */
+export function parseListen(text: string): Listen | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const host = match[1] ?? match[2] ?? '';
+  const port = Number(match[3]);
+  return port <= 65_535 ? { host, port } : undefined;
+}
+
+/** Reached from this machine only: 127.0.0.0/8, ::1 and localhost. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
