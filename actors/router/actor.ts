@@ -1,0 +1,229 @@
+/** The router: judges an event from memory, has event and decision committed as one change set, answers after the flush. */
+import { createEnvelopeId, createUlids, ulidTimeMs } from '../../proto/ids.ts';
+import {
+  type ActorRef,
+  type Deferred,
+  defineActor,
+  type Self,
+  type Settled,
+} from '../../runtime/actor.ts';
+import { AskError } from '../../runtime/errors.ts';
+import type { StoredRow } from '../../runtime/store/store.ts';
+import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
+import type { SessionsProtocol } from '../sessions/protocol.ts';
+import { parseOpenRun, RUNS, RUNS_OPEN } from '../sessions/rows.ts';
+import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './admission.ts';
+import { decide, type RouterRules } from './decide.ts';
+import { RouterMeter } from './meter.ts';
+import { OpenRuns } from './open-runs.ts';
+import type { AdmitReply, RouterProtocol } from './protocol.ts';
+import { DEDUPE } from './rows.ts';
+
+export interface RouterArgs {
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly sessions: ActorRef<SessionsProtocol>;
+  readonly rules: RouterRules;
+}
+
+export interface RouterDeps {
+  randomBytes(size: number): Uint8Array;
+}
+
+interface Own {
+  committed(step: Step & { readonly outcome: Settled<CommitReply> }): void;
+  /** The dedupe row behind a conflict. */
+  seen(step: Step & { readonly outcome: Settled<readonly StoredRow[]> }): void;
+  verify(run: UnsureRun): void;
+  verified(run: UnsureRun & { readonly outcome: Settled<readonly StoredRow[]> }): void;
+  remindSessions(request: { readonly delayMs: number }): void;
+}
+
+interface Step {
+  readonly plan: Plan;
+  readonly answer: Deferred<AdmitReply>;
+}
+
+/** A run whose commit nobody answered: it may or may not be durable. */
+interface UnsureRun {
+  readonly sessionKey: string;
+  readonly runId: string;
+}
+
+export interface RouterState {
+  readonly args: RouterArgs;
+  readonly nextUlid: () => string;
+  readonly open: OpenRuns;
+  readonly meter: RouterMeter;
+  inFlight: number;
+}
+
+type RouterSelf = Self<RouterProtocol & Own>;
+
+/** Of one conversation, waiting or running. */
+export const MAX_OPEN_PER_SESSION = 1_000;
+/** Of all conversations: what memory holds of each is some hundred bytes. */
+const MAX_OPEN_RUNS = 100_000;
+/** The ledger's own queue is the real bound; this one keeps its answers from piling up here. */
+const MAX_IN_FLIGHT = 4_096;
+const LEDGER_DEADLINE_MS = 10_000;
+const LOAD_DEADLINE_MS = 20_000;
+const PAGE_ROWS = 1_000;
+const VERIFY_DELAY_MS = 1_000;
+const REMIND_MIN_MS = 100;
+const REMIND_MAX_MS = 5_000;
+
+export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterState, RouterDeps>({
+  module: import.meta.url,
+  export: 'routerActor',
+  name: 'router',
+  mailbox: { limitMessages: 8_192, overflow: 'reject' },
+  async start(self, args, deps) {
+    const { open, newestMs } = await loadOpenRuns(self, args.ledger);
+    // Order within a session is the order of envelope ids, so no id may sort before one that is still open.
+    const wallMs = () => Math.max(self.clock.wallMs(), newestMs + 1);
+    const nextUlid = createUlids({ wallMs, randomBytes: (size) => deps.randomBytes(size) });
+    // The incarnation before may have died between a flush and its word to the sessions.
+    if (self.incarnation > 1) remindSessions(self, args, REMIND_MIN_MS);
+    return { args, nextUlid, open, meter: new RouterMeter(), inFlight: 0 };
+  },
+  subject: (_kind, payload) => subjectOf(payload),
+  receive: {
+    admit(state, request, self) {
+      const decision = decide(state.args.rules, request.offer);
+      if (state.inFlight >= MAX_IN_FLIGHT || state.open.size >= MAX_OPEN_RUNS) {
+        return state.meter.count(refused('busy'));
+      }
+      if (decision.accepted && state.open.of(decision.sessionKey) >= MAX_OPEN_PER_SESSION) {
+        return state.meter.count(refused('conversation_busy'));
+      }
+      const envelopeId = createEnvelopeId(state.nextUlid);
+      const plan = planAdmission(request, decision, envelopeId, self.clock.wallMs());
+      if (plan.run !== undefined) state.open.add(plan.run.sessionKey, plan.run.runId);
+      state.inFlight += 1;
+      const answer = self.defer<AdmitReply>();
+      const { ledger } = state.args;
+      const commit = { changes: plan.changes, admits: true };
+      self.run(
+        () => self.ask(ledger, 'commit', commit, { inMs: LEDGER_DEADLINE_MS }),
+        'committed',
+        (outcome) => ({ plan, answer, outcome }),
+      );
+      return answer.promise;
+    },
+    committed(state, { plan, answer, outcome }, self) {
+      if (!outcome.ok) {
+        releaseUnsure(state, plan, outcome.error, self);
+        finish(state, answer, refused('busy'));
+      } else if (outcome.value.ok) {
+        if (plan.run !== undefined) tellSessions(state, plan.run, outcome.value.revision, self);
+        finish(state, answer, plan.reply);
+      } else {
+        release(state, plan);
+        if (outcome.value.code !== 'conflict') {
+          finish(state, answer, toRefusal(outcome.value));
+          return;
+        }
+        const row = { table: DEDUPE, key: plan.dedupeKey };
+        self.run(
+          () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
+          'seen',
+          (read) => ({ plan, answer, outcome: read }),
+        );
+      }
+    },
+    seen(state, { plan, answer, outcome }) {
+      const repeat = outcome.ok ? toRepeatReply(outcome.value, plan.bodySha256) : undefined;
+      finish(state, answer, repeat ?? refused('busy'));
+    },
+    verify(state, run, self) {
+      const row = { table: RUNS, key: run.runId };
+      // The ledger answers in order: a commit that went before this read is seen by it.
+      self.run(
+        () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
+        'verified',
+        (outcome) => ({ ...run, outcome }),
+      );
+    },
+    verified(state, { sessionKey, runId, outcome }, self) {
+      if (!outcome.ok) {
+        self.after(`verify:${runId}`, VERIFY_DELAY_MS, 'verify', { sessionKey, runId });
+      } else if (outcome.value.length === 0) {
+        state.open.remove(sessionKey, runId);
+      } else {
+        remindSessions(self, state.args, REMIND_MIN_MS);
+      }
+    },
+    remindSessions: (state, { delayMs }, self) => remindSessions(self, state.args, delayMs),
+    explain(state, offer) {
+      const { accepted, reason, sessionKey, steps } = decide(state.args.rules, offer);
+      return { accepted, reason, sessionKey, steps };
+    },
+    runEnded(state, { sessionKey, runId }) {
+      state.open.remove(sessionKey, runId);
+    },
+    metrics: (state) => state.meter.toMetrics(state.open.size, state.inFlight),
+  },
+});
+
+async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
+  const open = new OpenRuns();
+  let newestMs = 0;
+  let after = '';
+  do {
+    const query = { table: RUNS_OPEN, limit: PAGE_ROWS, ...(after === '' ? {} : { after }) };
+    const page = await self.ask(ledger, 'scan', query, { inMs: LOAD_DEADLINE_MS });
+    for (const row of page.rows) {
+      const { sessionKey, runId, envelopeId } = parseOpenRun(row);
+      open.add(sessionKey, runId);
+      newestMs = Math.max(newestMs, ulidTimeMs(envelopeId));
+    }
+    after = page.next;
+  } while (after !== '');
+  return { open, newestMs };
+}
+
+function tellSessions(
+  state: RouterState,
+  run: NonNullable<Plan['run']>,
+  revision: number,
+  self: RouterSelf,
+): void {
+  self.trace = run.trace;
+  const routed = { ...run, runRevision: revision, inboxRevision: revision };
+  if (!self.tell(state.args.sessions, 'routed', routed)) {
+    self.after('remind-sessions', REMIND_MIN_MS, 'remindSessions', { delayMs: REMIND_MIN_MS });
+  }
+}
+
+/** Has the sessions look for runs that nobody has; repeated, ever later, until they take the word. */
+function remindSessions(self: RouterSelf, args: RouterArgs, delayMs: number): void {
+  if (self.tell(args.sessions, 'reconcile', null)) return;
+  const nextMs = Math.min(delayMs * 2, REMIND_MAX_MS);
+  self.after('remind-sessions', delayMs, 'remindSessions', { delayMs: nextMs });
+}
+
+function finish(state: RouterState, answer: Deferred<AdmitReply>, reply: AdmitReply): void {
+  state.inFlight -= 1;
+  answer.resolve(state.meter.count(reply));
+}
+
+function release(state: RouterState, plan: Plan): void {
+  if (plan.run !== undefined) state.open.remove(plan.run.sessionKey, plan.run.runId);
+}
+
+/** Keeps the place of a run that may be durable until the ledger says whether it is. */
+function releaseUnsure(state: RouterState, plan: Plan, error: unknown, self: RouterSelf): void {
+  if (plan.run === undefined) return;
+  const isCertain = error instanceof AskError && error.retryable;
+  if (isCertain) {
+    release(state, plan);
+    return;
+  }
+  const { sessionKey, runId } = plan.run;
+  self.after(`verify:${runId}`, VERIFY_DELAY_MS, 'verify', { sessionKey, runId });
+}
+
+function subjectOf(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null || !('plan' in payload)) return '';
+  return (payload as Step).plan.reply.envelopeId;
+}

@@ -1,0 +1,84 @@
+/** What admitting one event makes durable and what its sender hears, as values. Asking the ledger is the actor's business. */
+import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
+import { joinChanges } from '../../runtime/store/change-set.ts';
+import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
+import type { CommitReply } from '../ledger/protocol.ts';
+import type { RoutedRun } from '../sessions/protocol.ts';
+import { pendingRunPart } from '../sessions/rows.ts';
+import type { Decision } from './decide.ts';
+import type { AdmitReply, AdmitRequest } from './protocol.ts';
+import { type Admission, acceptedPart, dedupeKey, parseDedupeRow, rejectedPart } from './rows.ts';
+
+/** How long a sender should wait when nothing better is known. */
+export const RETRY_AFTER_MS = 1_000;
+
+export interface Plan {
+  readonly dedupeKey: string;
+  readonly bodySha256: string;
+  readonly changes: ChangeSet;
+  /** Once the changes are flushed. */
+  readonly reply: Extract<AdmitReply, { type: 'accepted' | 'rejected' }>;
+  /** Its revisions are known after the commit; absent for a rejected event. */
+  readonly run?: Omit<RoutedRun, 'runRevision' | 'inboxRevision'>;
+}
+
+/** One change set: accept + route, or accept + rejected. */
+export function planAdmission(
+  request: AdmitRequest,
+  decision: Decision,
+  envelopeId: EnvelopeId,
+  nowMs: number,
+): Plan {
+  const { bodySha256, replyTo, trace } = request;
+  const { nativeId: offered, ...message } = request.offer;
+  // Without a native id nothing tells two messages apart: each is its own.
+  const nativeId = offered === '' ? envelopeId : offered;
+  const event = { ...message, envelopeId };
+  const admission: Admission = { event, envelopeId, nativeId, bodySha256, atMs: nowMs, trace };
+  const seen = { dedupeKey: dedupeKey(event.connectorId, nativeId), bodySha256 };
+  if (!decision.accepted) {
+    const { reason } = decision;
+    return {
+      ...seen,
+      changes: joinChanges(rejectedPart(admission, reason)),
+      reply: { type: 'rejected', envelopeId, reason },
+    };
+  }
+  const runId = runIdOf(envelopeId);
+  const { sessionKey, responsePrefix } = decision;
+  const target = replyTo === undefined ? {} : { replyTo };
+  return {
+    ...seen,
+    changes: joinChanges(
+      acceptedPart(admission, { runId, sessionKey, responsePrefix, ...target }),
+      pendingRunPart({ runId, envelopeId, sessionKey, createdAtMs: nowMs }),
+    ),
+    reply: { type: 'accepted', envelopeId, runId },
+    run: { runId, envelopeId, sessionKey, event, ...target, responsePrefix, attempts: 0, trace },
+  };
+}
+
+/** What the row of an event that came before says of the one that came now; undefined when there is no such row. */
+export function toRepeatReply(
+  rows: readonly StoredRow[],
+  bodySha256: string,
+): Extract<AdmitReply, { type: 'duplicate' | 'conflict' }> | undefined {
+  const [stored] = rows;
+  if (stored === undefined) return undefined;
+  const { row } = parseDedupeRow(stored);
+  if (row.bodySha256 !== bodySha256) return { type: 'conflict' };
+  return { type: 'duplicate', envelopeId: row.envelopeId };
+}
+
+/** What a commit that wrote nothing means to the sender. */
+export function toRefusal(reply: Extract<CommitReply, { ok: false }>): AdmitReply {
+  if (reply.code === 'conflict') return refused('busy', RETRY_AFTER_MS);
+  return refused(reply.code, reply.retryAfterMs);
+}
+
+export function refused(
+  code: Extract<AdmitReply, { type: 'refused' }>['code'],
+  retryAfterMs = RETRY_AFTER_MS,
+): AdmitReply {
+  return { type: 'refused', code, retryAfterMs };
+}

@@ -1,0 +1,209 @@
+/** The sessions' tables: `runs`, `runs_open`, `sessions`, `turns`, `tapes`, and their change-set parts. */
+import type { EnvelopeId, RunId, SessionKey } from '../../proto/ids.ts';
+import type { ChangePart } from '../../runtime/store/change-set.ts';
+import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
+
+export const RUNS = 'runs';
+export const RUNS_OPEN = 'runs_open';
+export const SESSIONS = 'sessions';
+export const TURNS = 'turns';
+export const TAPES = 'tapes';
+
+/** Crashes charged to one run before it is not tried again. */
+export const MAX_CRASHES = 2;
+
+export const RUN_STATUSES = ['pending', 'done', 'failed', 'quarantined'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export type RunEndStatus = Exclude<RunStatus, 'pending'>;
+
+export interface RunRow extends Row {
+  readonly v: 1;
+  readonly status: RunStatus;
+  readonly sessionKey: string;
+  readonly envelopeId: string;
+  /** Times that it was cut before its end, whatever cut it. */
+  readonly attempts: number;
+  /** Those of them that the run itself is blamed for. */
+  readonly crashes: number;
+  readonly createdAtMs: number;
+  /** 0 while pending. */
+  readonly endedAtMs: number;
+  /** Stable code of a failure; '' for none. */
+  readonly reason: string;
+}
+
+export interface SessionRow extends Row {
+  readonly v: 1;
+  /** Turns written so far. */
+  readonly turns: number;
+  readonly lastRunId: string;
+  readonly updatedAtMs: number;
+}
+
+export interface TurnRow extends Row {
+  readonly v: 1;
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  readonly runId: string;
+  readonly atMs: number;
+}
+
+export interface TapeRow extends Row {
+  readonly v: 1;
+  readonly type: 'message.received' | 'message.replied' | 'status';
+  readonly text: string;
+  readonly atMs: number;
+}
+
+export interface RunEnd {
+  readonly runId: string;
+  /** As it was read; its revision is what makes a second end impossible. */
+  readonly run: StoredRow<RunRow>;
+  readonly status: RunEndStatus;
+  readonly reason: string;
+  readonly endedAtMs: number;
+  /** Turns the session had before; the new ones follow. */
+  readonly turnsBefore: number;
+  readonly turns: readonly { readonly role: TurnRow['role']; readonly text: string }[];
+  readonly tape: readonly { readonly type: TapeRow['type']; readonly text: string }[];
+  /** Sizes and digests for the fact. */
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** By envelope, not by run: only envelope ids sort in the order of acceptance within one millisecond. */
+export function openRunKey(sessionKey: string, envelopeId: string): string {
+  return `${sessionKey}\0${envelopeId}`;
+}
+
+export interface OpenRun {
+  readonly sessionKey: string;
+  readonly envelopeId: string;
+  readonly runId: string;
+}
+
+export function parseOpenRun(entry: { readonly key: string; readonly row: Row }): OpenRun {
+  const at = entry.key.lastIndexOf('\0');
+  const runId = entry.row.runId;
+  if (at < 1 || typeof runId !== 'string') throw unreadable(RUNS_OPEN, entry.row);
+  return { sessionKey: entry.key.slice(0, at), envelopeId: entry.key.slice(at + 1), runId };
+}
+
+export function turnKey(sessionKey: string, seq: number): string {
+  return `${sessionKey}\0${String(seq).padStart(12, '0')}`;
+}
+
+export function tapeKey(runId: string, seq: number): string {
+  return `${runId}:${String(seq).padStart(4, '0')}`;
+}
+
+/** The part of a route: the run waits. */
+export function pendingRunPart(run: {
+  readonly runId: RunId;
+  readonly envelopeId: EnvelopeId;
+  readonly sessionKey: SessionKey;
+  readonly createdAtMs: number;
+}): ChangePart {
+  const { runId, envelopeId, sessionKey, createdAtMs } = run;
+  const row: RunRow = {
+    v: 1,
+    status: 'pending',
+    sessionKey,
+    envelopeId,
+    attempts: 0,
+    crashes: 0,
+    createdAtMs,
+    endedAtMs: 0,
+    reason: '',
+  };
+  return {
+    expect: [{ table: RUNS, key: runId, revision: 0 }],
+    put: [
+      { table: RUNS, key: runId, row },
+      { table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId), row: { v: 1, runId } },
+    ],
+  };
+}
+
+/** A run that was cut: it will be made again. `blamed`: the flight recorder names it as what ended its thread or actor. */
+export function cutRunChanges(
+  runId: string,
+  run: StoredRow<RunRow>,
+  blamed: boolean,
+): { readonly changes: ChangeSet; readonly row: RunRow } {
+  const row: RunRow = {
+    ...run.row,
+    attempts: run.row.attempts + 1,
+    crashes: run.row.crashes + (blamed ? 1 : 0),
+  };
+  const changes = {
+    expect: [{ table: RUNS, key: runId, revision: run.revision }],
+    put: [{ table: RUNS, key: runId, row }],
+    remove: [],
+    facts: [{ type: 'run.cut', runId, attempts: row.attempts, crashes: row.crashes, blamed }],
+  };
+  return { changes, row };
+}
+
+/** The sessions' part of a run's end. */
+export function endedRunPart(end: RunEnd): ChangePart {
+  const { runId, run, status, reason, endedAtMs } = end;
+  const { sessionKey, envelopeId, attempts } = run.row;
+  const row: RunRow = { ...run.row, status, reason, endedAtMs };
+  const session: SessionRow = {
+    v: 1,
+    turns: end.turnsBefore + end.turns.length,
+    lastRunId: runId,
+    updatedAtMs: endedAtMs,
+  };
+  const turns = end.turns.map(({ role, text }, i) => {
+    const turn: TurnRow = { v: 1, role, text, runId, atMs: endedAtMs };
+    return { table: TURNS, key: turnKey(sessionKey, end.turnsBefore + i), row: turn };
+  });
+  const tape = end.tape.map(({ type, text }, seq) => {
+    const entry: TapeRow = { v: 1, type, text, atMs: endedAtMs };
+    return { table: TAPES, key: tapeKey(runId, seq), row: entry };
+  });
+  return {
+    expect: [{ table: RUNS, key: runId, revision: run.revision }],
+    put: [
+      { table: RUNS, key: runId, row },
+      ...(turns.length === 0 ? [] : [{ table: SESSIONS, key: sessionKey, row: session }]),
+      ...turns,
+      ...tape,
+    ],
+    remove: [{ table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId) }],
+    facts: [
+      {
+        type: 'run.finished',
+        runId,
+        envelopeId,
+        sessionKey,
+        status,
+        reason,
+        attempts,
+        ...end.facts,
+      },
+    ],
+  };
+}
+
+export function parseRunRow(stored: StoredRow): StoredRow<RunRow> {
+  const { row } = stored;
+  const isRun = row.v === 1 && RUN_STATUSES.includes(row.status as RunStatus);
+  if (!isRun) throw unreadable(RUNS, row);
+  return stored as StoredRow<RunRow>;
+}
+
+export function parseTurnRow(row: Row): TurnRow {
+  if (row.v !== 1 || typeof row.text !== 'string') throw unreadable(TURNS, row);
+  return row as TurnRow;
+}
+
+export function parseTapeRow(row: Row): TapeRow {
+  if (row.v !== 1 || typeof row.text !== 'string') throw unreadable(TAPES, row);
+  return row as TapeRow;
+}
+
+function unreadable(table: string, row: Row): Error {
+  return new Error(`${table}: a row of version ${row.v} cannot be read; expected version 1`);
+}
