@@ -1,0 +1,100 @@
+/** The state of one connector actor and what can be read off it. Nothing here sends. */
+import type { Connector, Liveness, Readiness } from '../../connectors/connector.ts';
+import type { ActorRef, Deferred } from '../../runtime/actor.ts';
+import type { OutboxProtocol } from '../outbox/protocol.ts';
+import type { RouterProtocol } from '../router/protocol.ts';
+import type { VaultProtocol } from '../vault/protocol.ts';
+import { DeliveryBook } from './delivery-book.ts';
+import type { AccountArgs, ConnectorActorDeps } from './opening.ts';
+import type { ChannelsProtocol, ConnectorStatus } from './protocol.ts';
+
+export interface ConnectorArgs {
+  readonly account: AccountArgs;
+  readonly vault: ActorRef<VaultProtocol>;
+  readonly router: ActorRef<RouterProtocol>;
+  readonly outbox: ActorRef<OutboxProtocol>;
+  readonly channels: ActorRef<ChannelsProtocol>;
+}
+
+export interface ConnectorState {
+  readonly args: ConnectorArgs;
+  readonly deps: ConnectorActorDeps;
+  readonly book: DeliveryBook;
+  readonly aborts: Map<string, AbortController>;
+  readonly stopping: Deferred<{ readonly stopped: boolean }>[];
+  connector: Connector | undefined;
+  /** opening: a try is under way · open: the platform took the credential · resting: until the next try. */
+  phase: 'opening' | 'open' | 'resting';
+  /** Which try; what an earlier one reports is not believed. */
+  generation: number;
+  tries: number;
+  opening: AbortController | undefined;
+  isReceiving: boolean;
+  isParked: boolean;
+  isWatching: boolean;
+  availability: string;
+  readiness: Readiness;
+  liveness: Liveness;
+  reason: string;
+  restarts: number;
+  lastInboundAtMs: number;
+  lastOutboundAtMs: number;
+  accepting: number;
+  /** Sends that were given up at their deadline and have not come back. */
+  stuck: number;
+}
+
+export function createConnectorState(
+  args: ConnectorArgs,
+  deps: ConnectorActorDeps,
+  incarnation: number,
+): ConnectorState {
+  return {
+    args,
+    deps,
+    book: new DeliveryBook(),
+    aborts: new Map(),
+    stopping: [],
+    connector: undefined,
+    phase: 'opening',
+    generation: 0,
+    tries: 0,
+    opening: undefined,
+    isReceiving: true,
+    isParked: false,
+    isWatching: false,
+    availability: '',
+    readiness: 'ready',
+    liveness: 'starting',
+    reason: '',
+    restarts: incarnation - 1,
+    lastInboundAtMs: 0,
+    lastOutboundAtMs: 0,
+    accepting: 0,
+    stuck: 0,
+  };
+}
+
+export function statusOf(state: ConnectorState): ConnectorStatus {
+  return {
+    connectorId: state.args.account.connectorId,
+    kind: state.args.account.kind,
+    availability: state.availability,
+    readiness: state.readiness,
+    liveness: state.liveness,
+    reason: state.reason,
+    restarts: state.restarts,
+    lastInboundAtMs: state.lastInboundAtMs,
+    lastOutboundAtMs: state.lastOutboundAtMs,
+    inFlight: state.book.running,
+  };
+}
+
+const HEX_DIGITS = 32;
+
+/** A trace id for an event that came without one. Not a secret. */
+export function newTrace(random: () => number): string {
+  let trace = '';
+  while (trace.length < HEX_DIGITS) trace += Math.floor(random() * 16).toString(16);
+  return trace;
+}

@@ -1,0 +1,173 @@
+/** The operations that the channels answer: list, get, test. */
+import { type InputOf, operations } from '../../proto/control/catalogue.ts';
+import type { OperationReply, OwnedCall } from '../../proto/control/owner.ts';
+import { type ErrorCode, PalyraError, toWireError } from '../../proto/errors.ts';
+import type { ActorRef, Self } from '../../runtime/actor.ts';
+import { AskError } from '../../runtime/errors.ts';
+import type { QueueSnapshot } from '../outbox/protocol.ts';
+import type { AdmitReply } from '../router/protocol.ts';
+import type { ChannelsState } from './actor.ts';
+import type { ChannelsProtocol, ConnectorProtocol, ConnectorStatus } from './protocol.ts';
+import { type ConnectorView, toConnectorView, toDeliveryView } from './views.ts';
+
+const STATUS_DEADLINE_MS = 1_000;
+const OUTBOX_DEADLINE_MS = 3_000;
+const TEST_DEADLINE_MS = 20_000;
+
+type ChannelsSelf = Self<ChannelsProtocol>;
+
+export async function operate(
+  state: ChannelsState,
+  call: OwnedCall,
+  self: ChannelsSelf,
+): Promise<OperationReply> {
+  try {
+    return { ok: true, output: await perform(state, call, self) };
+  } catch (error) {
+    return { ok: false, error: toWireError(toPalyraError(error)) };
+  }
+}
+
+async function perform(
+  state: ChannelsState,
+  call: OwnedCall,
+  self: ChannelsSelf,
+): Promise<unknown> {
+  switch (call.operation) {
+    case 'channels.list':
+      return { connectors: await listConnectors(state, self) };
+    case 'channels.get':
+      return getConnector(state, operations['channels.get'].input.parse(call.input), self);
+    case 'channels.test':
+      return testConnector(state, operations['channels.test'].input.parse(call.input), self);
+    default:
+      throw new PalyraError('not_found', `the channels do not answer ${call.operation}`);
+  }
+}
+
+async function listConnectors(
+  state: ChannelsState,
+  self: ChannelsSelf,
+): Promise<readonly ConnectorView[]> {
+  const statuses = await currentStatuses(state, self);
+  return Promise.all(
+    statuses.map(async (status) =>
+      toConnectorView(status, await queueOf(state, status.connectorId, self)),
+    ),
+  );
+}
+
+async function getConnector(
+  state: ChannelsState,
+  input: InputOf<'channels.get'>,
+  self: ChannelsSelf,
+): Promise<unknown> {
+  const connectorId = input.connector_id;
+  const ref = refOf(state, connectorId);
+  const [status, queue, recent] = await Promise.all([
+    currentStatus(state, connectorId, ref, self),
+    queueOf(state, connectorId, self),
+    self.ask(
+      state.args.outbox,
+      'recent',
+      { connectorId, limit: input.limit },
+      { inMs: OUTBOX_DEADLINE_MS },
+    ),
+  ]);
+  return {
+    connector: toConnectorView(status, queue),
+    deliveries: recent.deliveries.map(toDeliveryView),
+    dead_letters: recent.deadLetters.map(toDeliveryView),
+  };
+}
+
+async function testConnector(
+  state: ChannelsState,
+  input: InputOf<'channels.test'>,
+  self: ChannelsSelf,
+): Promise<unknown> {
+  const reply = await self.ask(
+    refOf(state, input.connector_id),
+    'inject',
+    {
+      text: input.text,
+      conversationId: input.conversation_id,
+      senderId: input.sender_id,
+      isDirectMessage: input.is_direct_message,
+    },
+    { inMs: TEST_DEADLINE_MS },
+  );
+  return toTestOutput(reply);
+}
+
+function toTestOutput(reply: AdmitReply): unknown {
+  switch (reply.type) {
+    case 'accepted':
+    case 'duplicate':
+      return { accepted: true, envelope_id: reply.envelopeId, reason: '' };
+    case 'rejected':
+      return { accepted: false, envelope_id: reply.envelopeId, reason: reply.reason };
+    case 'conflict':
+      throw new PalyraError('idempotency_conflict', 'the test message met an older one of its id');
+    case 'refused':
+      throw new PalyraError(reply.code, 'the gateway does not take messages now', {
+        retryAfterMs: reply.retryAfterMs,
+      });
+  }
+}
+
+/** Every account's status now; one that does not answer in time is shown as it was last seen, and degraded. */
+export function currentStatuses(
+  state: ChannelsState,
+  self: ChannelsSelf,
+): Promise<readonly ConnectorStatus[]> {
+  return Promise.all([...state.connectors].map(([id, ref]) => currentStatus(state, id, ref, self)));
+}
+
+async function currentStatus(
+  state: ChannelsState,
+  connectorId: string,
+  ref: ActorRef<ConnectorProtocol>,
+  self: ChannelsSelf,
+): Promise<ConnectorStatus> {
+  try {
+    const status = await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS });
+    state.observed.set(connectorId, status);
+    return status;
+  } catch (error) {
+    if (!(error instanceof AskError)) throw error;
+    const last = state.observed.get(connectorId);
+    if (last === undefined) throw error;
+    const reason = last.reason === '' ? error.code : last.reason;
+    return { ...last, liveness: 'degraded', reason };
+  }
+}
+
+async function queueOf(
+  state: ChannelsState,
+  connectorId: string,
+  self: ChannelsSelf,
+): Promise<QueueSnapshot | undefined> {
+  try {
+    const { outbox } = state.args;
+    return await self.ask(outbox, 'queue', { connectorId }, { inMs: OUTBOX_DEADLINE_MS });
+  } catch (error) {
+    if (error instanceof AskError) return undefined;
+    throw error;
+  }
+}
+
+function refOf(state: ChannelsState, connectorId: string): ActorRef<ConnectorProtocol> {
+  const ref = state.connectors.get(connectorId);
+  if (ref !== undefined) return ref;
+  throw new PalyraError('not_found', `no connector ${connectorId} is configured`);
+}
+
+function toPalyraError(error: unknown): unknown {
+  if (!(error instanceof AskError)) return error;
+  const code: ErrorCode = error.code === 'ask_timeout' ? 'deadline_exceeded' : 'unavailable';
+  return new PalyraError(code, `a part of the gateway did not answer (${error.code})`, {
+    cause: error,
+    retryAfterMs: 1_000,
+  });
+}

@@ -1,0 +1,150 @@
+/** Sends one piece at most once per attempt and tells the outbox how it ended, again and again until it says it knows. */
+import { DELIVERY_OUTCOMES, type DeliveryOutcome } from '../../proto/channel-messages.ts';
+import { PalyraError } from '../../proto/errors.ts';
+import type { Settled } from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import type { Settlement } from '../outbox/protocol.ts';
+import type { ConnectorState } from './connector-state.ts';
+import type { AttemptKey } from './delivery-book.ts';
+import { type ConnectorSelf, rest } from './lifecycle.ts';
+import type { Attempt } from './protocol.ts';
+
+const SEND_DEADLINE_MS = 30_000;
+const REPEAT_MS = 1_000;
+// Running and unacknowledged together: the outbox has one delivery in flight per conversation.
+const MAX_OPEN = 512;
+// A connector that leaves so many sends hanging holds memory for nothing: a fresh one is better.
+const MAX_STUCK = 32;
+
+export interface Sent {
+  readonly key: AttemptKey;
+  readonly outcome: Settled<DeliveryOutcome>;
+}
+
+export function deliver(state: ConnectorState, attempt: Attempt, self: ConnectorSelf): void {
+  const known = state.book.find(attempt);
+  if (known !== undefined) {
+    if (known.settlement !== undefined) tellSettled(state, known.settlement, self);
+    return;
+  }
+  if (state.book.open >= MAX_OPEN) {
+    const { deliveryId, attempt: n, chunk } = attempt;
+    const outcome = transient('connector_busy');
+    tellSettled(state, { deliveryId, attempt: n, chunk, chunks: chunk + 1, outcome }, self);
+    return;
+  }
+  const pieces = split(state, attempt.text);
+  state.book.begin(attempt, Math.max(pieces?.length ?? 0, attempt.chunk + 1));
+  const refusal = refusalOf(state, attempt, pieces);
+  if (refusal === undefined) send(state, attempt, pieces?.[attempt.chunk] ?? '', self);
+  else settle(state, attempt, refusal, self);
+}
+
+/** An outcome that is certain without asking the platform; undefined: send it. */
+function refusalOf(
+  state: ConnectorState,
+  attempt: Attempt,
+  pieces: readonly string[] | undefined,
+): DeliveryOutcome | undefined {
+  if (attempt.resumed) return { type: 'unknown', reason: 'sender_restarted' };
+  if (state.connector === undefined || state.phase !== 'open') return transient('not_connected');
+  if (pieces === undefined) return { type: 'permanent', reason: 'text_cannot_be_split' };
+  if (attempt.chunk >= pieces.length) return { type: 'permanent', reason: 'no_such_chunk' };
+  return undefined;
+}
+
+function transient(reason: string): DeliveryOutcome {
+  return { type: 'transient', reason, retryAfterMs: 1_000 };
+}
+
+function split(state: ConnectorState, text: string): readonly string[] | undefined {
+  try {
+    return state.connector?.split(text);
+  } catch (error) {
+    state.deps.log('error', 'connector could not split a text', {
+      connector: state.args.account.connectorId,
+      code: codeOf(error),
+    });
+    return undefined;
+  }
+}
+
+function send(state: ConnectorState, attempt: Attempt, text: string, self: ConnectorSelf): void {
+  const { deliveryId, attempt: n, chunk, conversationId, threadId, inReplyTo } = attempt;
+  const { connector } = state;
+  if (connector === undefined) return;
+  const key: AttemptKey = { deliveryId, attempt: n, chunk };
+  const abort = new AbortController();
+  const name = timerOf(key);
+  state.aborts.set(name, abort);
+  self.after(name, SEND_DEADLINE_MS, 'late', key);
+  self.run(
+    async (signal) =>
+      connector.deliver(
+        { deliveryId, attempt: n, chunk, text, conversationId, threadId, inReplyTo },
+        AbortSignal.any([signal, abort.signal]),
+      ),
+    'sent',
+    (outcome) => ({ key, outcome }),
+  );
+}
+
+/** The platform has not answered in time: nobody knows. What comes later is not believed. */
+export function giveUpSending(state: ConnectorState, key: AttemptKey, self: ConnectorSelf): void {
+  state.aborts.get(timerOf(key))?.abort();
+  state.stuck += 1;
+  settle(state, key, { type: 'unknown', reason: 'no_answer_in_time' }, self);
+  if (state.stuck > MAX_STUCK) {
+    throw new PalyraError('unavailable', `${state.stuck} sends hang in the connector`);
+  }
+}
+
+export function endSending(state: ConnectorState, sent: Sent, self: ConnectorSelf): void {
+  const { key, outcome } = sent;
+  const name = timerOf(key);
+  self.cancel(name);
+  state.aborts.delete(name);
+  if (state.book.find(key)?.settlement !== undefined) {
+    state.stuck -= 1;
+    return;
+  }
+  settle(state, key, toOutcome(outcome), self);
+}
+
+// The text of a thrown error may hold what must not be told: only its code goes on.
+function toOutcome(outcome: Settled<DeliveryOutcome>): DeliveryOutcome {
+  if (!outcome.ok) return { type: 'unknown', reason: codeOf(outcome.error) };
+  const type: unknown = outcome.value?.type;
+  if (DELIVERY_OUTCOMES.some((known) => known === type)) return outcome.value;
+  return { type: 'unknown', reason: 'bad_outcome' };
+}
+
+function settle(
+  state: ConnectorState,
+  key: AttemptKey,
+  outcome: DeliveryOutcome,
+  self: ConnectorSelf,
+): void {
+  const settlement = state.book.answer(key, outcome);
+  if (settlement === undefined) return;
+  if (outcome.type === 'delivered') state.lastOutboundAtMs = self.clock.wallMs();
+  tellSettled(state, settlement, self);
+  self.after('repeat', REPEAT_MS, 'repeat', null);
+  if (outcome.type === 'auth' && state.phase === 'open') {
+    rest(state, self, { readiness: 'auth_failed', reason: outcome.reason });
+  }
+}
+
+export function repeatUnacknowledged(state: ConnectorState, self: ConnectorSelf): void {
+  const open = state.book.unacknowledged();
+  for (const settlement of open) tellSettled(state, settlement, self);
+  if (open.length > 0) self.after('repeat', REPEAT_MS, 'repeat', null);
+}
+
+function tellSettled(state: ConnectorState, settlement: Settlement, self: ConnectorSelf): void {
+  self.tell(state.args.outbox, 'settled', settlement);
+}
+
+function timerOf(key: AttemptKey): string {
+  return `send:${key.deliveryId}/${key.attempt}/${key.chunk}`;
+}
