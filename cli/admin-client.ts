@@ -1,0 +1,167 @@
+/** Calls the admin API of a running gateway over HTTP. It translates operations and errors, and retries nothing. */
+import type { z } from 'zod';
+import { type OperationName, type OutputOf, operations } from '../proto/control/catalogue.ts';
+import { codeOf } from '../runtime/errors.ts';
+import { routeOf } from './admin-routes.ts';
+import { CliError, EXIT, toCliError } from './exit-codes.ts';
+
+export interface AdminClientOptions {
+  /** E.g. `http://127.0.0.1:7142`. */
+  readonly url: string;
+  readonly token: string;
+  /** For one call, its body included. Default 10,000. */
+  readonly deadlineMs?: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+type RawInput<N extends OperationName> = z.input<(typeof operations)[N]['input']>;
+
+export interface AdminClient {
+  readonly url: string;
+  /** The operation's checked output. Throws `CliError` with the gateway's code, or `unreachable` (exit 5). */
+  call<N extends OperationName>(operation: N, input: RawInput<N>): Promise<OutputOf<N>>;
+  /** A POST without the token, as an outside sender makes it; every status is an answer. */
+  post(path: string, headers: Readonly<Record<string, string>>, body: string): Promise<Answer>;
+}
+
+/** An answer is held in memory; 500 journal entries or deliveries stay well below this. */
+const ANSWER_LIMIT_BYTES = 16 * 1_048_576;
+const DEFAULT_DEADLINE_MS = 10_000;
+
+export function createAdminClient(options: AdminClientOptions): AdminClient {
+  const base = options.url.replace(/\/+$/, '');
+  const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  return {
+    url: base,
+    async call(operation, input) {
+      const checked = checkInput(operation, input);
+      const { method, target, body } = routeOf(operation, checked);
+      const headers = {
+        authorization: `Bearer ${options.token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      };
+      const answer = await request(`${base}${target}`, { method, headers, body }, deadlineMs);
+      if (answer.status < 200 || answer.status > 299) throw problemOf(answer);
+      return checkOutput(operation, answer);
+    },
+    post: (path, headers, body) =>
+      request(`${base}${path}`, { method: 'POST', headers, body }, deadlineMs),
+  };
+}
+
+/** Refused before anything is sent: the same rules as the gateway's own. */
+function checkInput(operation: OperationName, input: unknown): Readonly<Record<string, unknown>> {
+  const parsed = operations[operation].input.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new CliError('validation_error', EXIT.usage, issues.join('; '));
+}
+
+function checkOutput<N extends OperationName>(operation: N, answer: Answer): OutputOf<N> {
+  const parsed = operations[operation].output.safeParse(jsonOf(answer.body));
+  if (parsed.success) return parsed.data as OutputOf<N>;
+  const fields = parsed.error.issues.map(({ path }) => path.join('.') || 'the whole').slice(0, 5);
+  throw new CliError(
+    'unexpected_answer',
+    EXIT.failure,
+    `the answer to ${operation} is not of the shape this version knows (${fields.join(', ')})`,
+    { next: 'use the palyra command of the version that runs there, and check --url' },
+  );
+}
+
+/** The RFC 9457 problem in an answer, as the error that a command ends with. */
+export function problemOf(answer: Answer): CliError {
+  const problem = jsonOf(answer.body);
+  const code = textField(problem, 'code');
+  if (code === '') {
+    const next = 'check that --url is the address of a Palyra gateway';
+    const message = `the server answered ${answer.status} without a problem document`;
+    return new CliError('unexpected_answer', EXIT.failure, message, { next });
+  }
+  const detail = textField(problem, 'detail') || textField(problem, 'title') || code;
+  const known = toCliError(Object.assign(new Error(detail), { code }));
+  const isKnown = known.code === code;
+  const retryAfter = answer.headers['retry-after'] ?? '';
+  const wait = retryAfter === '' ? '' : `try again in ${retryAfter} s`;
+  return new CliError(code, isKnown ? known.exitCode : EXIT.failure, detail, {
+    next: wait || (isKnown ? known.next : ''),
+  });
+}
+
+async function request(
+  url: string,
+  init: {
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string | undefined;
+  },
+  deadlineMs: number,
+): Promise<Answer> {
+  const signal = AbortSignal.timeout(deadlineMs);
+  try {
+    const response = await fetch(url, {
+      method: init.method,
+      headers: init.headers,
+      ...(init.body === undefined ? {} : { body: init.body }),
+      // A redirect would carry the token elsewhere.
+      redirect: 'error',
+      signal,
+    });
+    const body = await boundedText(response);
+    return { status: response.status, headers: Object.fromEntries(response.headers), body };
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw unreachable(url, signal.aborted ? `no answer within ${deadlineMs} ms` : reasonOf(error));
+  }
+}
+
+async function boundedText(response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body) {
+    bytes += part.byteLength;
+    if (bytes > ANSWER_LIMIT_BYTES) {
+      const message = `the answer is larger than ${ANSWER_LIMIT_BYTES} bytes`;
+      throw new CliError('unexpected_answer', EXIT.failure, message, {
+        next: 'give a lower --limit',
+      });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function unreachable(url: string, reason: string): CliError {
+  const { origin } = new URL(url);
+  return new CliError('unreachable', EXIT.unreachable, `${origin} cannot be reached: ${reason}`, {
+    next: 'start it with palyra serve, or give --url or --state-root of the one that runs',
+  });
+}
+
+/** fetch says `fetch failed`; what happened stands in its cause. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = codeOf(cause);
+  return code === 'uncoded' ? 'the connection failed' : code;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function textField(value: unknown, key: string): string {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return '';
+  const field = (value as Record<string, unknown>)[key];
+  return typeof field === 'string' ? field : '';
+}

@@ -1,0 +1,76 @@
+/** Finds the gateway that a command talks to, and the token for it. It opens no connection. */
+import { type AdminClient, createAdminClient } from './admin-client.ts';
+import { isLoopback } from './config/listen.ts';
+import { CliError, EXIT } from './exit-codes.ts';
+import { adminTokenFileOf, readGatewayRecord, readIfThere, stateRootOf } from './state-root.ts';
+
+export interface ConnectionFlags {
+  readonly url?: string;
+  readonly tokenRef?: string;
+  readonly stateRoot?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A client for `--url`, else for the gateway that runs on the state root. */
+export function connect(flags: ConnectionFlags, env: Environment): AdminClient {
+  const stateRoot = stateRootOf(flags.stateRoot, env);
+  const url = flags.url ?? readGatewayRecord(stateRoot)?.http;
+  if (url === undefined) {
+    const message = `no gateway runs on the state root ${stateRoot}`;
+    throw new CliError('unreachable', EXIT.unreachable, message, {
+      next: 'start one with palyra serve, or give --url or the --state-root of the one that runs',
+    });
+  }
+  if (!isHttpUrl(url)) {
+    throw new CliError('bad_option', EXIT.usage, '--url: expected http://HOST:PORT', {
+      next: 'e.g. --url http://127.0.0.1:7142',
+    });
+  }
+  return createAdminClient({ url, token: tokenOf(flags, url, stateRoot, env) });
+}
+
+/** `--token-ref`, else PALYRA_ADMIN_TOKEN, else the file that `serve` wrote. */
+function tokenOf(flags: ConnectionFlags, url: string, stateRoot: string, env: Environment): string {
+  if (flags.tokenRef !== undefined) return resolveRef(flags.tokenRef, env);
+  const fromEnv = env.PALYRA_ADMIN_TOKEN ?? '';
+  if (fromEnv !== '') return fromEnv;
+  // The file belongs to a gateway of this machine: another host must not learn it.
+  const token = isLoopback(hostOf(url)) ? readIfThere(adminTokenFileOf(stateRoot)) : undefined;
+  if (token !== undefined && token !== '') return token;
+  throw new CliError('unauthorized', EXIT.refused, 'no admin token was found', {
+    next: 'set PALYRA_ADMIN_TOKEN, or give --token-ref env:NAME or file:PATH, or --state-root',
+  });
+}
+
+function resolveRef(ref: string, env: Environment): string {
+  const [scheme, place] = splitRef(ref);
+  const token = scheme === 'env' ? env[place] : scheme === 'file' ? readIfThere(place) : undefined;
+  if (scheme !== 'env' && scheme !== 'file') {
+    throw new CliError('bad_option', EXIT.usage, '--token-ref: expected env:NAME or file:PATH', {
+      next: 'a vault: reference can be read by the gateway only',
+    });
+  }
+  if (token !== undefined && token !== '') return token;
+  throw new CliError(
+    'secret_unavailable',
+    EXIT.refused,
+    `--token-ref: ${scheme}:${place} is empty`,
+    {
+      next: 'provide what the reference names',
+    },
+  );
+}
+
+function splitRef(ref: string): readonly [scheme: string, place: string] {
+  const colon = ref.indexOf(':');
+  return colon < 1 ? ['', ''] : [ref.slice(0, colon), ref.slice(colon + 1)];
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '');
+}

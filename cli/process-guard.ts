@@ -1,0 +1,58 @@
+/** Signals and uncaught errors of the process that serves. It decides when the process ends, not how the gateway stops. */
+import { EXIT } from './exit-codes.ts';
+import type { Log } from './log.ts';
+
+export interface ProcessGuard {
+  readonly log: Log;
+  /** Drains; settles when the gateway has stopped or the deadline has passed. */
+  stop(deadlineMs: number): Promise<unknown>;
+  /** Synchronous; runs before an exit that does not wait for the gateway. */
+  cleanUp(): void;
+}
+
+/** The phases of the drain together; see ARCHITECTURE.md. */
+const DRAIN_DEADLINE_MS = 24_000;
+/** Whoever sent the signal is promised an end within 25 s, whatever hangs. */
+const FORCED_EXIT_MS = 24_700;
+
+/**
+ * The first SIGTERM or SIGINT drains, the second ends the process at once: nothing that was acknowledged is lost, it
+ * is flushed. An uncaught error is a defect, exit 70. Returns what takes the handlers away again.
+ */
+export function guardProcess(guard: ProcessGuard): () => void {
+  let isStopping = false;
+  const leave = (code: number): never => {
+    try {
+      guard.cleanUp();
+    } finally {
+      process.exit(code);
+    }
+  };
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) {
+      guard.log('warn', 'second signal: ending at once', { signal });
+      leave(EXIT.ok);
+    }
+    isStopping = true;
+    guard.log('info', 'draining', { signal, deadlineMs: DRAIN_DEADLINE_MS });
+    setTimeout(() => {
+      guard.log('error', 'the drain did not end in time: ending without it');
+      leave(EXIT.ok);
+    }, FORCED_EXIT_MS).unref();
+    guard.stop(DRAIN_DEADLINE_MS).catch(onDefect);
+  };
+  const onDefect = (error: unknown): void => {
+    guard.log('error', 'uncaught error', { error });
+    leave(EXIT.defect);
+  };
+  const handlers = [
+    ['SIGTERM', onSignal],
+    ['SIGINT', onSignal],
+    ['uncaughtException', onDefect],
+    ['unhandledRejection', onDefect],
+  ] as const;
+  for (const [event, handler] of handlers) process.on(event, handler);
+  return () => {
+    for (const [event, handler] of handlers) process.off(event, handler);
+  };
+}

@@ -1,0 +1,122 @@
+/** Where each setting comes from: flag, environment, file, default, in this order. It starts nothing. */
+import { readFileSync } from 'node:fs';
+import { codeOf } from '../runtime/errors.ts';
+import type { ConfigIssue } from './config/config-error.ts';
+import { ConfigError } from './config/config-error.ts';
+import { demoConfig } from './config/demo.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import { isLoopback, type Listen, parseListen } from './config/listen.ts';
+import { type ConnectorKinds, parseConfig } from './config/parse.ts';
+import { CliError, EXIT } from './exit-codes.ts';
+import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { nearestOf } from './nearest.ts';
+import { stateRootOf } from './state-root.ts';
+
+export interface SettingFlags {
+  readonly config?: string;
+  readonly stateRoot?: string;
+  readonly http?: string;
+  readonly logLevel?: string;
+}
+
+export interface Settings {
+  readonly config: GatewayConfig;
+  /** '' where no file was given and the demo configuration runs. */
+  readonly configFile: string;
+  /** Absolute. */
+  readonly stateRoot: string;
+  readonly logLevel: LogLevel;
+  readonly warnings: readonly ConfigIssue[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Everything that `serve` needs to know. Throws `ConfigError` for a wrong file, and `CliError` with exit 2 for a
+ * wrong flag or variable and with exit 4 for a bind beyond loopback. Reads four `PALYRA_*` names, no others.
+ */
+export function loadSettings(
+  flags: SettingFlags,
+  env: Environment,
+  kinds: ConnectorKinds,
+): Settings {
+  const logLevel = logLevelOf(flags, env);
+  const listen = listenOf(flags, env);
+  const configFile = configFileOf(flags.config, env);
+  const parsed =
+    configFile === ''
+      ? { config: demoConfig(), warnings: [] }
+      : parseConfig(readConfig(configFile), configFile, kinds);
+  const http = listen ?? parsed.config.http;
+  refuseBeyondLoopback(http);
+  return {
+    config: { ...parsed.config, http },
+    configFile,
+    stateRoot: stateRootOf(flags.stateRoot, env),
+    logLevel,
+    warnings: parsed.warnings,
+  };
+}
+
+/** `--config`, else PALYRA_CONFIG, else ''. */
+export function configFileOf(flag: string | undefined, env: Environment): string {
+  return flag ?? env.PALYRA_CONFIG ?? '';
+}
+
+/** The text of a configuration file; `ConfigError` where it cannot be read as UTF-8. */
+export function readConfig(file: string): string {
+  const unreadable = (expected: string, value: string): ConfigError =>
+    new ConfigError([{ file, line: 0, key: '', expected, value }]);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw unreadable('a file that can be read', codeOf(error));
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw unreadable('UTF-8 text', 'other bytes');
+  }
+}
+
+/** Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway. */
+export function refuseBeyondLoopback({ host, port }: Listen): void {
+  if (isLoopback(host)) return;
+  throw new CliError('bind_refused', EXIT.refused, `refused to listen on ${host}:${port}`, {
+    next: 'listen on a loopback address, e.g. 127.0.0.1:7142, and put a TLS proxy before it',
+  });
+}
+
+function listenOf(flags: SettingFlags, env: Environment): Listen | undefined {
+  const [name, text] = chosen('--http', flags.http, 'PALYRA_HTTP', env);
+  if (text === undefined) return undefined;
+  const listen = parseListen(text);
+  if (listen !== undefined) return listen;
+  throw new CliError('bad_option', EXIT.usage, `${name}: expected HOST:PORT`, {
+    next: 'e.g. --http 127.0.0.1:7142; port 0 picks a free one',
+  });
+}
+
+function logLevelOf(flags: SettingFlags, env: Environment): LogLevel {
+  const [name, text] = chosen('--log-level', flags.logLevel, 'PALYRA_LOG_LEVEL', env);
+  if (text === undefined) return 'info';
+  const level = LOG_LEVELS.find((known) => known === text.toLowerCase());
+  if (level !== undefined) return level;
+  const nearest = nearestOf(text, LOG_LEVELS);
+  throw new CliError('bad_option', EXIT.usage, `${name}: expected ${LOG_LEVELS.join(', ')}`, {
+    next: nearest === undefined ? '' : `did you mean ${nearest}?`,
+  });
+}
+
+/** An empty variable counts as none, an empty flag as given. */
+function chosen(
+  flag: string,
+  given: string | undefined,
+  variable: string,
+  env: Environment,
+): readonly [name: string, text: string | undefined] {
+  if (given !== undefined) return [flag, given];
+  const text = env[variable];
+  return [variable, text === '' ? undefined : text];
+}
