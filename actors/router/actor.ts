@@ -97,7 +97,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         return state.meter.count(refused('conversation_busy'));
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
-      const plan = planAdmission(request, decision, envelopeId, self.clock.wallMs());
+      const plan = planAdmission(request, decision, envelopeId);
       if (plan.run !== undefined) state.open.add(plan.run.sessionKey, plan.run.runId);
       state.inFlight += 1;
       const answer = self.defer<AdmitReply>();

@@ -1,5 +1,5 @@
 /** What admitting one event makes durable and what its sender hears, as values. Asking the ledger is the actor's business. */
-import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
+import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
@@ -27,8 +27,9 @@ export function planAdmission(
   request: AdmitRequest,
   decision: Decision,
   envelopeId: EnvelopeId,
-  nowMs: number,
 ): Plan {
+  // Told by the id itself, so that whoever knows the id knows the instant.
+  const nowMs = ulidTimeMs(envelopeId);
   const { bodySha256, replyTo, trace } = request;
   const { nativeId: offered, ...message } = request.offer;
   // Without a native id nothing tells two messages apart: each is its own.

@@ -1,6 +1,7 @@
 /** What others say to the sessions: each orders one conversation's messages and runs them one by one. */
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { OperationOwner } from '../../proto/control/owner.ts';
+import type { RunOwner } from '../runs/protocol.ts';
 
 /** A durable, pending run: its row is flushed. */
 export interface RoutedRun {
@@ -17,12 +18,18 @@ export interface RoutedRun {
   readonly trace: string;
 }
 
+export interface RunEnded {
+  readonly sessionKey: string;
+  readonly runId: string;
+  readonly status: 'done' | 'failed' | 'quarantined';
+}
+
 /** The dispatcher, on the ledger's thread. */
 export interface SessionsProtocol extends OperationOwner {
   /** After the flush of its route. Twice is once. */
   routed(run: RoutedRun): void;
-  /** From a session: the run's end is durable. */
-  ended(run: { readonly sessionKey: string; readonly runId: string }): void;
+  /** From a session: the run's end is durable. Twice is once. */
+  ended(run: RunEnded): void;
   /** Look again for durable runs that nobody has: sent by a router that may have died between flush and tell. */
   reconcile(nothing: null): void;
   /** Runs not yet ended; for the drain. */
@@ -30,6 +37,9 @@ export interface SessionsProtocol extends OperationOwner {
 }
 
 /** One conversation, on a pool thread. */
-export interface SessionProtocol {
+export interface SessionProtocol extends RunOwner {
+  /** Twice is once. */
   enqueue(run: RoutedRun): void;
+  /** Look at the durable open runs again: there may be some that it was never told of. */
+  refresh(nothing: null): void;
 }

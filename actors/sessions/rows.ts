@@ -96,15 +96,14 @@ export function tapeKey(runId: string, seq: number): string {
   return `${runId}:${String(seq).padStart(4, '0')}`;
 }
 
-/** The part of a route: the run waits. */
-export function pendingRunPart(run: {
-  readonly runId: RunId;
-  readonly envelopeId: EnvelopeId;
-  readonly sessionKey: SessionKey;
+/** A run's first row. */
+export function pendingRun(run: {
+  readonly sessionKey: string;
+  readonly envelopeId: string;
   readonly createdAtMs: number;
-}): ChangePart {
-  const { runId, envelopeId, sessionKey, createdAtMs } = run;
-  const row: RunRow = {
+}): RunRow {
+  const { sessionKey, envelopeId, createdAtMs } = run;
+  return {
     v: 1,
     status: 'pending',
     sessionKey,
@@ -115,31 +114,50 @@ export function pendingRunPart(run: {
     endedAtMs: 0,
     reason: '',
   };
+}
+
+/** The sessions' part of a route: the run waits. */
+export function pendingRunPart(run: {
+  readonly runId: RunId;
+  readonly envelopeId: EnvelopeId;
+  readonly sessionKey: SessionKey;
+  readonly createdAtMs: number;
+}): ChangePart {
+  const { runId, envelopeId, sessionKey } = run;
   return {
     expect: [{ table: RUNS, key: runId, revision: 0 }],
     put: [
-      { table: RUNS, key: runId, row },
+      { table: RUNS, key: runId, row: pendingRun(run) },
       { table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId), row: { v: 1, runId } },
     ],
   };
 }
 
-/** A run that was cut: it will be made again. `blamed`: the flight recorder names it as what ended its thread or actor. */
+/** What cut a run: it will be made again, or given up once it has crashed too often. */
+export interface Cut {
+  /** It had begun, and begins anew. */
+  readonly attempt: boolean;
+  /** The flight recorder, or its own crash, names it as the cause. */
+  readonly blamed: boolean;
+}
+
+/** The row is what the change set writes. */
 export function cutRunChanges(
   runId: string,
   run: StoredRow<RunRow>,
-  blamed: boolean,
+  cut: Cut,
 ): { readonly changes: ChangeSet; readonly row: RunRow } {
   const row: RunRow = {
     ...run.row,
-    attempts: run.row.attempts + 1,
-    crashes: run.row.crashes + (blamed ? 1 : 0),
+    attempts: run.row.attempts + (cut.attempt ? 1 : 0),
+    crashes: run.row.crashes + (cut.blamed ? 1 : 0),
   };
+  const { attempts, crashes } = row;
   const changes = {
     expect: [{ table: RUNS, key: runId, revision: run.revision }],
     put: [{ table: RUNS, key: runId, row }],
     remove: [],
-    facts: [{ type: 'run.cut', runId, attempts: row.attempts, crashes: row.crashes, blamed }],
+    facts: [{ type: 'run.cut', runId, attempts, crashes, blamed: cut.blamed }],
   };
   return { changes, row };
 }

@@ -1,0 +1,109 @@
+/** A run: calls the model for one message until it answers or fails for good, and tells its session. */
+import type { Model, ModelOutcome } from '../../connectors/models/model.ts';
+import { defineActor, type Self, type Settled } from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import { decideNext } from './decide.ts';
+import type { RunAnswer, RunArgs, RunProtocol, RunTask } from './protocol.ts';
+
+export interface RunDeps {
+  /** One model a thread. Rejects when its credential or its library is not there. */
+  openModel(): Promise<Model>;
+}
+
+/** `call` counts from 1: the outcome of a call that was given up is nobody's. */
+interface Call {
+  readonly runId: string;
+  readonly call: number;
+}
+
+interface Own {
+  call(call: Call): void;
+  called(call: Call & { readonly outcome: Settled<ModelOutcome> }): void;
+  expired(call: Call): void;
+  report(answer: RunAnswer): void;
+}
+
+interface RunState {
+  readonly args: RunArgs;
+  readonly deps: RunDeps;
+  task: RunTask | undefined;
+  /** The call under way; 0 = none. */
+  call: number;
+  abort: AbortController | undefined;
+}
+
+type RunSelf = Self<RunProtocol & Own>;
+
+export const MODEL_DEADLINE_MS = 120_000;
+const REPORT_AGAIN_MS = 100;
+
+export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps>({
+  module: import.meta.url,
+  export: 'runActor',
+  name: 'run',
+  mailbox: { limitMessages: 8, overflow: 'reject' },
+  start: (_self, args, deps) => ({ args, deps, task: undefined, call: 0, abort: undefined }),
+  subject: (_kind, payload) => (payload as { readonly runId: string }).runId,
+  receive: {
+    begin(state, task, self) {
+      if (state.task !== undefined) return;
+      state.task = task;
+      callModel(state, task, 1, self);
+    },
+    call(state, { call }, self) {
+      if (state.task !== undefined) callModel(state, state.task, call, self);
+    },
+    called(state, { call, outcome }, self) {
+      if (call !== state.call) return;
+      self.cancel('deadline');
+      const found: ModelOutcome = outcome.ok
+        ? outcome.value
+        : { type: 'transient', reason: codeOf(outcome.error) };
+      settle(state, found, self);
+    },
+    expired(state, { call }, self) {
+      if (call !== state.call) return;
+      state.abort?.abort();
+      settle(state, { type: 'transient', reason: 'deadline_exceeded' }, self);
+    },
+    report(state, answer, self) {
+      if (self.tell(state.args.owner, 'answered', answer)) return;
+      self.after('report', REPORT_AGAIN_MS, 'report', answer);
+    },
+  },
+  stop: (state) => state.abort?.abort(),
+});
+
+function callModel(state: RunState, task: RunTask, call: number, self: RunSelf): void {
+  const { runId, turns } = task;
+  const abort = new AbortController();
+  state.call = call;
+  state.abort = abort;
+  self.trace = task.trace;
+  self.after('deadline', MODEL_DEADLINE_MS, 'expired', { runId, call });
+  self.run(
+    async (signal) => {
+      const model = await state.deps.openModel();
+      return model.answer({ runId, turns }, AbortSignal.any([signal, abort.signal]));
+    },
+    'called',
+    (outcome) => ({ runId, call, outcome }),
+  );
+}
+
+function settle(state: RunState, outcome: ModelOutcome, self: RunSelf): void {
+  const { task, call } = state;
+  if (task === undefined) return;
+  const { runId } = task;
+  state.call = 0;
+  state.abort = undefined;
+  const next = decideNext(outcome, call, self.random());
+  if (next.type === 'retry') {
+    self.after('call', next.delayMs, 'call', { runId, call: call + 1 });
+    return;
+  }
+  const answer = { runId, result: next.result };
+  if (!self.tell(state.args.owner, 'answered', answer)) {
+    self.after('report', REPORT_AGAIN_MS, 'report', answer);
+  }
+}

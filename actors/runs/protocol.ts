@@ -1,0 +1,39 @@
+/** What a session says to the run that answers one message, and what it gets back. */
+import type { ModelTurn } from '../../connectors/models/model.ts';
+import type { ActorRef } from '../../runtime/actor.ts';
+
+export interface RunTask {
+  readonly runId: string;
+  /** Oldest first; the last one is the new message. */
+  readonly turns: readonly ModelTurn[];
+  readonly trace: string;
+}
+
+export type RunResult =
+  | {
+      readonly type: 'answered';
+      readonly text: string;
+      readonly promptTokens: number;
+      readonly completionTokens: number;
+    }
+  /** `reason` is a stable code, `detail` the model's own words. */
+  | { readonly type: 'failed'; readonly reason: string; readonly detail: string };
+
+export interface RunAnswer {
+  readonly runId: string;
+  readonly result: RunResult;
+}
+
+/** Whoever started the run; it stops the run once it has the answer. */
+export interface RunOwner {
+  answered(answer: RunAnswer): void;
+}
+
+export interface RunArgs {
+  readonly owner: ActorRef<RunOwner>;
+}
+
+/** One message's way through the model, in its session's thread. It changes nothing durable. */
+export interface RunProtocol {
+  begin(task: RunTask): void;
+}

@@ -1,0 +1,116 @@
+/** A run's end as a request to the outbox: rows, tape, and the words that go back to the conversation. Pure. */
+import { createHash } from 'node:crypto';
+import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
+import { joinChanges } from '../../runtime/store/change-set.ts';
+import type { FinishRequest } from '../outbox/protocol.ts';
+import { type InboxRow, inboxDonePart } from '../router/rows.ts';
+import type { RunResult } from '../runs/protocol.ts';
+import { endedRunPart, type RunEnd, type RunEndStatus } from './rows.ts';
+import type { Task } from './task.ts';
+
+export type RunOutcome = RunResult | { readonly type: 'quarantined'; readonly reason: string };
+
+export interface Finish {
+  readonly request: FinishRequest;
+  readonly status: RunEndStatus;
+  /** What the session remembers of it once the request is durable. */
+  readonly turns: RunEnd['turns'];
+}
+
+/** A reply beyond this is cut: no platform shows it, and the ledger is no file store. */
+const MAX_REPLY_BYTES = 131_072;
+/** What a conversation gets for an answer without text. */
+const BLANK_ANSWER = 'ack';
+
+export function planFinish(
+  task: Task,
+  outcome: RunOutcome,
+  turnsBefore: number,
+  nowMs: number,
+): Finish {
+  const { runId, envelopeId, run, inboxRevision } = task;
+  const inbox = task.inbox?.row;
+  const end = toEnd(outcome, inbox);
+  const { status, reason, turns } = end;
+  const fields = { runId, run, status, reason, turns, turnsBefore, endedAtMs: nowMs };
+  const ended = endedRunPart({ ...fields, tape: toTape(end, inbox), facts: toFacts(end, outcome) });
+  return {
+    request: {
+      runId,
+      trace: inbox?.trace ?? '',
+      changes: joinChanges(ended, inboxDonePart(envelopeId, inboxRevision)),
+      outputs: inbox?.replyTo === undefined ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
+    },
+    status,
+    turns,
+  };
+}
+
+interface End {
+  readonly status: RunEndStatus;
+  readonly reason: string;
+  readonly detail: string;
+  readonly reply: string;
+  readonly turns: RunEnd['turns'];
+}
+
+/** A message that was not answered leaves no turn: what broke the model once must not stay in its context. */
+function toEnd(outcome: RunOutcome, inbox: InboxRow | undefined): End {
+  if (outcome.type !== 'answered') {
+    const { reason } = outcome;
+    const status = outcome.type;
+    const detail = outcome.type === 'failed' ? outcome.detail : '';
+    const reply = `This message could not be answered (${reason}).`;
+    return { status, reason, detail, reply, turns: [] };
+  }
+  const answer = clip(outcome.text.trim() || BLANK_ANSWER);
+  return {
+    status: 'done',
+    reason: '',
+    detail: '',
+    reply: withPrefix(inbox?.responsePrefix ?? '', answer),
+    turns: [
+      { role: 'user', text: inbox?.event.body ?? '' },
+      { role: 'assistant', text: answer },
+    ],
+  };
+}
+
+function toTape(end: End, inbox: InboxRow | undefined): RunEnd['tape'] {
+  const said = end.detail === '' ? end.reason : `${end.reason}: ${end.detail}`;
+  return [
+    { type: 'message.received', text: inbox?.event.body ?? '' },
+    { type: 'message.replied', text: end.reply },
+    { type: 'status', text: said === '' ? end.status : `${end.status}: ${said}` },
+  ];
+}
+
+function toFacts(end: End, outcome: RunOutcome): RunEnd['facts'] {
+  const size = {
+    replyBytes: Buffer.byteLength(end.reply),
+    replySha256: createHash('sha256').update(end.reply).digest('hex'),
+  };
+  if (outcome.type !== 'answered') return size;
+  const { promptTokens, completionTokens } = outcome;
+  return { ...size, promptTokens, completionTokens };
+}
+
+function toOutput(text: string, inbox: InboxRow, target: ReplyTarget) {
+  const inReplyTo = isSameConversation(inbox.event, target) ? inbox.event.adapterMessageId : '';
+  return { target, message: { text, inReplyTo, attachments: [] } };
+}
+
+/** A message id means something only where it was given. */
+function isSameConversation(event: InboundMessageEvent, target: ReplyTarget): boolean {
+  return event.connectorId === target.connectorId && event.conversationId === target.conversationId;
+}
+
+function withPrefix(prefix: string, text: string): string {
+  return text.startsWith(prefix) ? text : prefix + text;
+}
+
+function clip(text: string): string {
+  if (Buffer.byteLength(text) <= MAX_REPLY_BYTES) return text;
+  const bytes = Buffer.from(text).subarray(0, MAX_REPLY_BYTES - 3);
+  return `${new TextDecoder().decode(bytes).replace(/\uFFFD+$/, '')}…`;
+}

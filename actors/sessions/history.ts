@@ -1,0 +1,58 @@
+/** The last turns of a session, as the model gets to see them: a bounded cache of committed rows. */
+import type { ModelTurn } from '../../connectors/models/model.ts';
+import type { ScanPage } from '../../runtime/store/store.ts';
+import { parseTurnRow } from './rows.ts';
+
+/** Turns that are read and kept; 20 exchanges. */
+export const MAX_TURNS = 40;
+/** Of the earlier turns in one request: about 64 k tokens, what common models take beside an answer. */
+const MAX_HISTORY_BYTES = 262_144;
+
+type Turn = Pick<ModelTurn, 'text'> & { readonly role: 'user' | 'assistant' };
+
+export class History {
+  readonly #turns: Turn[];
+  /** Turns the session has in all: the sequence number of the next one. */
+  #count: number;
+
+  constructor(turns: readonly Turn[], count: number) {
+    this.#turns = [...turns];
+    this.#count = count;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** After their flush. */
+  append(turns: readonly Turn[]): void {
+    this.#turns.push(...turns);
+    this.#turns.splice(0, Math.max(0, this.#turns.length - MAX_TURNS));
+    this.#count += turns.length;
+  }
+
+  /** The newest turns that fit, oldest first, beginning with a user's, and then the new message. */
+  toRequest(text: string): readonly ModelTurn[] {
+    let bytes = 0;
+    let first = this.#turns.length;
+    while (first > 0) {
+      bytes += Buffer.byteLength(this.#turns[first - 1]?.text ?? '');
+      if (bytes > MAX_HISTORY_BYTES) break;
+      first -= 1;
+    }
+    const fitting = this.#turns.slice(first);
+    const firstUser = fitting.findIndex((turn) => turn.role === 'user');
+    return [...(firstUser < 0 ? [] : fitting.slice(firstUser)), { role: 'user', text }];
+  }
+}
+
+/** From the page that a scan of the session's turns gave, newest first. */
+export function toHistory(page: ScanPage): History {
+  const newest = page.rows[0];
+  const count = newest === undefined ? 0 : Number(newest.key.slice(-12)) + 1;
+  const turns = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
+  return new History(
+    turns.map(({ role, text }) => ({ role, text })),
+    count,
+  );
+}

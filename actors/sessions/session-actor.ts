@@ -1,0 +1,374 @@
+/** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
+import {
+  type ActorRef,
+  type ChildEnded,
+  defineActor,
+  type Self,
+  type Settled,
+} from '../../runtime/actor.ts';
+
+import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
+import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
+
+import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
+import { type Finish, planFinish, type RunOutcome } from './finish.ts';
+import type { History } from './history.ts';
+import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import { LEDGER_DEADLINE, readHistory, readOpenRuns, readRows } from './reading.ts';
+import { type Cut, cutRunChanges, MAX_CRASHES, type OpenRun, type RunRow } from './rows.ts';
+import { RunQueue, type Waiting } from './run-queue.ts';
+import { readTask, type Task, type TaskRows, toTask } from './task.ts';
+
+/** How the tree starts a run: this folder does not know its code. */
+export interface RunStart {
+  readonly module: string;
+  readonly export: string;
+}
+
+export interface SessionArgs {
+  readonly sessionKey: string;
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly outbox: ActorRef<OutboxProtocol>;
+  readonly sessions: ActorRef<SessionsProtocol>;
+  readonly run: RunStart;
+  /** Its first open run may have begun in an earlier life of the process. */
+  readonly mayBeCut: boolean;
+}
+
+interface Loaded {
+  readonly rows: TaskRows;
+  readonly history: History;
+}
+
+interface Own {
+  /** Takes up the next run where none is under way. */
+  next(nothing: null): void;
+  loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
+  counted(done: Subject & { readonly row: RunRow; readonly outcome: Settled<CommitReply> }): void;
+  runLost(lost: Subject): void;
+  finish(subject: Subject): void;
+  finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
+  refreshed(outcome: Settled<readonly OpenRun[]>): void;
+  sayEnded(nothing: null): void;
+  runStopped(nothing: null): void;
+}
+
+interface Subject {
+  readonly runId: string;
+}
+
+/** What is done for the head of the queue; a message that belongs to another phase is late and ignored. */
+type Phase = 'idle' | 'loading' | 'counting' | 'running' | 'finishing';
+
+export interface SessionState {
+  readonly args: SessionArgs;
+  readonly queue: RunQueue;
+  history: History;
+  phase: Phase;
+  /** Why the head must be counted before it is tried (again). */
+  cut: (Cut & { readonly envelopeId: string }) | undefined;
+  outcome: RunOutcome | undefined;
+  /** Of the run under way; '' = none. */
+  runChildId: string;
+  runsStarted: number;
+  failures: number;
+  /** The newest envelope that ended here. */
+  lastEnded: string;
+  /** Ends that the dispatcher refused to hear. */
+  readonly unsaid: RunEnded[];
+}
+
+type SessionSelf = Self<SessionProtocol & Own>;
+
+/** A session holds at most 1,000 open runs; the router refuses more. */
+const MAX_OPEN = 1_024;
+const AGAIN_MIN_MS = 100;
+const AGAIN_MAX_MS = 10_000;
+const RUN_SHUTDOWN_MS = 1_000;
+
+export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, SessionState, unknown>({
+  module: import.meta.url,
+  export: 'sessionActor',
+  name: 'session',
+  mailbox: { limitMessages: MAX_OPEN + 64, overflow: 'reject' },
+  async start(self, args) {
+    const { ledger, sessionKey } = args;
+    const [history, open] = await Promise.all([
+      readHistory(self, ledger, sessionKey),
+      readOpenRuns(self, ledger, sessionKey),
+    ]);
+    const queue = new RunQueue();
+    for (const run of open) queue.add({ ...run, task: undefined }, false);
+    const first = queue.head?.envelopeId;
+    const isCut = first !== undefined && (args.mayBeCut || self.incarnation > 1);
+    self.tell(self.ref, 'next', null);
+    return {
+      args,
+      queue,
+      history,
+      phase: 'idle',
+      cut: isCut ? { envelopeId: first, attempt: true, blamed: false } : undefined,
+      outcome: undefined,
+      runChildId: '',
+      runsStarted: 0,
+      failures: 0,
+      lastEnded: '',
+      unsaid: [],
+    };
+  },
+  subject: (_kind, payload) => subjectOf(payload),
+  receive: {
+    enqueue(state, routed, self) {
+      const { envelopeId, runId } = routed;
+      // Told late, it may have ended meanwhile: then its row says so.
+      const task = envelopeId > state.lastEnded ? toTask(routed) : undefined;
+      state.queue.add({ envelopeId, runId, task }, state.phase !== 'idle');
+      takeNext(state, self);
+    },
+    refresh(state, _nothing, self) {
+      const { ledger, sessionKey } = state.args;
+      self.run(
+        () => readOpenRuns(self, ledger, sessionKey),
+        'refreshed',
+        (outcome) => outcome,
+      );
+    },
+    refreshed(state, outcome, self) {
+      if (!outcome.ok) {
+        self.after('refresh', AGAIN_MAX_MS, 'refresh', null);
+        return;
+      }
+      for (const run of outcome.value) {
+        state.queue.add({ ...run, task: undefined }, state.phase !== 'idle');
+      }
+      takeNext(state, self);
+    },
+    next: (state, _nothing, self) => takeNext(state, self),
+    loaded(state, { runId, outcome }, self) {
+      const head = headOf(state, 'loading', runId);
+      if (head === undefined) return;
+      if (!outcome.ok) {
+        again(state, self);
+        return;
+      }
+      const { rows, history } = outcome.value;
+      const task = readTask(runId, head.envelopeId, rows);
+      state.history = history;
+      head.task = task;
+      state.failures = 0;
+      const status = task?.run.row.status ?? 'failed';
+      if (task === undefined || status !== 'pending') {
+        complete(state, status === 'pending' ? 'failed' : status, self);
+      } else if (state.outcome !== undefined) finish(state, task, state.outcome, self);
+      else begin(state, task, self);
+    },
+    counted(state, { runId, row, outcome }, self) {
+      const head = headOf(state, 'counting', runId);
+      if (head?.task === undefined) return;
+      if (!outcome.ok || !outcome.value.ok) {
+        // Written or not, the row knows.
+        head.task = undefined;
+        again(state, self);
+        return;
+      }
+      state.cut = undefined;
+      state.failures = 0;
+      const task = { ...head.task, run: { revision: outcome.value.revision, row } };
+      head.task = task;
+      begin(state, task, self);
+    },
+    answered(state, { runId, result }, self) {
+      const head = headOf(state, 'running', runId);
+      if (head?.task === undefined) return;
+      stopRun(state, self);
+      finish(state, head.task, result, self);
+    },
+    runLost(state, { runId }, self) {
+      const head = headOf(state, 'running', runId);
+      if (head === undefined) return;
+      state.runChildId = '';
+      state.cut = { envelopeId: head.envelopeId, attempt: true, blamed: true };
+      state.phase = 'idle';
+      takeNext(state, self);
+    },
+    finish(state, { runId }, self) {
+      const head = headOf(state, 'finishing', runId);
+      if (head?.task === undefined || state.outcome === undefined) return;
+      finish(state, head.task, state.outcome, self);
+    },
+    finished(state, { runId, plan, outcome }, self) {
+      if (headOf(state, 'finishing', runId) === undefined) return;
+      if (outcome.ok && outcome.value.type === 'finished') {
+        state.history.append(plan.turns);
+        complete(state, plan.status, self);
+      } else if (outcome.ok && outcome.value.type === 'conflict') {
+        // Another end was first, or a crash was counted meanwhile: the rows know which.
+        load(state, self);
+      } else {
+        const askedMs =
+          outcome.ok && outcome.value.type === 'busy' ? outcome.value.retryAfterMs : 0;
+        self.after('finish', Math.max(askedMs, backoffMs(state, self)), 'finish', { runId });
+      }
+    },
+    sayEnded: (state, _nothing, self) => sayEnded(state, self),
+    runStopped: () => undefined,
+  },
+  supervise: () => ({ strategy: 'one_for_one', intensity: 1, periodMs: 1_000 }),
+  childEnded(state, ended, self) {
+    lose(state, ended, self);
+  },
+});
+
+function takeNext(state: SessionState, self: SessionSelf): void {
+  if (state.phase !== 'idle') return;
+  const { head } = state.queue;
+  if (head === undefined) return;
+  if (head.task === undefined) load(state, self);
+  else begin(state, head.task, self);
+}
+
+/** Reads the head's rows, and the turns: whoever changed the one may have changed the other. */
+function load(state: SessionState, self: SessionSelf): void {
+  const { head } = state.queue;
+  if (head === undefined) return;
+  const { runId, envelopeId } = head;
+  const { ledger, sessionKey } = state.args;
+  state.phase = 'loading';
+  head.task = undefined;
+  self.run(
+    async () => {
+      const [rows, history] = await Promise.all([
+        readRows(self, ledger, { runId, envelopeId }),
+        readHistory(self, ledger, sessionKey),
+      ]);
+      return { rows, history };
+    },
+    'loaded',
+    (outcome) => ({ runId, outcome }),
+  );
+}
+
+/** Counts a cut where there was one, gives up a run that crashed too often, else starts it. */
+function begin(state: SessionState, task: Task, self: SessionSelf): void {
+  if (state.cut?.envelopeId === task.envelopeId) {
+    count(state, task, state.cut, self);
+  } else if (task.run.row.crashes >= MAX_CRASHES) {
+    finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
+  } else if (task.inbox === undefined) {
+    finish(state, task, { type: 'failed', reason: 'event_unreadable', detail: '' }, self);
+  } else {
+    startRun(state, task.runId, task.inbox.row, self);
+  }
+}
+
+function count(state: SessionState, task: Task, cut: Cut, self: SessionSelf): void {
+  const { runId } = task;
+  const { changes, row } = cutRunChanges(runId, task.run, cut);
+  state.phase = 'counting';
+  self.run(
+    () => self.ask(state.args.ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE),
+    'counted',
+    (outcome) => ({ runId, row, outcome }),
+  );
+}
+
+function startRun(
+  state: SessionState,
+  runId: string,
+  inbox: NonNullable<Task['inbox']>['row'],
+  self: SessionSelf,
+): void {
+  const args: RunArgs = { owner: self.ref };
+  state.phase = 'running';
+  state.runsStarted += 1;
+  // Its own id each time: the child before it may still be stopping.
+  state.runChildId = `${runId}-${state.runsStarted}`;
+  const run: ActorRef<RunProtocol> = self.spawn<RunProtocol, RunArgs>({
+    id: state.runChildId,
+    start: { ...state.args.run, args },
+    restart: 'temporary',
+    shutdownTimeoutMs: RUN_SHUTDOWN_MS,
+    placement: 'with-parent',
+  });
+  self.trace = inbox.trace;
+  const turns = state.history.toRequest(inbox.event.body);
+  self.tell(run, 'begin', { runId, turns, trace: inbox.trace });
+}
+
+function stopRun(state: SessionState, self: SessionSelf): void {
+  const id = state.runChildId;
+  state.runChildId = '';
+  if (id !== '')
+    self.run(
+      () => self.stopChild(id),
+      'runStopped',
+      () => null,
+    );
+}
+
+/** A run that ended without an answer was cut by its own crash. */
+function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
+  const { head } = state.queue;
+  if (ended.id !== state.runChildId || head === undefined) return;
+  self.after('run-lost', 0, 'runLost', { runId: head.runId });
+}
+
+function finish(state: SessionState, task: Task, outcome: RunOutcome, self: SessionSelf): void {
+  const { runId } = task;
+  const plan = planFinish(task, outcome, state.history.count, self.clock.wallMs());
+  state.phase = 'finishing';
+  state.outcome = outcome;
+  self.trace = plan.request.trace;
+  self.run(
+    () => self.ask(state.args.outbox, 'finish', plan.request, LEDGER_DEADLINE),
+    'finished',
+    (reply) => ({ runId, plan, outcome: reply }),
+  );
+}
+
+/** The head's end is durable. */
+function complete(state: SessionState, status: RunEnded['status'], self: SessionSelf): void {
+  const { head } = state.queue;
+  if (head === undefined) return;
+  state.queue.shift();
+  state.phase = 'idle';
+  state.outcome = undefined;
+  state.failures = 0;
+  if (state.cut?.envelopeId === head.envelopeId) state.cut = undefined;
+  if (head.envelopeId > state.lastEnded) state.lastEnded = head.envelopeId;
+  state.unsaid.push({ sessionKey: state.args.sessionKey, runId: head.runId, status });
+  sayEnded(state, self);
+  takeNext(state, self);
+}
+
+function sayEnded(state: SessionState, self: SessionSelf): void {
+  for (let ended = state.unsaid[0]; ended !== undefined; ended = state.unsaid[0]) {
+    if (!self.tell(state.args.sessions, 'ended', ended)) {
+      self.after('say-ended', AGAIN_MIN_MS, 'sayEnded', null);
+      return;
+    }
+    state.unsaid.shift();
+  }
+}
+
+/** The ledger gave no answer: the head is taken up anew after a while. */
+function again(state: SessionState, self: SessionSelf): void {
+  state.phase = 'idle';
+  self.after('next', backoffMs(state, self), 'next', null);
+}
+
+function backoffMs(state: SessionState, self: SessionSelf): number {
+  const ceilingMs = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** state.failures);
+  state.failures += 1;
+  return AGAIN_MIN_MS + self.random() * ceilingMs;
+}
+
+function headOf(state: SessionState, phase: Phase, runId: string): Waiting | undefined {
+  const { head } = state.queue;
+  return state.phase === phase && head?.runId === runId ? head : undefined;
+}
+
+function subjectOf(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null || !('runId' in payload)) return '';
+  return typeof payload.runId === 'string' ? payload.runId : '';
+}
