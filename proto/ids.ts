@@ -127,3 +127,10 @@ function toBigInt(bytes: Uint8Array): bigint {
   for (const byte of bytes) value = (value << 8n) | BigInt(byte);
   return value;
 }
+
+/** 32 hex digits for an event that came without a trace id. Not a secret. */
+export function createTraceId(random: () => number): string {
+  let trace = '';
+  while (trace.length < 32) trace += Math.floor(random() * 16).toString(16);
+  return trace;
+}

@@ -1,4 +1,5 @@
 /** One account's connector: the shell between a platform's client library and the gateway. What is sent when is the outbox's decision. */
+import { createTraceId } from '../../proto/ids.ts';
 import { defineActor, type Settled } from '../../runtime/actor.ts';
 import type { AdmitReply } from '../router/protocol.ts';
 import { toAdmitRequest } from './admission.ts';
@@ -6,7 +7,6 @@ import {
   type ConnectorArgs,
   type ConnectorState,
   createConnectorState,
-  newTrace,
   statusOf,
 } from './connector-state.ts';
 import type { AttemptKey } from './delivery-book.ts';
@@ -98,7 +98,7 @@ function inject(
   self: ConnectorSelf,
 ): Promise<AdmitReply> {
   const { account, router } = state.args;
-  const trace = newTrace(self.random);
+  const trace = createTraceId(self.random);
   const answer = self.defer<AdmitReply>();
   const offer = {
     connectorId: account.connectorId,

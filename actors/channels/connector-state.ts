@@ -89,12 +89,3 @@ export function statusOf(state: ConnectorState): ConnectorStatus {
     inFlight: state.book.running,
   };
 }
-
-const HEX_DIGITS = 32;
-
-/** A trace id for an event that came without one. Not a secret. */
-export function newTrace(random: () => number): string {
-  let trace = '';
-  while (trace.length < HEX_DIGITS) trace += Math.floor(random() * 16).toString(16);
-  return trace;
-}

@@ -9,11 +9,12 @@ import {
   type Refused,
 } from '../../connectors/connector.ts';
 import type { InboundOffer } from '../../proto/channel-messages.ts';
+import { createTraceId } from '../../proto/ids.ts';
 import type { Self, Settled } from '../../runtime/actor.ts';
 import { codeOf, StaleIncarnation } from '../../runtime/errors.ts';
 import { refused, toAdmitRequest, toAnswer, toRefused } from './admission.ts';
 import type { ConnectorOwn } from './connector-actor.ts';
-import { type ConnectorState, newTrace, statusOf } from './connector-state.ts';
+import { type ConnectorState, statusOf } from './connector-state.ts';
 import { openAccount, reopenDelayMs, type Trouble, troubleOf } from './opening.ts';
 import type { ConnectorProtocol } from './protocol.ts';
 
@@ -102,7 +103,7 @@ async function admit(
   signal: AbortSignal,
 ): Promise<Accepted | Refused> {
   const { account, router } = state.args;
-  const request = toAdmitRequest(offer, account.connectorId, newTrace(self.random));
+  const request = toAdmitRequest(offer, account.connectorId, createTraceId(self.random));
   const reply = await self.ask(router, 'admit', request, { inMs: ADMIT_DEADLINE_MS, signal });
   state.lastInboundAtMs = self.clock.wallMs();
   if (reply.type === 'conflict') {

@@ -1,0 +1,74 @@
+/** Gathers the metrics of every part and adds those of the runtime. No label holds a person, a conversation or a secret. */
+import type { Metric } from '../../proto/control/owner.ts';
+import type { SystemSnapshot } from '../../runtime/system.ts';
+
+const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+
+/** One entry a name, with the samples of all; of two with one name and different types the first one's stays. */
+export function mergeMetrics(groups: readonly (readonly Metric[])[]): readonly Metric[] {
+  const merged = new Map<string, Metric>();
+  for (const metric of groups.flat()) {
+    if (!METRIC_NAME.test(metric.name)) continue;
+    const known = merged.get(metric.name);
+    if (known === undefined) merged.set(metric.name, metric);
+    else if (known.type === metric.type) {
+      merged.set(metric.name, { ...known, samples: [...known.samples, ...metric.samples] });
+    }
+  }
+  return [...merged.values()];
+}
+
+export function toPartsUp(
+  parts: readonly { readonly name: string; readonly isUp: boolean }[],
+): Metric {
+  return {
+    name: 'palyra_component_up',
+    help: '1 where a part of the gateway answered in time',
+    type: 'gauge',
+    samples: parts.map(({ name, isUp }) => ({ labels: { component: name }, value: isUp ? 1 : 0 })),
+  };
+}
+
+export function toRuntimeMetrics(snapshot: SystemSnapshot): readonly Metric[] {
+  const { actors, threads, counters } = snapshot;
+  const gauge = (name: string, help: string, value: number): Metric => ({
+    name: `palyra_runtime_${name}`,
+    help,
+    type: 'gauge',
+    samples: [{ labels: {}, value }],
+  });
+  return [
+    gauge('actors', 'Actors that live now', actors.length),
+    gauge(
+      'actors_degraded',
+      'Actors that are not running',
+      actors.filter((actor) => actor.state !== 'running').length,
+    ),
+    gauge(
+      'mailbox_messages',
+      'Messages waiting in all mailboxes',
+      actors.reduce((sum, actor) => sum + actor.mailbox, 0),
+    ),
+    {
+      name: 'palyra_runtime_thread_up',
+      help: '1 while the thread runs',
+      type: 'gauge',
+      samples: threads.map(({ name, state }) => ({
+        labels: { thread: name },
+        value: state === 'running' ? 1 : 0,
+      })),
+    },
+    {
+      name: 'palyra_runtime_thread_restarts_total',
+      help: 'Times the thread was replaced',
+      type: 'counter',
+      samples: threads.map(({ name, restarts }) => ({ labels: { thread: name }, value: restarts })),
+    },
+    {
+      name: 'palyra_runtime_events_total',
+      help: 'What the runtime counts: crashes, refused messages, dead letters…',
+      type: 'counter',
+      samples: Object.entries(counters).map(([event, value]) => ({ labels: { event }, value })),
+    },
+  ];
+}

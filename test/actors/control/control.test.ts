@@ -1,0 +1,268 @@
+/** The dispatcher by hand: its stages in order, once per key, audited, with every part's metrics. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ControlArgs, controlActor } from '../../../actors/control/actor.ts';
+import type { ControlCall } from '../../../actors/control/protocol.ts';
+import { type OperationName, operations } from '../../../proto/control/catalogue.ts';
+import type { Metric, OperationOwner, OperationReply } from '../../../proto/control/owner.ts';
+import type { ActorRef } from '../../../runtime/actor.ts';
+import { AskError } from '../../../runtime/errors.ts';
+import type { ChangeSet, Row } from '../../../runtime/store/store.ts';
+import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+
+const OWNERS = Object.fromEntries(
+  Object.keys(operations).map((name) => [name, { address: `owner/${name}` }]),
+) as unknown as Record<OperationName, ActorRef<OperationOwner>>;
+
+const ARGS: ControlArgs = {
+  owners: OWNERS,
+  ledger: { address: 'ledger' },
+  meters: [
+    { name: 'one', ref: { address: 'one' } },
+    { name: 'dead', ref: { address: 'dead' } },
+  ],
+};
+
+const ADMIN = { name: 'admin', scopes: ['admin:read', 'admin:write'] };
+const TEST = { connector_id: 'echo:default', text: 'hi' };
+const OK: OperationReply = { ok: true, output: { secret: 'shown once', accepted: true } };
+
+interface World {
+  owner?: (input: unknown) => OperationReply | Promise<OperationReply>;
+  rows?: Map<string, Row>;
+  commit?: () => unknown;
+}
+
+/** With a ledger that keeps the idempotency rows, as a successor would find them. */
+async function open(world: World = {}) {
+  const rows = world.rows ?? new Map<string, Row>();
+  const commits: ChangeSet[] = [];
+  const performed: unknown[] = [];
+  const commit = ({ changes }: { changes: ChangeSet }) => {
+    const failed = world.commit?.();
+    if (failed !== undefined) return failed;
+    for (const { table, key, revision } of changes.expect) {
+      if (revision === 0 && rows.has(key))
+        return { ok: false, code: 'conflict', table, key, actual: 1 };
+    }
+    for (const { key, row } of changes.put) rows.set(key, row);
+    commits.push(changes);
+    return { ok: true, revision: commits.length };
+  };
+  const kit = await createBehaviorKit(
+    controlActor,
+    ARGS,
+    {
+      inspect: async () => ({ actors: [], threads: [], counters: { crashes: 3 } }),
+      log: () => undefined,
+    },
+    {
+      async answer(to, kind, payload) {
+        if (to === 'ledger' && kind === 'commit') return commit(payload as { changes: ChangeSet });
+        if (to === 'ledger' && kind === 'read') {
+          const row = rows.get((payload as { key: string }).key);
+          return row === undefined ? [] : [{ revision: 1, row }];
+        }
+        if (kind === 'metrics' && to === 'one') {
+          return [
+            {
+              name: 'palyra_x_total',
+              help: 'x',
+              type: 'counter',
+              samples: [{ labels: {}, value: 1 }],
+            },
+          ];
+        }
+        if (to.startsWith('owner/')) {
+          const { input } = payload as { input: unknown };
+          performed.push(input);
+          return world.owner?.(input) ?? OK;
+        }
+        throw new AskError('actor_dead', to, kind);
+      },
+    },
+  );
+  const call = (part: Partial<ControlCall>) =>
+    kit.receive('call', {
+      operation: 'channels.test',
+      input: TEST,
+      principal: ADMIN,
+      idempotencyKey: '',
+      trace: 't',
+      ...part,
+    }) as Promise<OperationReply>;
+  return { kit, call, rows, commits, performed };
+}
+
+async function codeOf(reply: Promise<OperationReply>): Promise<string> {
+  const settled = await reply;
+  return settled.ok ? 'ok' : settled.error.code;
+}
+
+const control = suite('control');
+
+control(
+  'an unknown operation, a wrong field and a missing scope never reach an owner',
+  async () => {
+    const { call, performed } = await open();
+    assert.is(await codeOf(call({ operation: 'constructor' })), 'not_found');
+    const wrong = await call({ input: { connector_id: 'echo:default', txt: 'hi' } });
+    assert.is(wrong.ok ? '' : wrong.error.code, 'validation_error');
+    assert.ok(!wrong.ok && wrong.error.issues?.some(({ field }) => field === 'text'));
+    assert.is(
+      await codeOf(call({ principal: { name: 'admin', scopes: ['admin:read'] } })),
+      'forbidden',
+    );
+    assert.is(await codeOf(call({ principal: { ...ADMIN, name: 'stranger' } })), 'forbidden');
+    assert.equal(performed, []);
+  },
+);
+
+control('the owner gets the parsed input, defaults filled', async () => {
+  const { call, performed } = await open();
+  assert.is(await codeOf(call({})), 'ok');
+  assert.equal(performed, [
+    {
+      ...TEST,
+      conversation_id: 'test:conversation',
+      sender_id: 'test-user',
+      is_direct_message: true,
+    },
+  ]);
+});
+
+control(
+  'a command is written to the journal with its principal, resource and outcome; a query is not',
+  async () => {
+    const { call, commits } = await open({
+      owner: () => ({ ok: false, error: { code: 'busy', message: '' } }),
+    });
+    await call({});
+    assert.equal(
+      commits.flatMap(({ facts }) => facts),
+      [
+        {
+          type: 'operation.performed',
+          principal: 'admin',
+          operation: 'channels.test',
+          resource: 'connector:echo:default',
+          outcome: 'busy',
+          trace: 't',
+        },
+      ],
+    );
+    await call({ operation: 'channels.list', input: {} });
+    assert.is(commits.length, 1);
+  },
+);
+
+control(
+  'the same key twice performs once and gives the same answer, also while the first is under way',
+  async () => {
+    let finish: (reply: OperationReply) => void = () => undefined;
+    const { call, performed } = await open({
+      owner: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const first = call({ idempotencyKey: 'k' });
+    const second = call({ idempotencyKey: 'k' });
+    await new Promise((resolve) => setImmediate(resolve));
+    finish(OK);
+    assert.equal(await first, OK);
+    assert.equal(await second, OK);
+    assert.equal(await call({ idempotencyKey: 'k' }), OK);
+    assert.is(performed.length, 1);
+  },
+);
+
+control(
+  'after a restart a key is answered from its row, without what is shown only once',
+  async () => {
+    const rows = new Map<string, Row>();
+    const before = await open({ rows });
+    await before.call({ idempotencyKey: 'k' });
+    assert.not.ok(JSON.stringify([...rows]).includes('shown once'));
+    const after = await open({ rows });
+    assert.equal(await after.call({ idempotencyKey: 'k' }), {
+      ok: true,
+      output: { secret: '', accepted: true },
+    });
+    assert.is(after.performed.length, 0);
+  },
+);
+
+control('a key with another input is a conflict, in memory and after a restart', async () => {
+  const rows = new Map<string, Row>();
+  const before = await open({ rows });
+  await before.call({ idempotencyKey: 'k' });
+  const input = { ...TEST, text: 'other' };
+  assert.is(await codeOf(before.call({ idempotencyKey: 'k', input })), 'idempotency_conflict');
+  const after = await open({ rows });
+  assert.is(await codeOf(after.call({ idempotencyKey: 'k', input })), 'idempotency_conflict');
+});
+
+control('a command that a crash cut is not performed again under its key', async () => {
+  const rows = new Map<string, Row>();
+  const cut = await open({ rows, owner: () => new Promise<never>(() => undefined) });
+  void cut.call({ idempotencyKey: 'k' });
+  await new Promise((resolve) => setImmediate(resolve));
+  const after = await open({ rows });
+  assert.is(await codeOf(after.call({ idempotencyKey: 'k' })), 'failed_precondition');
+  assert.is(after.performed.length, 0);
+});
+
+control('a key that could not be begun is free again', async () => {
+  let isBusy = true;
+  const { call, performed } = await open({
+    commit: () => (isBusy ? { ok: false, code: 'busy', retryAfterMs: 5 } : undefined),
+  });
+  const refused = await call({ idempotencyKey: 'k' });
+  assert.equal(refused.ok ? '' : [refused.error.code, refused.error.retryAfterMs], ['busy', 5]);
+  assert.is(performed.length, 0);
+  isBusy = false;
+  assert.is(await codeOf(call({ idempotencyKey: 'k' })), 'ok');
+});
+
+control('an owner that is dead or late is an error with its own code', async () => {
+  for (const [ask, code] of [
+    ['ask_timeout', 'deadline_exceeded'],
+    ['actor_dead', 'unavailable'],
+    ['mailbox_full', 'busy'],
+  ] as const) {
+    const { call } = await open({
+      owner: () => {
+        throw new AskError(ask, 'owner', 'operate');
+      },
+    });
+    assert.is(await codeOf(call({})), code);
+    assert.is(await codeOf(call({ operation: 'channels.list', input: {} })), code);
+  }
+});
+
+control('an unwritten audit is counted, and the command’s answer is given', async () => {
+  const { call, kit } = await open({
+    commit: () => ({ ok: false, code: 'busy', retryAfterMs: 5 }),
+  });
+  assert.is(await codeOf(call({})), 'ok');
+  const metrics = (await kit.receive('metrics', null)) as readonly Metric[];
+  assert.is(sampleOf(metrics, 'palyra_operations_unaudited_total'), 1);
+});
+
+control('metrics hold every part, those that are down, and the runtime’s counters', async () => {
+  const { kit } = await open();
+  const metrics = (await kit.receive('metrics', null)) as readonly Metric[];
+  assert.is(sampleOf(metrics, 'palyra_x_total'), 1);
+  assert.equal(metrics.find((m) => m.name === 'palyra_component_up')?.samples, [
+    { labels: { component: 'one' }, value: 1 },
+    { labels: { component: 'dead' }, value: 0 },
+  ]);
+  assert.is(sampleOf(metrics, 'palyra_runtime_events_total'), 3);
+});
+
+function sampleOf(metrics: readonly Metric[], name: string): number | undefined {
+  return metrics.find((metric) => metric.name === name)?.samples[0]?.value;
+}
+
+control.run();
