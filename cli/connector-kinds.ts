@@ -1,5 +1,5 @@
 /** The kinds of connector that come with the gateway, loaded when asked for: each brings its platform's library. */
-import type { ConnectorKinds } from './config/parse.ts';
+import type { ConnectorKinds } from './config/kind-checks.ts';
 
 export async function builtInKinds(): Promise<ConnectorKinds> {
   const [{ echoKind }, { telegramKind }] = await Promise.all([

@@ -71,10 +71,17 @@ function replyIssues(webhooks: readonly unknown[], connectors: readonly unknown[
 
 function secretIssues(webhooks: readonly unknown[]): KeyIssue[] {
   return webhooks.flatMap((entry, index): KeyIssue[] => {
-    const [first, second] = listOf(entry, 'secret_refs');
-    if (typeof first !== 'string' || first !== second) return [];
-    const path = ['webhooks', index, 'secret_refs', 1];
-    return [{ path, expected: 'another reference than the first one', value: 'the same' }];
+    const refs = fieldOf(entry, 'secret_refs');
+    if (!Array.isArray(refs)) return [];
+    const path = ['webhooks', index, 'secret_refs'];
+    if (refs.length < 1 || refs.length > 2) {
+      const expected = '1 reference, or 2 while rotating';
+      return [{ path, expected, value: describeValue(refs, path) }];
+    }
+    if (refs[0] !== refs[1]) return [];
+    return [
+      { path: [...path, 1], expected: 'another reference than the first', value: 'the same' },
+    ];
   });
 }
 
@@ -100,12 +107,12 @@ function modelIssues(model: unknown): KeyIssue[] {
     }));
 }
 
-function fieldOf(value: unknown, key: string): unknown {
+export function fieldOf(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
   return (value as Record<string, unknown>)[key];
 }
 
-function listOf(value: unknown, key: string): readonly unknown[] {
+export function listOf(value: unknown, key: string): readonly unknown[] {
   const list = fieldOf(value, key);
   return Array.isArray(list) ? list : [];
 }

@@ -1,28 +1,23 @@
 /** Turns the text of a configuration file into the configuration, or into all that is wrong with it. It reads no file and no environment. */
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
-import type { ConnectorKind } from '../../connectors/connector.ts';
-import { PalyraError } from '../../proto/errors.ts';
-import { nearestOf } from '../nearest.ts';
 import {
   ConfigError,
   type ConfigIssue,
   describeValue,
   type KeyIssue,
   keyText,
-  knownKeysAt,
   toKeyIssues,
 } from './config-error.ts';
 import { crossCheck } from './cross-checks.ts';
-import { type KeyPath, locateKeys } from './key-lines.ts';
+import { locateKeys } from './key-lines.ts';
+import { type ConnectorKinds, checkKinds } from './kind-checks.ts';
 import {
   type ConfigFile,
   configFileSchema,
   type GatewayConfig,
   toGatewayConfig,
 } from './schema.ts';
-
-export type ConnectorKinds = Readonly<Record<string, ConnectorKind>>;
 
 export interface ParsedConfig {
   readonly config: GatewayConfig;
@@ -46,10 +41,8 @@ export function parseConfig(source: string, file: string, kinds: ConnectorKinds)
   });
   const parsed = configFileSchema.safeParse(raw);
   const schemaIssues = toKeyIssues(parsed.error?.issues ?? [], raw, configJsonSchema());
-  const issues = [...schemaIssues, ...crossCheck(raw)];
-  if (!parsed.success) throw refusal(issues.map(place));
-  issues.push(...kindIssues(parsed.data, kinds));
-  if (issues.length > 0) throw refusal(issues.map(place));
+  const issues = [...schemaIssues, ...crossCheck(raw), ...checkKinds(raw, kinds)];
+  if (issues.length > 0 || !parsed.success) throw refusal(issues.map(place));
   return { config: toGatewayConfig(parsed.data), warnings: doubts(parsed.data).map(place) };
 }
 
@@ -72,58 +65,11 @@ function parseToml(source: string, file: string): unknown {
   }
 }
 
+/** One issue a key: the schema and a kind may both complain about the same one. */
 function refusal(issues: readonly ConfigIssue[]): ConfigError {
-  const known = new Set<string>();
-  const unique = issues.filter(({ key, expected }) => {
-    const id = `${key}\0${expected}`;
-    return known.has(id) ? false : known.add(id);
-  });
-  return new ConfigError(unique.sort((a, b) => a.line - b.line));
-}
-
-function kindIssues(file: ConfigFile, kinds: ConnectorKinds): KeyIssue[] {
-  const config = toGatewayConfig(file);
-  return config.connectors.flatMap((connector, index): KeyIssue[] => {
-    const path = ['connectors', index];
-    const kind = Object.hasOwn(kinds, connector.kind) ? kinds[connector.kind] : undefined;
-    if (kind === undefined) {
-      const names = Object.keys(kinds);
-      const nearest = nearestOf(connector.kind, names);
-      const expected = `one of ${names.join(', ')}${nearest === undefined ? '' : ` — did you mean ${nearest}?`}`;
-      const key = [...path, 'kind'];
-      return [{ path: key, expected, value: describeValue(connector.kind, key) }];
-    }
-    return optionIssues(kind, connector.options, path);
-  });
-}
-
-function optionIssues(
-  kind: ConnectorKind,
-  options: Readonly<Record<string, unknown>>,
-  path: KeyPath,
-): KeyIssue[] {
-  try {
-    kind.checkOptions(options);
-    return [];
-  } catch (error) {
-    if (!(error instanceof PalyraError)) throw error;
-    const named = error.issues.filter(({ field }) => field !== '');
-    if (named.length === 0) return [{ path, expected: error.message, value: 'something else' }];
-    return named.map(({ field, message }) =>
-      optionIssue([...path, field], message, options[field]),
-    );
-  }
-}
-
-/** A key that the kind refuses may be a misspelled key of every connector. */
-function optionIssue(path: KeyPath, message: string, value: unknown): KeyIssue {
-  const common = knownKeysAt(configJsonSchema(), ['connectors', 0]);
-  const field = String(path.at(-1));
-  const nearest = common.includes(field) ? undefined : nearestOf(field, common);
-  const hint = nearest === undefined ? '' : ` — did you mean ${nearest}?`;
-  const rule = /^must be (.+)$/s.exec(message)?.[1];
-  const expected = rule ?? `another key (${field} ${message})${hint}`;
-  return { path, expected, value: describeValue(value, path) };
+  const first = new Map<string, ConfigIssue>();
+  for (const issue of issues) if (!first.has(issue.key)) first.set(issue.key, issue);
+  return new ConfigError([...first.values()].sort((a, b) => a.line - b.line));
 }
 
 function doubts(file: ConfigFile): KeyIssue[] {

@@ -107,7 +107,8 @@ const webhookSection = z.strictObject({
     .string()
     .regex(/^[a-z0-9._-]{1,64}$/, { error: '1 to 64 lower-case letters, digits, . _ -' })
     .default('generic'),
-  secret_refs: z.array(secretRef).min(1).max(2),
+  // Its length is a cross-check: zod passes over the entries of a list that is too long.
+  secret_refs: z.array(secretRef).meta({ minItems: 1, maxItems: 2 }),
   enabled: z.boolean().default(true),
   max_payload_bytes: wholeNumber(1_048_576).default(262_144),
   reply_to: z
@@ -133,6 +134,11 @@ export const configFileSchema = z.strictObject({
   channel_router: routerSection.prefault({}),
   webhooks: z.array(webhookSection).max(1_024).default([]),
 });
+/** Keys of every connector that are the gateway's own; all others are its kind's options. */
+const GATEWAY_KEYS: readonly string[] = ['id', 'kind', 'token_ref', 'on_unknown', 'enabled'];
+/** Keys that the schema itself knows in a connector's section. */
+export const CONNECTOR_SECTION_KEYS: readonly string[] = Object.keys(connectorSection.shape);
+
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
 /** The file's parsed content as the program reads it. Checks between sections must have passed. */
@@ -141,17 +147,22 @@ export function toGatewayConfig(file: ConfigFile): GatewayConfig {
     http: parseListen(file.http.listen) ?? { host: '127.0.0.1', port: 7_142 },
     admin: { tokenRef: file.admin.token_ref ?? '' },
     model: toModel(file.model),
-    connectors: file.connectors.map(({ id, kind, token_ref, on_unknown, enabled, ...options }) => ({
-      connectorId: id,
-      kind,
-      tokenRef: token_ref ?? '',
-      onUnknown: on_unknown,
-      enabled,
-      options,
+    connectors: file.connectors.map((section) => ({
+      connectorId: section.id,
+      kind: section.kind,
+      tokenRef: section.token_ref ?? '',
+      onUnknown: section.on_unknown,
+      enabled: section.enabled,
+      options: optionsOf(section),
     })),
     router: toRouter(file.channel_router),
     webhooks: file.webhooks.map(toWebhook),
   };
+}
+
+/** What a connector's section gives to its kind. */
+export function optionsOf(section: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(section).filter(([key]) => !GATEWAY_KEYS.includes(key)));
 }
 
 function toModel(section: ConfigFile['model']): ModelConfig {
