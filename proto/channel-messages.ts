@@ -7,7 +7,8 @@ export const LIMITS = {
   threadIdBytes: 256,
   identityBytes: 256,
   nativeIdBytes: 256,
-  bodyBytes: 131_072,
+  // A webhook whose payload has no text is itself the message, up to the largest body that is taken.
+  bodyBytes: 1_048_576,
   attachments: 32,
   attachmentUrlBytes: 1_024,
   attachmentFilenameBytes: 512,

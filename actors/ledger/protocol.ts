@@ -6,6 +6,7 @@ import type {
   ScanPage,
   ScanQuery,
   StoredRow,
+  StoreHealth,
 } from '../../runtime/store/store.ts';
 
 export interface CommitRequest {
@@ -19,10 +20,18 @@ export type CommitReply =
   | CommitOutcome
   | { readonly ok: false; readonly code: 'busy' | 'storage_low'; readonly retryAfterMs: number };
 
+export interface LedgerHealth extends StoreHealth {
+  /** False while the disk is nearly full: change sets that admit are refused. */
+  readonly admitting: boolean;
+  /** Requests that wait for their turn. */
+  readonly pending: number;
+}
+
 export interface LedgerProtocol extends OperationOwner {
   /** Answered after the flush. A failed flush is never answered: the process ends with exit 74. */
   commit(request: CommitRequest): CommitReply;
   /** Through the same queue as commits: it sees every commit answered before it was asked. At most one row. */
   read(key: { readonly table: string; readonly key: string }): readonly StoredRow[];
   scan(query: ScanQuery): ScanPage;
+  health(nothing: null): LedgerHealth;
 }

@@ -1,0 +1,175 @@
+/** Group commit: one store commit on its way, everything that comes meanwhile gathers for the next. */
+import type { Settled } from '../../runtime/actor.ts';
+import { codeOf, messageOf, RuntimeError } from '../../runtime/errors.ts';
+import { checkChangeSet } from '../../runtime/store/encoding.ts';
+import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
+import { bytesOf, type QueuedCommit } from './commit-queue.ts';
+import type { Flight, LedgerSelf, LedgerState } from './ledger-state.ts';
+import { checkSpace } from './space.ts';
+
+// A look may scan: after this long the thread's other work gets its turn.
+const LOOK_SLICE_MS = 5;
+// One commit's memory stays bounded also when every row is large.
+const MAX_BATCH_BYTES = 8 * 1_024 * 1_024;
+// Free space is looked at again after this much was written, without waiting for the timer.
+const SPACE_CHECK_BYTES = 1_024 * 1_024;
+// What a store answers to a batch that holds a change set no store takes.
+const REFUSED_CODES = ['bad_option', 'not_encodable'];
+
+/** Takes a change set into the line. `answer` is called after the flush, or `refuse` where no store takes such a one. */
+export function enqueueCommit(
+  state: LedgerState,
+  self: LedgerSelf,
+  changes: ChangeSet,
+  ends: Pick<QueuedCommit, 'answer' | 'refuse'>,
+): void {
+  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), ...ends });
+  pump(state, self);
+}
+
+/** The ends of a change set of the ledger's own making: a refused one is a defect here. */
+export function own(
+  answer: (outcome: CommitOutcome) => void,
+): Pick<QueuedCommit, 'answer' | 'refuse'> {
+  return {
+    answer,
+    refuse(error) {
+      throw error;
+    },
+  };
+}
+
+/** Takes a read into the line: it sees everything that was asked for before it. */
+export function enqueueLook(state: LedgerState, self: LedgerSelf, look: () => void): void {
+  state.queue.push({ type: 'look', look });
+  pump(state, self);
+}
+
+/** Answers the looks at the head of the line, then sends the next batch, unless one is on its way. */
+export function pump(state: LedgerState, self: LedgerSelf): void {
+  if (state.flight !== undefined || state.isAnswering) return;
+  if (state.bytesSinceSpaceCheck >= SPACE_CHECK_BYTES) checkSpace(state, self);
+  if (!answerLooks(state, self)) {
+    self.after('pump', 0, 'pump', null);
+    return;
+  }
+  if (state.queue.length === 0) return;
+  const flight = takeOff(state, self);
+  self.run(
+    () => flight.work,
+    'flushed',
+    (outcome) => outcome,
+  );
+}
+
+/** Answers the batch that was on its way; a failed one ends this actor, because nothing of it may be believed. */
+export function land(
+  state: LedgerState,
+  self: LedgerSelf,
+  outcome: Settled<readonly CommitOutcome[]>,
+): void {
+  const { flight } = state;
+  if (flight === undefined) return;
+  state.lastBatchMs = self.clock.monotonicMs() - flight.startedAtMs;
+  if (outcome.ok) answerAll(state, flight, outcome.value);
+  else if (REFUSED_CODES.includes(codeOf(outcome.error))) sortOut(state, flight);
+  else throw storeFailed(state, outcome.error);
+  state.flight = undefined;
+}
+
+function answerAll(state: LedgerState, flight: Flight, outcomes: readonly CommitOutcome[]): void {
+  state.counts.batches += 1;
+  state.counts.changeSets += flight.commits.length;
+  for (const [index, commit] of flight.commits.entries()) {
+    const outcome = outcomes[index];
+    if (outcome === undefined) throw storeFailed(state, new Error('a change set has no outcome'));
+    if (!outcome.ok) state.counts.conflicts += 1;
+    commit.answer(outcome);
+  }
+  state.queue.pushFront(flight.looks);
+}
+
+/** The store wrote nothing, because of change sets that no store takes: those are refused, the others go again. */
+function sortOut(state: LedgerState, flight: Flight): void {
+  const sound = flight.commits.filter((commit) => {
+    try {
+      checkChangeSet(commit.changes);
+      return true;
+    } catch (error) {
+      commit.refuse(error instanceof Error ? error : new Error(messageOf(error)));
+      return false;
+    }
+  });
+  if (sound.length === flight.commits.length) {
+    throw storeFailed(state, new Error('the store refused change sets that are sound'));
+  }
+  state.queue.pushFront([...sound, ...flight.looks]);
+}
+
+/** Writes down all that still waits, batch by batch; for the stop. */
+export async function flushRest(state: LedgerState, self: LedgerSelf): Promise<void> {
+  while (state.flight !== undefined || state.queue.length > 0) {
+    for (;;) {
+      const look = state.flight === undefined ? state.queue.takeLook() : undefined;
+      if (look === undefined) break;
+      look.look();
+    }
+    if (state.flight === undefined && state.queue.length === 0) return;
+    const flight = state.flight ?? takeOff(state, self);
+    const outcome = await flight.work.then(
+      (value): Settled<readonly CommitOutcome[]> => ({ ok: true, value }),
+      (error: unknown): Settled<readonly CommitOutcome[]> => ({ ok: false, error }),
+    );
+    land(state, self, outcome);
+  }
+}
+
+function takeOff(state: LedgerState, self: LedgerSelf): Flight {
+  const bytesBefore = state.queue.bytes;
+  const { commits, looks } = state.queue.takeBatch(state.limits.maxBatch, MAX_BATCH_BYTES);
+  state.bytesSinceSpaceCheck += bytesBefore - state.queue.bytes;
+  const changes = commits.map((commit) => commit.changes);
+  const flight: Flight = {
+    commits,
+    looks,
+    work: commitBatch(state.store, changes, self.clock.wallMs()),
+    startedAtMs: self.clock.monotonicMs(),
+  };
+  state.flight = flight;
+  return flight;
+}
+
+// Async, so that a store that throws at once is met where one that rejects is.
+async function commitBatch(
+  store: Store,
+  changes: readonly ChangeSet[],
+  atMs: number,
+): Promise<readonly CommitOutcome[]> {
+  return await store.commit(changes, atMs);
+}
+
+/** False when the slice is used up and looks are left. */
+function answerLooks(state: LedgerState, self: LedgerSelf): boolean {
+  const startedAtMs = self.clock.monotonicMs();
+  // What a look asks for in turn waits behind it: a commit must not start between two looks.
+  state.isAnswering = true;
+  try {
+    for (;;) {
+      const next = state.queue.takeLook();
+      if (next === undefined) return true;
+      next.look();
+      if (self.clock.monotonicMs() - startedAtMs >= LOOK_SLICE_MS) return false;
+    }
+  } finally {
+    state.isAnswering = false;
+  }
+}
+
+function storeFailed(state: LedgerState, error: unknown): RuntimeError {
+  state.hasFailed = true;
+  return new RuntimeError(
+    'store_failed',
+    `the store did not take a commit (${codeOf(error)}: ${messageOf(error)}); nothing of it may be believed, so the process must end and start again`,
+    { cause: error },
+  );
+}

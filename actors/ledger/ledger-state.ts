@@ -1,0 +1,84 @@
+/** What a ledger incarnation is given and what it holds. */
+import type { Self, Settled } from '../../runtime/actor.ts';
+import type { CommitOutcome, Store } from '../../runtime/store/store.ts';
+import type { CommitQueue, QueuedCommit, QueuedLook } from './commit-queue.ts';
+import type { IntakeLimits, Space, SpaceLimits } from './decide.ts';
+import type { LedgerProtocol } from './protocol.ts';
+import type { JobRow, RetentionRule } from './rows.ts';
+
+export interface LedgerArgs {
+  readonly retention: readonly RetentionRule[];
+  readonly limits?: Partial<LedgerLimits>;
+}
+
+export interface LedgerLimits extends IntakeLimits, SpaceLimits {
+  /** Change sets in one store commit. */
+  readonly maxBatch: number;
+}
+
+/** A file that only takes room, deleted when the disk is nearly full so that work in progress can be written down. */
+export interface Ballast {
+  /** Makes it where it is not there; rejects where there is no room. */
+  ensure(): Promise<void>;
+  /** Deletes it; false when there was none. */
+  release(): Promise<boolean>;
+}
+
+export interface LedgerDeps {
+  /** Opens the gateway's store. Its coded errors (`store_newer`, `store_corrupt`, `store_locked`) end the start. */
+  openStore(): Promise<Store>;
+  readonly ballast: Ballast;
+  /** Makes the parent and gives the path, which does not exist yet, for the copy of this id. */
+  prepareBackup(id: string): Promise<string>;
+  log(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    message: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ): void;
+}
+
+export interface LedgerOwn {
+  flushed(outcome: Settled<readonly CommitOutcome[]>): void;
+  /** Goes on with looks that did not fit in the slice before. */
+  pump(nothing: null): void;
+  checkSpace(nothing: null): void;
+  ballastMoved(move: { readonly wanted: 'there' | 'gone'; readonly code: string }): void;
+  retain(nothing: null): void;
+  backupEnded(end: { readonly jobId: string; readonly ok: boolean; readonly detail: string }): void;
+}
+
+export type LedgerSelf = Self<LedgerProtocol & LedgerOwn>;
+
+/** One store commit on its way. `looks` were asked behind its first change set and see all of it. */
+export interface Flight {
+  readonly commits: readonly QueuedCommit[];
+  readonly looks: readonly QueuedLook[];
+  readonly work: Promise<readonly CommitOutcome[]>;
+  readonly startedAtMs: number;
+}
+
+export interface LedgerState {
+  readonly store: Store;
+  readonly deps: LedgerDeps;
+  readonly limits: LedgerLimits;
+  readonly retention: readonly RetentionRule[];
+  readonly queue: CommitQueue;
+  readonly nextJobId: () => string;
+  flight: Flight | undefined;
+  isAnswering: boolean;
+  /** The store refused a commit: nothing may be written any more. */
+  hasFailed: boolean;
+  space: Space;
+  bytesSinceSpaceCheck: number;
+  lastBatchMs: number;
+  sweep: { readonly rule: number; readonly after: string };
+  backup: { readonly jobId: string; readonly row: JobRow } | undefined;
+  readonly counts: {
+    batches: number;
+    changeSets: number;
+    conflicts: number;
+    busy: number;
+    storageLow: number;
+    retained: number;
+  };
+}

@@ -1,0 +1,44 @@
+/** Removes rows that have outlived their use, one small slice at a time, through the same line as everything else. */
+import { enqueueCommit, enqueueLook, own } from './commit-flow.ts';
+import type { LedgerSelf, LedgerState } from './ledger-state.ts';
+import { retentionSlice } from './rows.ts';
+
+// 2,500 rows a second while a sweep is on, ten times as many where most of them go: about 1 % of the thread.
+const SLICE_ROWS = 500;
+const SLICE_PAUSE_MS = 200;
+const BUSY_SLICE_PAUSE_MS = 20;
+const SWEEP_PAUSE_MS = 600_000;
+const FIRST_SWEEP_AFTER_MS = 30_000;
+
+export function startRetention(state: LedgerState, self: LedgerSelf): void {
+  if (state.retention.length > 0) self.after('retain', FIRST_SWEEP_AFTER_MS, 'retain', null);
+}
+
+/** One slice: looks at a page, removes what is old in it, and sets the timer for the next. */
+export function retain(state: LedgerState, self: LedgerSelf): void {
+  const rule = state.retention[state.sweep.rule];
+  if (rule === undefined) return;
+  enqueueLook(state, self, () => {
+    const { after } = state.sweep;
+    const page = state.store.scan({ table: rule.table, after, limit: SLICE_ROWS });
+    const slice = retentionSlice(rule, page, self.clock.wallMs());
+    if (slice.removed === 0) return goOn(state, self, slice.next, false);
+    const written = own((outcome) => {
+      if (outcome.ok) state.counts.retained += slice.removed;
+      goOn(state, self, slice.next, slice.removed > page.rows.length / 2);
+    });
+    enqueueCommit(state, self, slice.changes, written);
+  });
+}
+
+function goOn(state: LedgerState, self: LedgerSelf, next: string, isBusy: boolean): void {
+  if (next !== '') {
+    state.sweep = { rule: state.sweep.rule, after: next };
+    self.after('retain', isBusy ? BUSY_SLICE_PAUSE_MS : SLICE_PAUSE_MS, 'retain', null);
+    return;
+  }
+  const rule = state.sweep.rule + 1;
+  const isSwept = rule >= state.retention.length;
+  state.sweep = { rule: isSwept ? 0 : rule, after: '' };
+  self.after('retain', isSwept ? SWEEP_PAUSE_MS : SLICE_PAUSE_MS, 'retain', null);
+}

@@ -1,0 +1,223 @@
+/** The vault: finds secrets by reference, and keeps its own ones sealed in the ledger. It holds no secret between messages. */
+import {
+  type ActorRef,
+  type Deferred,
+  defineActor,
+  type Self,
+  type Settled,
+} from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { SecretReply, VaultProtocol } from './protocol.ts';
+import { SECRETS_TABLE, type SecretRow, secretStored } from './rows.ts';
+import { type MasterKey, NONCE_BYTES, seal, toMasterKey, unseal } from './seal.ts';
+import { parseSecretRef, showRef } from './secret-ref.ts';
+
+const MAX_SECRET_BYTES = 65_536;
+const LEDGER_DEADLINE_MS = 10_000;
+const FILE_DEADLINE_MS = 5_000;
+// Each holds a caller that has its own deadline; a file system that hangs must not gather more.
+const MAX_FILE_READS = 256;
+const MIN_GENERATED_BYTES = 16;
+const MAX_GENERATED_BYTES = 1_024;
+
+export interface VaultArgs {
+  readonly ledger: ActorRef<LedgerProtocol>;
+}
+
+export interface VaultDeps {
+  readEnv(name: string): string | undefined;
+  /** At most `maxBytes` + 1 of it, so that a larger one is seen as such; undefined where there is none. */
+  readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  /** Fit for secrets. */
+  randomBytes(size: number): Uint8Array;
+  /** 32 bytes: the key file's, which is made where there is none. */
+  masterKey(): Promise<Uint8Array>;
+}
+
+interface VaultOwn {
+  fileRead(outcome: {
+    readonly id: number;
+    readonly settled: Settled<Uint8Array | undefined>;
+  }): void;
+  fileLate(read: { readonly id: number }): void;
+}
+
+interface FileRead {
+  readonly ref: string;
+  readonly answer: Deferred<SecretReply>;
+}
+
+interface VaultState {
+  readonly args: VaultArgs;
+  readonly deps: VaultDeps;
+  readonly fileReads: Map<number, FileRead>;
+  nextReadId: number;
+  key: MasterKey | undefined;
+}
+
+type VaultSelf = Self<VaultProtocol & VaultOwn>;
+
+export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultState, VaultDeps>({
+  module: import.meta.url,
+  export: 'vaultActor',
+  name: 'vault',
+  mailbox: { limitMessages: 4_096, overflow: 'reject' },
+  async start(_self, args, deps) {
+    const state: VaultState = { args, deps, fileReads: new Map(), nextReadId: 1, key: undefined };
+    // Without its key the vault still reads the environment and files; the next use tries again and says why.
+    await masterKey(state).catch(() => undefined);
+    return state;
+  },
+  receive: {
+    reveal(state, { ref }, self) {
+      const parsed = parseSecretRef(ref);
+      if (parsed === undefined) {
+        const message = 'a secret reference is env:NAME, file:PATH or vault:scope/key';
+        return { ok: false, code: 'invalid_ref', message };
+      }
+      if (parsed.source === 'env') return found(ref, state.deps.readEnv(parsed.name));
+      if (parsed.source === 'file') return readFile(state, ref, parsed.path, self);
+      return openSealed(state, ref, parsed.key, self);
+    },
+    put: putSecret,
+    generate(state, { bytes }) {
+      const size = Math.min(MAX_GENERATED_BYTES, Math.max(MIN_GENERATED_BYTES, Math.trunc(bytes)));
+      return { secret: Buffer.from(state.deps.randomBytes(size)).toString('base64') };
+    },
+    fileRead(state, { id, settled }, self) {
+      const read = state.fileReads.get(id);
+      if (read === undefined) return;
+      state.fileReads.delete(id);
+      self.cancel(`file:${id}`);
+      read.answer.resolve(
+        settled.ok
+          ? fromFile(read.ref, settled.value)
+          : notReadable(read.ref, codeOf(settled.error)),
+      );
+    },
+    fileLate(state, { id }) {
+      const read = state.fileReads.get(id);
+      if (read === undefined) return;
+      state.fileReads.delete(id);
+      read.answer.resolve(notReadable(read.ref, `no answer after ${FILE_DEADLINE_MS} ms`));
+    },
+  },
+});
+
+function readFile(
+  state: VaultState,
+  ref: string,
+  path: string,
+  self: VaultSelf,
+): SecretReply | Promise<SecretReply> {
+  if (state.fileReads.size >= MAX_FILE_READS) {
+    return notReadable(ref, `${MAX_FILE_READS} files are being read already`);
+  }
+  const answer = self.defer<SecretReply>();
+  const id = state.nextReadId;
+  state.nextReadId += 1;
+  state.fileReads.set(id, { ref, answer });
+  self.after(`file:${id}`, FILE_DEADLINE_MS, 'fileLate', { id });
+  self.run(
+    () => state.deps.readFile(path, MAX_SECRET_BYTES),
+    'fileRead',
+    (settled) => ({ id, settled }),
+  );
+  return answer.promise;
+}
+
+function fromFile(ref: string, bytes: Uint8Array | undefined): SecretReply {
+  if (bytes === undefined) return found(ref, undefined);
+  if (bytes.byteLength > MAX_SECRET_BYTES) {
+    return notReadable(ref, `longer than ${MAX_SECRET_BYTES} bytes`);
+  }
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return found(ref, text.replace(/\r?\n$/, ''));
+  } catch {
+    return notReadable(ref, 'not UTF-8 text');
+  }
+}
+
+/** Parks the mailbox for one read of the ledger. */
+async function openSealed(
+  state: VaultState,
+  ref: string,
+  rowKey: string,
+  self: VaultSelf,
+): Promise<SecretReply> {
+  try {
+    const [stored] = await readRow(state, rowKey, self);
+    if (stored === undefined) return found(ref, undefined);
+    const key = await masterKey(state);
+    if (key === undefined) return notReadable(ref, 'the vault key is not 32 bytes');
+    const row = stored.row as SecretRow;
+    if (row.keyId !== key.id) {
+      return notReadable(ref, `sealed with key ${row.keyId}, the vault key here is ${key.id}`);
+    }
+    const secret = unseal(key, ref, row);
+    return secret === undefined ? notReadable(ref, 'its row was changed') : found(ref, secret);
+  } catch (error) {
+    return notReadable(ref, codeOf(error));
+  }
+}
+
+/** Parks the mailbox, so that two puts never overtake each other. */
+async function putSecret(
+  state: VaultState,
+  {
+    ref,
+    secret,
+    replace,
+  }: { readonly ref: string; readonly secret: string; readonly replace: boolean },
+  self: VaultSelf,
+): Promise<{ readonly ok: boolean; readonly reason: string }> {
+  const parsed = parseSecretRef(ref);
+  if (parsed?.source !== 'vault') return { ok: false, reason: 'invalid_ref' };
+  if (secret === '' || Buffer.byteLength(secret) > MAX_SECRET_BYTES) {
+    return { ok: false, reason: 'invalid_secret' };
+  }
+  try {
+    const [stored] = await readRow(state, parsed.key, self);
+    if (stored !== undefined && !replace) return { ok: false, reason: 'already_exists' };
+    const key = await masterKey(state);
+    if (key === undefined) return { ok: false, reason: 'vault_key_unusable' };
+    const nowMs = self.clock.wallMs();
+    const row: SecretRow = {
+      v: 1,
+      ...seal(key, ref, secret, state.deps.randomBytes(NONCE_BYTES)),
+      createdAtMs: stored === undefined ? nowMs : (stored.row as SecretRow).createdAtMs,
+      updatedAtMs: nowMs,
+    };
+    const changes = secretStored(parsed.key, row, stored?.revision ?? 0);
+    const deadline = { inMs: LEDGER_DEADLINE_MS };
+    const reply = await self.ask(state.args.ledger, 'commit', { changes, admits: false }, deadline);
+    return reply.ok ? { ok: true, reason: '' } : { ok: false, reason: reply.code };
+  } catch (error) {
+    return { ok: false, reason: codeOf(error) };
+  }
+}
+
+function readRow(state: VaultState, key: string, self: VaultSelf) {
+  return self.ask(
+    state.args.ledger,
+    'read',
+    { table: SECRETS_TABLE, key },
+    { inMs: LEDGER_DEADLINE_MS },
+  );
+}
+
+async function masterKey(state: VaultState): Promise<MasterKey | undefined> {
+  state.key ??= toMasterKey(await state.deps.masterKey());
+  return state.key;
+}
+
+function found(ref: string, secret: string | undefined): SecretReply {
+  if (secret !== undefined && secret !== '') return { ok: true, secret };
+  return { ok: false, code: 'missing', message: `nothing stands at ${showRef(ref)}` };
+}
+
+function notReadable(ref: string, reason: string): SecretReply {
+  return { ok: false, code: 'unreadable', message: `${showRef(ref)} cannot be read: ${reason}` };
+}

@@ -1,0 +1,76 @@
+/** The webhooks: starts one actor per integration and tells the listener which there are. No event passes through it. */
+import { defineActor } from '../../runtime/actor.ts';
+import { add, list, metrics, sign } from './control.ts';
+import type { WebhooksProtocol } from './protocol.ts';
+import {
+  announce,
+  directory,
+  enlist,
+  listenerDown,
+  readStored,
+  type WebhooksArgs,
+  type WebhooksOwn,
+  type WebhooksState,
+  withoutDuplicates,
+} from './roster.ts';
+
+const RECONCILE_AGAIN_MS = 2_000;
+
+export const webhooksActor = defineActor<
+  WebhooksProtocol,
+  WebhooksOwn,
+  WebhooksArgs,
+  WebhooksState,
+  unknown
+>({
+  module: import.meta.url,
+  export: 'webhooksActor',
+  name: 'webhooks',
+  mailbox: { limitMessages: 1_024, overflow: 'reject' },
+  async start(self, args) {
+    const state: WebhooksState = { args, members: new Map(), isListenerWatched: false };
+    const stored = await readStored(self, args.ledger);
+    for (const integration of withoutDuplicates(args.integrations, stored)) {
+      enlist(state, self, integration);
+    }
+    announce(state, self);
+    return state;
+  },
+  supervise: () => ({
+    strategy: 'one_for_one',
+    intensity: 5,
+    periodMs: 60_000,
+    backoff: { minMs: 50, maxMs: 30_000, factor: 2, jitter: 0.2, resetAfterMs: 60_000 },
+    whenExhausted: 'degrade',
+  }),
+  receive: {
+    directory,
+    operate(state, call, self) {
+      switch (call.operation) {
+        case 'webhooks.list':
+          return list(state, self);
+        case 'webhooks.add':
+          return add(state, self, call);
+        case 'webhooks.sign':
+          return sign(state, self, call);
+        default: {
+          const message = `the webhooks have no ${call.operation}`;
+          return { ok: false, error: { code: 'not_found', message } };
+        }
+      }
+    },
+    metrics: (state, _nothing, self) => metrics(state, self),
+    announce: (state, _nothing, self) => announce(state, self),
+    async reconcile(state, _nothing, self) {
+      try {
+        for (const integration of await readStored(self, state.args.ledger)) {
+          if (!state.members.has(integration.integrationId)) enlist(state, self, integration);
+        }
+        announce(state, self);
+      } catch {
+        self.after('reconcile', RECONCILE_AGAIN_MS, 'reconcile', null);
+      }
+    },
+  },
+  down: (state, _down, self) => listenerDown(state, self),
+});

@@ -1,0 +1,234 @@
+/** The operations on webhooks. They park the parent's mailbox: it takes no events, and two changes never overtake. */
+import type { InputOf, OutputOf } from '../../proto/control/catalogue.ts';
+import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owner.ts';
+import { ERROR_CODES, type ErrorCode } from '../../proto/errors.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import { toError } from './decide.ts';
+import type { WebhookProtocol } from './protocol.ts';
+import { announce, enlist, type Member, type WebhooksSelf, type WebhooksState } from './roster.ts';
+import { type Integration, webhookAdded } from './rows.ts';
+import { parseSecret, toSecret } from './standard-webhooks.ts';
+
+type Status = ReturnType<WebhookProtocol['status']>;
+type View = OutputOf<'webhooks.list'>['webhooks'][number];
+
+// A child that is being restarted is shown without its counters rather than waited for.
+const STATUS_DEADLINE_MS = 500;
+const DEADLINE_MS = 10_000;
+const SECRET_BYTES = 32;
+const MAX_INTEGRATIONS = 1_024;
+const RECONCILE_AFTER_MS = 1_000;
+const NO_STATUS: Status = { secretPresent: false, accepted: 0, duplicates: 0, refused: {} };
+
+export async function list(state: WebhooksState, self: WebhooksSelf): Promise<OperationReply> {
+  const found = await statuses(state, self);
+  const webhooks = found.map(({ member, status }) => toView(member.integration, status));
+  return { ok: true, output: { webhooks } satisfies OutputOf<'webhooks.list'> };
+}
+
+export async function sign(
+  state: WebhooksState,
+  self: WebhooksSelf,
+  call: OwnedCall,
+): Promise<OperationReply> {
+  const { integration_id, body } = call.input as InputOf<'webhooks.sign'>;
+  const member = state.members.get(integration_id);
+  if (member === undefined) return refused('not_found', `no webhook ${integration_id}`);
+  try {
+    const signed = await self.ask(member.ref, 'sign', { body }, { inMs: DEADLINE_MS });
+    if (!signed.ok) return { ok: false, error: signed.error };
+    const output: OutputOf<'webhooks.sign'> = {
+      webhook_id: signed.webhookId,
+      webhook_timestamp: signed.webhookTimestamp,
+      webhook_signature: signed.webhookSignature,
+    };
+    return { ok: true, output };
+  } catch (error) {
+    return refused('unavailable', `webhook ${integration_id} does not answer: ${codeOf(error)}`);
+  }
+}
+
+/** Secret and row are durable before the answer. A secret that was made is in this answer and nowhere else. */
+export async function add(
+  state: WebhooksState,
+  self: WebhooksSelf,
+  call: OwnedCall,
+): Promise<OperationReply> {
+  const input = call.input as InputOf<'webhooks.add'>;
+  const id = input.integration_id;
+  const existing = state.members.get(id)?.integration;
+  if (existing?.managedBy === 'config') {
+    return refused('read_only', `webhook ${id} is declared in the configuration file`);
+  }
+  if (existing !== undefined) return refused('already_exists', `webhook ${id} exists already`);
+  if (state.members.size >= MAX_INTEGRATIONS) {
+    return refused('busy', `there are ${MAX_INTEGRATIONS} webhooks already`);
+  }
+  try {
+    const secrets = await prepareSecrets(state, self, input);
+    if (!secrets.ok) return secrets.reply;
+    const integration = toStored(input, secrets.refs);
+    const failure = await store(state, self, integration);
+    if (failure !== undefined) return failure;
+    const member = enlist(state, self, integration);
+    announce(state, self);
+    const webhook = toView(integration, await statusOf(self, member));
+    return {
+      ok: true,
+      output: { webhook, secret: secrets.shown } satisfies OutputOf<'webhooks.add'>,
+    };
+  } catch (error) {
+    // Whether the row was written is not known: what the store has will be taken in.
+    self.after('reconcile', RECONCILE_AFTER_MS, 'reconcile', null);
+    return refused('unavailable', `webhook ${id} may not have been stored: ${codeOf(error)}`);
+  }
+}
+
+type Prepared =
+  | { readonly ok: true; readonly refs: readonly string[]; readonly shown: string }
+  | { readonly ok: false; readonly reply: OperationReply };
+
+async function prepareSecrets(
+  state: WebhooksState,
+  self: WebhooksSelf,
+  input: InputOf<'webhooks.add'>,
+): Promise<Prepared> {
+  const { vault } = state.args;
+  const deadline = { inMs: DEADLINE_MS };
+  if (input.secret_refs.length === 0) {
+    const { secret } = await self.ask(vault, 'generate', { bytes: SECRET_BYTES }, deadline);
+    const shown = toSecret(secret);
+    const ref = `vault:webhook/${input.integration_id}`;
+    // No row means that nobody uses what an earlier try may have left there.
+    const kept = await self.ask(vault, 'put', { ref, secret: shown, replace: true }, deadline);
+    if (kept.ok) return { ok: true, refs: [ref], shown };
+    return { ok: false, reply: refused(toCode(kept.reason), `the vault refused: ${kept.reason}`) };
+  }
+  for (const ref of input.enabled ? input.secret_refs : []) {
+    const reply = await self.ask(vault, 'reveal', { ref }, deadline);
+    const reason = !reply.ok
+      ? reply.message
+      : parseSecret(reply.secret) === undefined
+        ? `${ref} holds no whsec_ secret of 16 bytes or more`
+        : '';
+    if (reason !== '') return { ok: false, reply: refused('secret_unavailable', reason) };
+  }
+  return { ok: true, refs: input.secret_refs, shown: '' };
+}
+
+function toStored(input: InputOf<'webhooks.add'>, secretRefs: readonly string[]): Integration {
+  return {
+    integrationId: input.integration_id,
+    provider: input.provider,
+    managedBy: 'store',
+    enabled: input.enabled,
+    maxPayloadBytes: input.max_payload_bytes,
+    secretRefs,
+    ...(input.reply_to === undefined ? {} : { replyTo: input.reply_to }),
+  };
+}
+
+/** Undefined once the row is durable. */
+async function store(
+  state: WebhooksState,
+  self: WebhooksSelf,
+  integration: Integration,
+): Promise<OperationReply | undefined> {
+  const changes = webhookAdded(integration, self.clock.wallMs());
+  const deadline = { inMs: DEADLINE_MS };
+  const reply = await self.ask(state.args.ledger, 'commit', { changes, admits: true }, deadline);
+  if (reply.ok) return undefined;
+  if (reply.code === 'conflict') {
+    return refused('already_exists', `webhook ${integration.integrationId} exists already`);
+  }
+  const message = 'the webhook was not stored';
+  return { ok: false, error: toError(reply.code, message, reply.retryAfterMs) };
+}
+
+export async function metrics(
+  state: WebhooksState,
+  self: WebhooksSelf,
+): Promise<readonly Metric[]> {
+  const found = await statuses(state, self);
+  const perWebhook = (pick: (status: Status) => number): Metric['samples'] =>
+    found.map(({ member, status }) => ({
+      labels: { integration: member.integration.integrationId },
+      value: pick(status),
+    }));
+  return [
+    {
+      name: 'palyra_webhook_accepted_total',
+      help: 'Webhook events made durable',
+      type: 'counter',
+      samples: perWebhook((status) => status.accepted),
+    },
+    {
+      name: 'palyra_webhook_duplicates_total',
+      help: 'Webhook events that had come before',
+      type: 'counter',
+      samples: perWebhook((status) => status.duplicates),
+    },
+    {
+      name: 'palyra_webhook_refused_total',
+      help: 'Webhook events refused, by reason',
+      type: 'counter',
+      samples: found.flatMap(({ member, status }) =>
+        Object.entries(status.refused).map(([reason, value]) => ({
+          labels: { integration: member.integration.integrationId, reason },
+          value,
+        })),
+      ),
+    },
+    {
+      name: 'palyra_webhook_secret_present',
+      help: '1 while a signing secret is available',
+      type: 'gauge',
+      samples: perWebhook((status) => (status.secretPresent ? 1 : 0)),
+    },
+  ];
+}
+
+async function statuses(
+  state: WebhooksState,
+  self: WebhooksSelf,
+): Promise<readonly { readonly member: Member; readonly status: Status }[]> {
+  const members = [...state.members.values()];
+  return Promise.all(
+    members.map(async (member) => ({ member, status: await statusOf(self, member) })),
+  );
+}
+
+async function statusOf(self: WebhooksSelf, { ref }: Member): Promise<Status> {
+  try {
+    return await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS });
+  } catch {
+    return NO_STATUS;
+  }
+}
+
+function toView(integration: Integration, status: Status): View {
+  const { replyTo } = integration;
+  const working = status.secretPresent ? 'ready' : 'secret_unavailable';
+  return {
+    integration_id: integration.integrationId,
+    provider: integration.provider,
+    managed_by: integration.managedBy,
+    enabled: integration.enabled,
+    status: integration.enabled ? working : 'disabled',
+    max_payload_bytes: integration.maxPayloadBytes,
+    secret_refs: [...integration.secretRefs],
+    ...(replyTo === undefined ? {} : { reply_to: { ...replyTo } }),
+    accepted: status.accepted,
+    duplicates: status.duplicates,
+    refused: { ...status.refused },
+  };
+}
+
+/** The vault's reasons that are codes of ours stay; any other is its unavailability. */
+function toCode(reason: string): ErrorCode {
+  return Object.hasOwn(ERROR_CODES, reason) ? (reason as ErrorCode) : 'unavailable';
+}
+
+function refused(code: ErrorCode, message: string): OperationReply {
+  return { ok: false, error: toError(code, message) };
+}

@@ -1,0 +1,73 @@
+/** What a webhook's actor decides without doing it: how an event looks to the router, and how its answer looks outside. */
+import type { InboundOffer, ReplyTarget } from '../../proto/channel-messages.ts';
+import { LIMITS } from '../../proto/channel-messages.ts';
+import type { ErrorCode, WireError } from '../../proto/errors.ts';
+import { assertNever } from '../../proto/errors.ts';
+import type { AdmitReply } from '../router/protocol.ts';
+import type { IngestReply } from './protocol.ts';
+import type { Integration } from './rows.ts';
+
+const PRINTABLE = /^[\x21-\x7e]+$/;
+export const UNAVAILABLE_RETRY_MS = 2_000;
+
+/** Every webhook is a channel of its own. */
+export function channelOf(integrationId: string): string {
+  return `webhook:${integrationId}`;
+}
+
+export function replyTargetOf({ replyTo }: Integration): ReplyTarget | undefined {
+  if (replyTo === undefined) return undefined;
+  return { connectorId: replyTo.connector, conversationId: replyTo.conversation, threadId: '' };
+}
+
+/** The id is the dedupe key and stands in rows and facts: short, and only visible ASCII. */
+export function isSaneWebhookId(webhookId: string): boolean {
+  return webhookId.length <= LIMITS.nativeIdBytes && PRINTABLE.test(webhookId);
+}
+
+/** The event as a chat message: what the signature proved is the sender. */
+export function toOffer(
+  integration: Integration,
+  event: { readonly webhookId: string; readonly text: string; readonly receivedAtMs: number },
+): InboundOffer {
+  const channel = channelOf(integration.integrationId);
+  return {
+    connectorId: channel,
+    conversationId: integration.replyTo?.conversation ?? 'default',
+    threadId: '',
+    senderId: channel,
+    senderDisplay: integration.integrationId,
+    senderVerified: true,
+    body: event.text,
+    adapterMessageId: event.webhookId,
+    nativeId: event.webhookId,
+    receivedAtMs: event.receivedAtMs,
+    isDirectMessage: false,
+    requestedBroadcast: false,
+    attachments: [],
+  };
+}
+
+export function toIngestReply(reply: AdmitReply): IngestReply {
+  switch (reply.type) {
+    case 'accepted':
+    case 'duplicate':
+      return { type: reply.type, envelopeId: reply.envelopeId };
+    case 'conflict':
+      return refuse('idempotency_conflict', 'this webhook-id came before with another body');
+    case 'rejected':
+      return refuse('message_rejected', `the router rejected the message: ${reply.reason}`);
+    case 'refused':
+      return refuse(reply.code, 'not accepted; send it again later', reply.retryAfterMs);
+    default:
+      return assertNever(reply);
+  }
+}
+
+export function refuse(code: ErrorCode, message: string, retryAfterMs?: number): IngestReply {
+  return { type: 'refused', error: toError(code, message, retryAfterMs) };
+}
+
+export function toError(code: ErrorCode, message: string, retryAfterMs?: number): WireError {
+  return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };
+}

@@ -1,0 +1,48 @@
+/** Finds an integration's signing keys through the vault, again and again: secrets appear, rotate and go. */
+import type { ActorRef, Self } from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import type { VaultProtocol } from '../vault/protocol.ts';
+import { parseSecret } from './standard-webhooks.ts';
+
+const VAULT_DEADLINE_MS = 5_000;
+
+/** What stood at one reference: a key, nothing usable and why, or the vault did not say. */
+export type KeyLookup =
+  | { readonly state: 'found'; readonly key: Uint8Array }
+  | { readonly state: 'unusable'; readonly reason: string }
+  | { readonly state: 'unknown'; readonly reason: string };
+
+export function lookUpKeys(
+  self: Pick<Self<unknown>, 'ask'>,
+  vault: ActorRef<VaultProtocol>,
+  refs: readonly string[],
+): Promise<readonly KeyLookup[]> {
+  return Promise.all(refs.map((ref) => lookUpKey(self, vault, ref)));
+}
+
+async function lookUpKey(
+  self: Pick<Self<unknown>, 'ask'>,
+  vault: ActorRef<VaultProtocol>,
+  ref: string,
+): Promise<KeyLookup> {
+  try {
+    const reply = await self.ask(vault, 'reveal', { ref }, { inMs: VAULT_DEADLINE_MS });
+    if (!reply.ok) return { state: 'unusable', reason: reply.message };
+    const key = parseSecret(reply.secret);
+    if (key !== undefined) return { state: 'found', key };
+    return { state: 'unusable', reason: `${ref} holds no whsec_ secret of 16 bytes or more` };
+  } catch (error) {
+    return { state: 'unknown', reason: `the vault did not answer: ${codeOf(error)}` };
+  }
+}
+
+/** The keys to go on with: what the vault did not say stays as it was. */
+export function nextKeys(
+  lookups: readonly KeyLookup[],
+  before: readonly (Uint8Array | undefined)[],
+): readonly (Uint8Array | undefined)[] {
+  return lookups.map((lookup, index) => {
+    if (lookup.state === 'found') return lookup.key;
+    return lookup.state === 'unknown' ? before[index] : undefined;
+  });
+}
