@@ -30,6 +30,7 @@ export interface ExitCause {
   /** Stable: the error's `code` for a crash, else `shutdown`, `thread_exit`, `thread_stalled`, `no_such_actor`… */
   readonly code: string;
   readonly message?: string;
+  readonly stack?: string;
   readonly subject?: string;
   /** Only on `thread-lost`: whether the thread's flight recorder names this actor as the one that was running. */
   readonly culprit?: boolean;
@@ -90,8 +91,8 @@ export interface Self<P> {
     toPayload: (outcome: Settled<T>) => In<P, K>,
   ): void;
   /** Exactly one `down` per call, also when the actor is already gone. */
-  watch(ref: ActorRef<never>): void;
-  unwatch(ref: ActorRef<never>): void;
+  watch(ref: ActorRef<unknown>): void;
+  unwatch(ref: ActorRef<unknown>): void;
   /** Starts a child under this actor's supervision; the ref takes messages at once. Throws `bad_child_spec`. */
   spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q>;
   /** Stops a child and settles once it is gone (by its shutdown deadline at the latest). Unknown ids settle too. */

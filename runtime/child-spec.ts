@@ -43,8 +43,10 @@ export interface Supervision {
   readonly backoff?: Partial<Backoff>;
   /** `escalate` (default): the supervisor itself crashes · `degrade`: it reports so and keeps retrying at `maxMs`. */
   readonly whenExhausted?: 'escalate' | 'degrade';
+  /** A child that ends with one of these codes is not restarted: the supervisor ends with the same cause. */
+  readonly escalateCodes?: readonly string[];
   /** Started in this order, stopped in reverse. */
-  readonly children?: readonly ChildSpec<never, unknown>[];
+  readonly children?: readonly ChildSpec<unknown, unknown>[];
   /** How long one child may take to start; then it is killed and counts as crashed. Default 30 s. */
   readonly startTimeoutMs?: number;
 }

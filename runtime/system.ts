@@ -127,7 +127,7 @@ export interface System {
   /** Starts a child of the root. The first one's permanent end ends the system. */
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P>;
   /** Settles when the actor and its static children run; rejects with the cause when its first start failed. */
-  started(ref: ActorRef<never>): Promise<void>;
+  started(ref: ActorRef<unknown>): Promise<void>;
   tell<P, K extends Kind<P>>(ref: ActorRef<P>, kind: K, payload: In<P, K>): boolean;
   ask<P, K extends Asks<P>>(
     ref: ActorRef<P>,

@@ -21,7 +21,7 @@ export type Effect =
   | { readonly type: 'cancel'; readonly name: string }
   | { readonly type: 'run'; readonly done: string }
   | { readonly type: 'watch' | 'unwatch' | 'stopChild'; readonly to: string }
-  | { readonly type: 'spawn'; readonly spec: ChildSpec<never, unknown> }
+  | { readonly type: 'spawn'; readonly spec: ChildSpec<unknown, unknown> }
   | { readonly type: 'stop' };
 
 export interface BehaviorKitOptions {
@@ -105,7 +105,7 @@ export async function createBehaviorKit<P, Own, A, S, D>(
     watch: (ref) => record({ type: 'watch', to: ref.address }),
     unwatch: (ref) => record({ type: 'unwatch', to: ref.address }),
     spawn<Q, B>(spec: ChildSpec<Q, B>): ActorRef<Q> {
-      record({ type: 'spawn', spec: spec as ChildSpec<never, unknown> });
+      record({ type: 'spawn', spec: spec as ChildSpec<unknown, unknown> });
       const ref: ActorRef<Q> = { address: `${self.ref.address}/${spec.id}#1` };
       kids.set(spec.id, ref);
       return ref;

@@ -1,0 +1,20 @@
+/** The machine as Node gives it. */
+import type { Host, Timer } from './host.ts';
+
+/** `setTimeout` fires at once beyond this. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+export function createNodeHost(): Host {
+  return {
+    wallMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    nextTurn: (run) => {
+      setImmediate(run);
+    },
+    setTimer(delayMs, run): Timer {
+      const handle = setTimeout(run, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS));
+      return { cancel: () => clearTimeout(handle) };
+    },
+    random: () => Math.random(),
+  };
+}

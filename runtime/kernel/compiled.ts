@@ -1,0 +1,51 @@
+/** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
+import type { Down, Self } from '../actor.ts';
+import type { AnyDefinition } from '../system.ts';
+
+export type Handler = (state: unknown, payload: unknown, self: Self<unknown>) => unknown;
+
+export interface KindEntry {
+  readonly name: string;
+  readonly index: number;
+  readonly handler: Handler;
+}
+
+export interface Compiled {
+  readonly definition: AnyDefinition;
+  /** Without a prototype: a name from a frame finds a handler of the table or nothing. */
+  readonly kinds: Readonly<Record<string, KindEntry>>;
+  /** How a `Down` reaches the actor; undefined where it does not care. */
+  readonly down: KindEntry | undefined;
+  readonly hasSubject: boolean;
+}
+
+export function compile(definition: AnyDefinition): Compiled {
+  const kinds: Record<string, KindEntry> = Object.create(null);
+  let index = 1;
+  for (const name of Object.keys(definition.receive)) {
+    const handler: unknown = definition.receive[name];
+    if (typeof handler !== 'function') continue;
+    kinds[name] = { name, index, handler: handler as Handler };
+    index += 1;
+  }
+  const onDown = definition.down?.bind(definition);
+  const down: KindEntry | undefined =
+    onDown === undefined
+      ? undefined
+      : {
+          name: '$down',
+          index: 0,
+          handler: (state, payload, self) => onDown(state, payload as Down, self),
+        };
+  return { definition, kinds, down, hasSubject: definition.subject !== undefined };
+}
+
+export function isDefinition(value: unknown): value is AnyDefinition {
+  if (typeof value !== 'object' || value === null) return false;
+  const candidate = value as Partial<Record<'start' | 'receive' | 'mailbox', unknown>>;
+  return (
+    typeof candidate.start === 'function' &&
+    typeof candidate.receive === 'object' &&
+    typeof candidate.mailbox === 'object'
+  );
+}

@@ -1,0 +1,357 @@
+/** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
+import type { ActorRef, ChildEnded, Deadline, Down } from '../actor.ts';
+import { type ChildSpec, checkChildSpec } from '../child-spec.ts';
+import { AskError, RuntimeError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-set.ts';
+import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
+import type { FlightRecorder } from '../thread/flight-recorder.ts';
+import { type AskEnvelope, Asks } from './asks.ts';
+import { Cell, LATE, type Watcher } from './cell.ts';
+import { type Compiled, compile, isDefinition, type KindEntry } from './compiled.ts';
+import { type CachedRef, LOCAL_CELL, pathOf, uidOf } from './ref.ts';
+import { Scheduler } from './scheduler.ts';
+
+/** The other threads, as a kernel sees them. */
+export interface Remotes {
+  /** False when the way is full or the thread is lost. */
+  send(address: string, kind: string, payload: unknown, trace: string | undefined): boolean;
+  ask(request: {
+    readonly id: number;
+    readonly address: string;
+    readonly kind: string;
+    readonly payload: unknown;
+    readonly inMs: number;
+    readonly chain: readonly string[];
+    readonly trace: string | undefined;
+  }): void;
+  watch(address: string, watcher: Watcher): void;
+  unwatch(address: string, id: number | string): void;
+  /** End of a turn: what was sent leaves now. */
+  flush(): void;
+}
+
+export interface KernelOptions {
+  readonly thread: string;
+  readonly host: Host;
+  readonly recorder: FlightRecorder;
+  emit(event: SystemEvent): void;
+  /** `import(module)` unless the thread setup has its own. */
+  resolve(module: string, exportName: string): Promise<AnyDefinition>;
+  /** Where a child that is not for this thread is started; undefined where this thread can't. */
+  readonly placeElsewhere?: (
+    spec: ChildSpec<unknown, unknown>,
+    path: string,
+    owner: ChildOwner,
+  ) => ChildHandle;
+  /** The first uid that this thread gives. */
+  readonly firstUid: number;
+}
+
+export class Kernel {
+  readonly thread: string;
+  readonly host: Host;
+  readonly recorder: FlightRecorder;
+  readonly scheduler: Scheduler;
+  readonly asks: Asks;
+  readonly counters = {
+    handled: 0,
+    refused: 0,
+    dead_letters: 0,
+    crashes: 0,
+    stale_outcomes: 0,
+    expired_asks: 0,
+    failed_stops: 0,
+    frames_sent: 0,
+    frames_received: 0,
+    messages_sent: 0,
+    messages_received: 0,
+  };
+  remotes: Remotes | undefined = undefined;
+  /** What every actor of this thread gets; set once by the thread setup, before the first spawn. */
+  deps: unknown = undefined;
+  readonly #options: KernelOptions;
+  readonly #cells = new Map<string, Cell>();
+  readonly #compiled = new Map<string, Compiled>();
+  readonly #lateEntries = new Map<string, KindEntry>();
+  #nextUid: number;
+
+  constructor(options: KernelOptions) {
+    this.#options = options;
+    this.thread = options.thread;
+    this.host = options.host;
+    this.recorder = options.recorder;
+    this.scheduler = new Scheduler(options.host, () => this.remotes?.flush());
+    this.asks = new Asks(options.host);
+    this.#nextUid = options.firstUid;
+  }
+
+  // --- messages ---
+
+  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
+    const cell = this.find(ref);
+    if (cell !== undefined) return this.sendTo(cell, kind, payload, trace);
+    if (this.remotes !== undefined && !this.#cells.has(pathOf(ref.address))) {
+      return this.remotes.send(ref.address, kind, payload, trace);
+    }
+    this.deadLetter(ref.address, kind, 'no_such_actor');
+    return false;
+  }
+
+  sendTo(
+    cell: Cell,
+    kind: string,
+    payload: unknown,
+    meta: AskEnvelope | string | undefined,
+  ): boolean {
+    const entry = this.entryOf(cell, kind);
+    if (entry === undefined) {
+      this.deadLetter(cell.path, kind, 'unknown_kind');
+      return false;
+    }
+    return cell.enqueue(entry, payload, meta);
+  }
+
+  ask(request: {
+    readonly ref: ActorRef<unknown>;
+    readonly kind: string;
+    readonly payload: unknown;
+    readonly deadline: Deadline;
+    readonly chain: readonly string[];
+    readonly trace: string | undefined;
+  }): Promise<unknown> {
+    const { ref, kind, payload, deadline, chain, trace } = request;
+    const cell = this.find(ref);
+    const path = cell?.path ?? pathOf(ref.address);
+    if (chain.includes(path)) {
+      return Promise.reject(
+        new AskError('ask_cycle', ref.address, kind, { detail: [...chain, path].join(' → ') }),
+      );
+    }
+    const { id, promise } = this.asks.open(ref.address, kind, deadline.inMs, deadline.signal);
+    if (cell !== undefined)
+      this.#askLocal(cell, {
+        id,
+        kind,
+        payload,
+        deadlineMs: this.host.monotonicMs() + deadline.inMs,
+        chain,
+        trace,
+      });
+    else if (this.remotes !== undefined && !this.#cells.has(path)) {
+      this.remotes.ask({
+        id,
+        address: ref.address,
+        kind,
+        payload,
+        inMs: deadline.inMs,
+        chain,
+        trace,
+      });
+    } else this.asks.fail(id, 'actor_dead', 'no such actor');
+    return promise;
+  }
+
+  #askLocal(
+    cell: Cell,
+    ask: {
+      readonly id: number;
+      readonly kind: string;
+      readonly payload: unknown;
+      readonly deadlineMs: number;
+      readonly chain: readonly string[];
+      readonly trace: string | undefined;
+    },
+  ): void {
+    const { asks } = this;
+    const { id, kind, payload, deadlineMs, chain, trace } = ask;
+    if (this.entryOf(cell, kind) === undefined) {
+      asks.fail(id, 'unknown_kind', `${cell.path} handles no such message`);
+      return;
+    }
+    const envelope: AskEnvelope = {
+      isAsk: true,
+      deadlineMs,
+      trace,
+      chain,
+      reply: (value) => asks.resolve(id, value),
+      fail: (code, detail) => asks.fail(id, code, detail),
+    };
+    if (!this.sendTo(cell, kind, payload, envelope))
+      asks.fail(id, 'mailbox_full', 'its mailbox refuses');
+  }
+
+  /** The entry of a kind; where the definition is still being loaded, one that is looked up when it is handled. */
+  entryOf(cell: Cell, kind: string): KindEntry | undefined {
+    if (cell.compiled !== undefined) return cell.compiled.kinds[kind];
+    const late = this.#lateEntries.get(kind) ?? {
+      name: kind,
+      index: LATE,
+      handler: () => undefined,
+    };
+    this.#lateEntries.set(kind, late);
+    return late;
+  }
+
+  watch(ref: ActorRef<unknown>, watcher: Watcher): void {
+    const cell = this.find(ref);
+    if (cell !== undefined) cell.watch(watcher);
+    else if (this.remotes !== undefined && !this.#cells.has(pathOf(ref.address)))
+      this.remotes.watch(ref.address, watcher);
+    else watcher.notify(noSuchActor(ref));
+  }
+
+  unwatch(ref: ActorRef<unknown>, id: number | string): void {
+    const cell = this.find(ref);
+    if (cell !== undefined) cell.unwatch(id);
+    else this.remotes?.unwatch(ref.address, id);
+  }
+
+  deadLetter(path: string, kind: string, reason: string): void {
+    this.counters.dead_letters += 1;
+    this.#options.emit({ type: 'dead_letter', address: path, kind, reason });
+  }
+
+  // --- actors ---
+
+  find(ref: ActorRef<unknown>): Cell | undefined {
+    const cached = (ref as CachedRef)[LOCAL_CELL];
+    if (cached !== undefined && cached.kernel === this && cached.status !== 'gone') return cached;
+    const uid = uidOf(ref.address);
+    const cell = this.#cells.get(pathOf(ref.address));
+    if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;
+    if (uid !== 0 && Object.isExtensible(ref)) {
+      Object.defineProperty(ref, LOCAL_CELL, {
+        value: cell,
+        writable: true,
+        enumerable: false,
+        configurable: true,
+      });
+    }
+    return cell;
+  }
+
+  at(path: string): Cell | undefined {
+    return this.#cells.get(path);
+  }
+
+  /** A cell that its owner starts. `uid` is given where the main thread has chosen it. */
+  create(
+    path: string,
+    spec: ChildSpec<unknown, unknown>,
+    owner: ChildOwner,
+    known?: { readonly uid: number },
+  ): Cell {
+    const uid = known?.uid ?? this.nextUid();
+    const cell = new Cell(this, { path, uid }, spec, owner);
+    this.#cells.set(path, cell);
+    return cell;
+  }
+
+  nextUid(): number {
+    const uid = this.#nextUid;
+    this.#nextUid += 1;
+    return uid;
+  }
+
+  remove(cell: Cell): void {
+    if (this.#cells.get(cell.path) === cell) this.#cells.delete(cell.path);
+  }
+
+  childPorts(parent: Cell): ChildSetPorts {
+    return {
+      host: this.host,
+      address: parent.path,
+      place: (spec, owner) => this.#place(parent, checkChildSpec(spec), owner),
+      escalate: (cause) => parent.escalate(cause),
+      childEnded: (ended: ChildEnded) => {
+        const { self, compiled } = parent;
+        if (self === undefined || parent.status !== 'running') return undefined;
+        return compiled?.definition.childEnded?.(parent.state, ended, self) ?? undefined;
+      },
+      removed: () => undefined,
+      emit: (event) => this.#options.emit(event),
+    };
+  }
+
+  #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): ChildHandle {
+    const path = `${parent.path}/${spec.id}`;
+    const { placeElsewhere, thread } = this.#options;
+    const isHere =
+      spec.placement === 'with-parent' || (spec.placement === 'main' && thread === 'main');
+    if (!isHere && placeElsewhere !== undefined) return placeElsewhere(spec, path, owner);
+    if (!isHere && thread !== 'main') {
+      throw new RuntimeError(
+        'placement_unsupported',
+        `${path}: an actor on ${thread} starts its children with-parent only`,
+      );
+    }
+    const cell = this.create(path, spec, owner);
+    cell.recorderId = parent.recorderId;
+    return cell;
+  }
+
+  // --- code ---
+
+  compiledOf(spec: ChildSpec<unknown, unknown>): Compiled | undefined {
+    return this.#compiled.get(keyOf(spec));
+  }
+
+  async resolveDefinition(spec: ChildSpec<unknown, unknown>): Promise<Compiled> {
+    const { module, export: exportName } = spec.start;
+    let definition: unknown;
+    try {
+      definition = await this.#options.resolve(module, exportName);
+    } catch (error) {
+      throw new RuntimeError('unknown_module', `${spec.id}: cannot load ${module}`, {
+        cause: error,
+      });
+    }
+    if (!isDefinition(definition)) {
+      throw new RuntimeError(
+        'unknown_module',
+        `${spec.id}: ${module} exports no actor definition '${exportName}'`,
+      );
+    }
+    const known = this.#compiled.get(keyOf(spec));
+    if (known !== undefined) return known;
+    const compiled = compile(definition);
+    this.#compiled.set(keyOf(spec), compiled);
+    return compiled;
+  }
+
+  snapshot(): readonly ActorSnapshot[] {
+    return [...this.#cells.values()].map((cell) => ({
+      path: cell.path,
+      thread: this.thread,
+      state: stateOf(cell),
+      incarnation: cell.incarnation,
+      restarts: Math.max(0, cell.incarnation - 1),
+      mailbox: cell.mailboxSize,
+      lastError: cell.lastError,
+    }));
+  }
+}
+
+export function noSuchActor(ref: ActorRef<unknown>): Down {
+  return { ref, incarnation: 0, cause: { kind: 'unreachable', code: 'no_such_actor' } };
+}
+
+function keyOf(spec: ChildSpec<unknown, unknown>): string {
+  return `${spec.start.module}\0${spec.start.export}`;
+}
+
+function stateOf(cell: Cell): ActorSnapshot['state'] {
+  switch (cell.status) {
+    case 'created':
+    case 'starting':
+      return 'starting';
+    case 'running':
+      return cell.children?.isDegraded === true ? 'degraded' : 'running';
+    case 'waiting':
+      return 'restarting';
+    case 'ending':
+    case 'gone':
+      return 'stopping';
+  }
+}

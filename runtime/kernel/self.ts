@@ -1,0 +1,175 @@
+/** `Self` as the kernel gives it: every call goes through the cell that it belongs to, as long as it does. */
+import type { ActorRef, Deadline, Deferred, Self, Settled } from '../actor.ts';
+import type { ChildSpec } from '../child-spec.ts';
+import type { Clock } from '../clock.ts';
+import { createDeferred } from '../deferred.ts';
+import { RuntimeError, StaleIncarnation } from '../errors.ts';
+import type { Cell } from './cell.ts';
+import type { KindEntry } from './compiled.ts';
+
+const DEFERRED: unique symbol = Symbol('deferred');
+
+/** Whether a promise came from `self.defer()`: it does not park the mailbox. */
+export function isDeferred(promise: object): boolean {
+  return DEFERRED in promise;
+}
+
+export class KernelSelf implements Self<unknown> {
+  readonly #cell: Cell;
+  readonly #incarnation: number;
+
+  constructor(cell: Cell) {
+    this.#cell = cell;
+    this.#incarnation = cell.incarnation;
+  }
+
+  get ref(): ActorRef<unknown> {
+    return this.#cell.ref;
+  }
+
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  get clock(): Clock {
+    return this.#cell.kernel.host;
+  }
+
+  get random(): () => number {
+    const { host } = this.#cell.kernel;
+    return () => host.random();
+  }
+
+  get signal(): AbortSignal {
+    const cell = this.#cell;
+    if (cell.self !== this) return AbortSignal.abort();
+    cell.abort ??= new AbortController();
+    return cell.abort.signal;
+  }
+
+  get trace(): string | undefined {
+    return this.#cell.trace;
+  }
+
+  set trace(trace: string | undefined) {
+    this.#live().trace = trace;
+  }
+
+  tell(ref: ActorRef<unknown>, kind: string, payload: unknown): boolean {
+    const cell = this.#live();
+    return cell.kernel.send(ref, kind, payload, cell.trace);
+  }
+
+  ask(ref: ActorRef<unknown>, kind: string, payload: unknown, deadline: Deadline): Promise<never> {
+    const cell = this.#live();
+    const chain = cell.asking === undefined ? [cell.path] : [...cell.asking.chain, cell.path];
+    return cell.kernel.ask({
+      ref,
+      kind,
+      payload,
+      deadline,
+      chain,
+      trace: cell.trace,
+    }) as Promise<never>;
+  }
+
+  defer<T>(): Deferred<T> {
+    const deferred = createDeferred<T>();
+    Object.defineProperty(deferred.promise, DEFERRED, { value: true });
+    // A deferred answer that is rejected after its asker has gone is nobody's error.
+    deferred.promise.then(undefined, () => undefined);
+    return deferred;
+  }
+
+  after(name: string, delayMs: number, kind: string, payload: unknown): void {
+    const cell = this.#live();
+    const entry = entryOf(cell, kind);
+    cell.timers ??= new Map();
+    const { timers } = cell;
+    timers.get(name)?.cancel();
+    const timer = cell.kernel.host.setTimer(delayMs, () => {
+      if (timers.get(name) !== timer) return;
+      timers.delete(name);
+      cell.enqueueUrgent(entry, payload, undefined);
+    });
+    timers.set(name, timer);
+  }
+
+  cancel(name: string): void {
+    const { timers } = this.#live();
+    timers?.get(name)?.cancel();
+    timers?.delete(name);
+  }
+
+  run<T>(
+    work: (signal: AbortSignal) => Promise<T>,
+    done: string,
+    toPayload: (outcome: Settled<T>) => unknown,
+  ): void {
+    const cell = this.#live();
+    const entry = entryOf(cell, done);
+    const { trace } = cell;
+    const settle = (outcome: Settled<T>) => {
+      if (cell.self !== this) {
+        cell.kernel.counters.stale_outcomes += 1;
+        return;
+      }
+      try {
+        cell.enqueueUrgent(entry, toPayload(outcome), trace);
+      } catch (error) {
+        cell.crash(error, done);
+      }
+    };
+    const start = async () => work(this.signal);
+    start().then(
+      (value) => settle({ ok: true, value }),
+      (error: unknown) => settle({ ok: false, error }),
+    );
+  }
+
+  watch(ref: ActorRef<unknown>): void {
+    const cell = this.#live();
+    const entry = cell.compiled?.down;
+    cell.kernel.watch(ref, {
+      id: cell.uid,
+      notify: (down) => {
+        if (cell.self === this && entry !== undefined) cell.enqueueUrgent(entry, down, undefined);
+      },
+    });
+  }
+
+  unwatch(ref: ActorRef<unknown>): void {
+    const cell = this.#live();
+    cell.kernel.unwatch(ref, cell.uid);
+  }
+
+  spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q> {
+    const children = this.#live().ensureChildren();
+    return children.spawn(spec as ChildSpec<unknown, unknown>) as ActorRef<Q>;
+  }
+
+  async stopChild(id: string): Promise<void> {
+    await this.#live().children?.stopChild(id);
+  }
+
+  children(): readonly { readonly id: string; readonly ref: ActorRef<unknown> }[] {
+    return this.#cell.children?.list() ?? [];
+  }
+
+  stop(): void {
+    this.#live().requestStop();
+  }
+
+  #live(): Cell {
+    const cell = this.#cell;
+    if (cell.self !== this) throw new StaleIncarnation(cell.ref.address, this.#incarnation);
+    return cell;
+  }
+}
+
+function entryOf(cell: Cell, kind: string): KindEntry {
+  const entry = cell.compiled?.kinds[kind];
+  if (entry === undefined)
+    throw new RuntimeError('unknown_kind', `${cell.path} handles no '${kind}'`);
+  return entry;
+}

@@ -1,0 +1,31 @@
+/** The control lane of a link: small, never held back by credits, never behind user messages. */
+import type { ExitCause } from '../actor.ts';
+import type { SystemEvent } from '../system.ts';
+
+export type ControlMessage =
+  /** So many messages and bytes were taken in. */
+  | { readonly type: 'credit'; readonly messages: number; readonly bytes: number }
+  | { readonly type: 'watch'; readonly address: string; readonly id: string }
+  | { readonly type: 'unwatch'; readonly address: string; readonly id: string }
+  | {
+      readonly type: 'down';
+      readonly id: string;
+      readonly address: string;
+      readonly incarnation: number;
+      readonly cause: ExitCause;
+    }
+  /** Worker to main: on which slot is this path? */
+  | { readonly type: 'locate'; readonly path: string }
+  /** Main's answer; -1: nowhere. */
+  | { readonly type: 'located'; readonly path: string; readonly slot: number }
+  /** There is no such actor here any more: forget the way. */
+  | { readonly type: 'gone'; readonly path: string }
+  /** Worker to main, of a child that main placed there. */
+  | { readonly type: 'started'; readonly uid: number; readonly incarnation: number }
+  | {
+      readonly type: 'ended';
+      readonly uid: number;
+      readonly incarnation: number;
+      readonly cause: ExitCause;
+    }
+  | { readonly type: 'event'; readonly event: SystemEvent };

@@ -1,0 +1,80 @@
+/** The form of what crosses between threads: flat triples (route, meta, payload), many to a frame. */
+import { Packr } from 'msgpackr';
+
+/** A number names a route that this link has seen; the array names it and gives it its number. */
+export type WireRoute = number | readonly [id: number, address: string, kind: string];
+/** 0: a plain tell · text: its trace · array: an ask `[id, inMs, trace | 0, chain]`. */
+export type WireMeta = 0 | string | readonly [number, number, string | 0, readonly string[]];
+
+/** Replies travel as messages on these routes, with the ask's id as meta. */
+export const REPLY_ROUTE = 0;
+/** Payload `[code, detail]`. */
+export const FAILURE_ROUTE = -1;
+
+/** As meta: the triple only numbers its route. */
+export const DEFINE_ONLY = -1;
+
+/** Binaries of at least this size go beside the frame, so that msgpack does not copy them once more. */
+const BESIDE_BYTES = 16_384;
+
+/** A large binary that travels beside: the `at`-th triple's payload lacks `field`. */
+export type Beside = readonly [at: number, field: string, bytes: ArrayBuffer];
+
+export interface WireFrame {
+  readonly frame: ArrayBuffer;
+  readonly beside: readonly Beside[];
+}
+
+export class FrameCodec {
+  readonly #packr = new Packr({
+    useRecords: false,
+    variableMapSize: true,
+    encodeUndefinedAsNil: false,
+  });
+
+  /** Throws what msgpackr throws on a value that has no form. */
+  encode(triples: unknown[]): WireFrame {
+    const beside: Beside[] = [];
+    for (let i = 2; i < triples.length; i += 3) triples[i] = liftBinaries(triples[i], i, beside);
+    const packed = this.#packr.pack(triples);
+    // The packed view is part of a pool: it is copied to its exact size, so that it can be transferred.
+    const frame = packed.buffer.slice(
+      packed.byteOffset,
+      packed.byteOffset + packed.byteLength,
+    ) as ArrayBuffer;
+    return { frame, beside };
+  }
+
+  decode(wire: WireFrame): unknown[] {
+    const triples: unknown = this.#packr.unpack(new Uint8Array(wire.frame) as Buffer);
+    if (!Array.isArray(triples) || triples.length % 3 !== 0)
+      throw new Error('not a list of triples');
+    for (const [at, field, bytes] of wire.beside) {
+      const payload = triples[at] as Record<string, unknown>;
+      payload[field] = new Uint8Array(bytes);
+    }
+    return triples;
+  }
+}
+
+/** Whether a lone message may go as it is: structured clone would copy the whole pool behind a small Buffer. */
+export function isPlainEnough(payload: unknown): boolean {
+  if (typeof payload !== 'object' || payload === null) return true;
+  if (ArrayBuffer.isView(payload)) return false;
+  for (const value of Object.values(payload)) {
+    if (ArrayBuffer.isView(value)) return false;
+  }
+  return true;
+}
+
+function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
+  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return payload;
+  let copy: Record<string, unknown> | undefined;
+  for (const [field, value] of Object.entries(payload)) {
+    if (!(value instanceof Uint8Array) || value.byteLength < BESIDE_BYTES) continue;
+    copy ??= { ...payload };
+    copy[field] = null;
+    beside.push([at, field, value.slice().buffer as ArrayBuffer]);
+  }
+  return copy ?? payload;
+}

@@ -1,0 +1,307 @@
+/** One way to one other thread: a data port with batched frames under credits, and a control port beside it. */
+import type { MessagePort } from 'node:worker_threads';
+import type { AskCode } from '../errors.ts';
+import { ASK_CODES, codeOf } from '../errors.ts';
+import { type AskEnvelope, isAsk } from '../kernel/asks.ts';
+import type { Cell } from '../kernel/cell.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { pathOf } from '../kernel/ref.ts';
+import type { ControlMessage } from './control-message.ts';
+import {
+  DEFINE_ONLY,
+  FAILURE_ROUTE,
+  FrameCodec,
+  isPlainEnough,
+  REPLY_ROUTE,
+  type WireFrame,
+  type WireMeta,
+  type WireRoute,
+} from './frame.ts';
+
+export interface LinkPorts {
+  readonly data: MessagePort;
+  readonly control: MessagePort;
+}
+
+/** Sent and not yet taken in. The window is the bound of the lag that a flood makes on the other side. */
+const WINDOW_MESSAGES = 1_024;
+const WINDOW_BYTES = 8 * 1_024 * 1_024;
+/** Waiting on this side for credit; beyond it a tell is refused. */
+const QUEUE_LIMIT = 8_192;
+const FRAME_MESSAGES = 256;
+/** What a lone message that was not packed counts for. */
+const LONE_BYTES = 256;
+/** Routes are numbered up to here; then numbering starts again. */
+const ROUTE_LIMIT = 65_536;
+
+interface Inbound {
+  readonly address: string;
+  readonly kind: string;
+  cell: Cell | undefined;
+}
+
+export class Link {
+  readonly slot: number;
+  readonly #ports: LinkPorts;
+  readonly #kernel: Kernel;
+  readonly #onControl: (message: ControlMessage, link: Link) => void;
+  readonly #codec = new FrameCodec();
+  readonly #routeIds = new Map<string, number>();
+  readonly #inbound = new Map<number, Inbound>();
+  #queue: unknown[] = [];
+  #inFlightMessages = 0;
+  #inFlightBytes = 0;
+  #takenMessages = 0;
+  #takenBytes = 0;
+  #isClosed = false;
+
+  constructor(
+    slot: number,
+    ports: LinkPorts,
+    kernel: Kernel,
+    onControl: (message: ControlMessage, link: Link) => void,
+  ) {
+    this.slot = slot;
+    this.#ports = ports;
+    this.#kernel = kernel;
+    this.#onControl = onControl;
+    ports.data.on('message', (data: unknown) => this.#receive(data));
+    ports.data.on('messageerror', () => this.#kernel.deadLetter(`slot ${slot}`, '', 'bad_frame'));
+    ports.control.on('message', (message: ControlMessage) => this.#control(message));
+  }
+
+  /** Calls back once the other end has gone, however it went. */
+  onClose(tell: () => void): void {
+    this.#ports.data.once('close', tell);
+  }
+
+  /** False when the queue is full or the link closed. */
+  send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
+    if (this.#isClosed || this.#queue.length >= QUEUE_LIMIT * 3) {
+      this.#kernel.counters.refused += 1;
+      return false;
+    }
+    this.#push(this.#routeOf(address, kind), meta, payload);
+    return true;
+  }
+
+  control(message: ControlMessage): void {
+    if (!this.#isClosed) this.#ports.control.postMessage(message);
+  }
+
+  /** Sends what the credits allow. */
+  flush(): void {
+    while (this.#queue.length > 0 && !this.#isClosed) {
+      const credit = WINDOW_MESSAGES - this.#inFlightMessages;
+      if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
+      const count = Math.min(credit, FRAME_MESSAGES, this.#queue.length / 3);
+      const triples =
+        this.#queue.length === count * 3 ? this.#queue : this.#queue.slice(0, count * 3);
+      this.#queue = triples === this.#queue ? [] : this.#queue.slice(count * 3);
+      this.#post(triples, count);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (let i = 0; i < this.#queue.length; i += 3) this.#drop(this.#queue, i, 'thread_lost');
+    this.#queue = [];
+    this.#ports.data.close();
+    this.#ports.control.close();
+  }
+
+  #push(route: WireRoute, meta: unknown, payload: unknown): void {
+    this.#queue.push(route, meta, payload);
+    if (this.#queue.length === FRAME_MESSAGES * 3) this.flush();
+    if (!this.#kernel.scheduler.isRunning) this.#kernel.scheduler.wake();
+  }
+
+  #routeOf(address: string, kind: string): WireRoute {
+    const key = `${address}\0${kind}`;
+    const known = this.#routeIds.get(key);
+    if (known !== undefined) return known;
+    if (this.#routeIds.size >= ROUTE_LIMIT) this.#routeIds.clear();
+    const id = this.#routeIds.size + 1;
+    this.#routeIds.set(key, id);
+    return [id, address, kind];
+  }
+
+  #post(triples: unknown[], count: number): void {
+    try {
+      if (count === 1 && isPlainEnough(triples[2])) {
+        this.#ports.data.postMessage(triples);
+        this.#sent(1, LONE_BYTES);
+        return;
+      }
+      const wire = this.#codec.encode(triples);
+      const isAlone = wire.beside.length === 0;
+      const transfer = [wire.frame, ...wire.beside.map(([, , bytes]) => bytes)];
+      this.#ports.data.postMessage(isAlone ? wire.frame : wire, transfer);
+      this.#sent(
+        count,
+        transfer.reduce((sum, bytes) => sum + bytes.byteLength, 0),
+      );
+    } catch (error) {
+      if (count === 1) {
+        this.#drop(triples, 0, 'not_encodable', codeOf(error));
+        return;
+      }
+      // One of them cannot be encoded: alone, each shows whether it is the one.
+      for (let i = 0; i < triples.length; i += 3) this.#post(triples.slice(i, i + 3), 1);
+    }
+  }
+
+  #sent(messages: number, bytes: number): void {
+    this.#inFlightMessages += messages;
+    this.#inFlightBytes += bytes;
+    this.#kernel.counters.frames_sent += 1;
+    this.#kernel.counters.messages_sent += messages;
+  }
+
+  /** A message that never left: its asker hears it at once. */
+  #drop(triples: readonly unknown[], at: number, code: AskCode, detail = ''): void {
+    const route = triples[at] as WireRoute;
+    const meta = triples[at + 1];
+    const [, address, kind] =
+      typeof route === 'number' ? [0, `slot ${this.slot}`, String(route)] : route;
+    // The other side has to learn the number all the same: later messages use it.
+    if (typeof route !== 'number') this.#ports.data.postMessage([route, DEFINE_ONLY, null]);
+    if (Array.isArray(meta)) this.#kernel.asks.fail(meta[0] as number, code, detail);
+    else if (route === REPLY_ROUTE) {
+      this.#push(FAILURE_ROUTE, meta, ['not_encodable', detail]);
+      return;
+    }
+    this.#kernel.deadLetter(address, kind, code);
+  }
+
+  // --- in ---
+
+  /** Only enqueues; then one slice of the scheduler runs at once, so that a lone message is answered in this turn. */
+  #receive(data: unknown): void {
+    let triples: unknown[];
+    let bytes = LONE_BYTES;
+    try {
+      if (Array.isArray(data)) triples = data;
+      else {
+        const wire =
+          data instanceof ArrayBuffer ? { frame: data, beside: [] } : (data as WireFrame);
+        triples = this.#codec.decode(wire);
+        bytes = wire.beside.reduce(
+          (sum, [, , side]) => sum + side.byteLength,
+          wire.frame.byteLength,
+        );
+      }
+    } catch {
+      this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
+      return;
+    }
+    const count = triples.length / 3;
+    this.#kernel.counters.frames_received += 1;
+    this.#kernel.counters.messages_received += count;
+    for (let i = 0; i < triples.length; i += 3)
+      this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
+    this.#giveCredit(count, bytes);
+    this.#kernel.scheduler.runTurn();
+  }
+
+  #take(route: WireRoute, meta: unknown, payload: unknown): void {
+    if (meta === DEFINE_ONLY) {
+      this.#inboundOf(route);
+      return;
+    }
+    if (route === REPLY_ROUTE) {
+      this.#kernel.asks.resolve(meta as number, payload);
+      return;
+    }
+    if (route === FAILURE_ROUTE) {
+      const [code, detail] = payload as [string, string];
+      const known = ASK_CODES.find((candidate) => candidate === code) ?? 'refused';
+      this.#kernel.asks.fail(meta as number, known, detail);
+      return;
+    }
+    const inbound = this.#inboundOf(route);
+    const envelope = Array.isArray(meta)
+      ? this.#toEnvelope(meta as [number, number, string | 0, string[]])
+      : meta === 0
+        ? undefined
+        : (meta as string);
+    if (inbound === undefined) {
+      this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
+      this.#refuse(envelope, 'actor_dead', 'unknown route');
+      return;
+    }
+    this.#deliver(inbound, payload, envelope);
+  }
+
+  #deliver(inbound: Inbound, payload: unknown, envelope: AskEnvelope | string | undefined): void {
+    const { address, kind } = inbound;
+    if (inbound.cell === undefined || inbound.cell.status === 'gone')
+      inbound.cell = this.#kernel.find({ address });
+    const { cell } = inbound;
+    if (cell === undefined) {
+      this.#kernel.deadLetter(address, kind, 'no_such_actor');
+      this.#refuse(envelope, 'actor_dead', `no such actor: ${address}`);
+      this.control({ type: 'gone', path: pathOf(address) });
+      return;
+    }
+    if (this.#kernel.sendTo(cell, kind, payload, envelope)) return;
+    if (isAsk(envelope) && this.#kernel.entryOf(cell, kind) === undefined) {
+      this.#refuse(envelope, 'unknown_kind', `${address} handles no '${kind}'`);
+      return;
+    }
+    this.#kernel.deadLetter(address, kind, 'mailbox_full');
+    this.#refuse(envelope, 'mailbox_full', 'its mailbox refuses');
+  }
+
+  #inboundOf(route: WireRoute): Inbound | undefined {
+    if (typeof route === 'number') return this.#inbound.get(route);
+    const [id, address, kind] = route;
+    const inbound: Inbound = { address, kind, cell: undefined };
+    this.#inbound.set(id, inbound);
+    return inbound;
+  }
+
+  #refuse(envelope: AskEnvelope | string | undefined, code: AskCode, detail: string): void {
+    if (isAsk(envelope)) envelope.fail(code, detail);
+  }
+
+  #toEnvelope([id, inMs, trace, chain]: readonly [
+    number,
+    number,
+    string | 0,
+    readonly string[],
+  ]): AskEnvelope {
+    return {
+      isAsk: true,
+      deadlineMs: this.#kernel.host.monotonicMs() + inMs,
+      trace: trace === 0 ? undefined : trace,
+      chain,
+      reply: (value) => this.#answer(REPLY_ROUTE, id, value),
+      fail: (code, detail) => this.#answer(FAILURE_ROUTE, id, [code, detail]),
+    };
+  }
+
+  /** Replies are bounded by the asks that the other side has open: no limit refuses them. */
+  #answer(route: number, id: number, payload: unknown): void {
+    if (!this.#isClosed) this.#push(route, id, payload);
+  }
+
+  #giveCredit(messages: number, bytes: number): void {
+    this.#takenMessages += messages;
+    this.#takenBytes += bytes;
+    if (this.#takenMessages < WINDOW_MESSAGES / 4 && this.#takenBytes < WINDOW_BYTES / 4) return;
+    this.control({ type: 'credit', messages: this.#takenMessages, bytes: this.#takenBytes });
+    this.#takenMessages = 0;
+    this.#takenBytes = 0;
+  }
+
+  #control(message: ControlMessage): void {
+    if (message.type !== 'credit') {
+      this.#onControl(message, this);
+      return;
+    }
+    this.#inFlightMessages -= message.messages;
+    this.#inFlightBytes -= message.bytes;
+    this.flush();
+  }
+}

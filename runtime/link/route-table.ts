@@ -1,0 +1,233 @@
+/** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
+import type { Down, ExitCause } from '../actor.ts';
+import type { Watcher } from '../kernel/cell.ts';
+import type { Kernel, Remotes } from '../kernel/kernel.ts';
+import { noSuchActor } from '../kernel/kernel.ts';
+import { pathOf } from '../kernel/ref.ts';
+import type { ControlMessage } from './control-message.ts';
+import type { WireMeta } from './frame.ts';
+import { Link, type LinkPorts } from './link.ts';
+
+/** Messages that wait for one way to open. */
+const HELD_LIMIT = 1_024;
+
+interface Held {
+  readonly address: string;
+  readonly kind: string;
+  readonly payload: unknown;
+  readonly meta: WireMeta;
+}
+
+type Route =
+  | { status: 'opening'; readonly held: Held[]; readonly watches: [string, Watcher][] }
+  | { status: 'open'; readonly link: Link }
+  /** Its thread is lost: refused until it is open again. */
+  | { status: 'lost' };
+
+export interface RouteTableOptions {
+  readonly kernel: Kernel;
+  /** Asks where a path is; the answer comes as `opened` or `closed`. Main knows and has none. */
+  locate?(path: string): void;
+  /** What a link's control lane brings that is not about routes, watches or credits. */
+  onControl(message: ControlMessage, link: Link): void;
+}
+
+export class RouteTable implements Remotes {
+  readonly #options: RouteTableOptions;
+  readonly #kernel: Kernel;
+  readonly #links = new Map<number, Link>();
+  readonly #routes = new Map<string, Route>();
+  /** Watches of this thread's actors on others: id → who is told. */
+  readonly #watches = new Map<
+    string,
+    { readonly slot: number; readonly address: string; readonly watcher: Watcher }
+  >();
+  #nextWatch = 1;
+
+  constructor(options: RouteTableOptions) {
+    this.#options = options;
+    this.#kernel = options.kernel;
+  }
+
+  connect(slot: number, ports: LinkPorts): Link {
+    this.#links.get(slot)?.close();
+    const link = new Link(slot, ports, this.#kernel, (message, from) =>
+      this.#control(message, from),
+    );
+    this.#links.set(slot, link);
+    return link;
+  }
+
+  linkTo(slot: number): Link | undefined {
+    return this.#links.get(slot);
+  }
+
+  /** The thread behind a slot is gone: everything that waits for it ends now. */
+  lost(slot: number, cause: ExitCause): void {
+    const link = this.#links.get(slot);
+    this.#links.delete(slot);
+    for (const [path, route] of this.#routes) {
+      if (route.status !== 'open' || route.link !== link) continue;
+      if (this.#options.locate === undefined) this.#routes.set(path, { status: 'lost' });
+      else this.#routes.delete(path);
+    }
+    link?.close();
+    this.#kernel.asks.failAll('thread_lost', cause.code, slot);
+    for (const [id, watch] of this.#watches) {
+      if (watch.slot !== slot) continue;
+      this.#watches.delete(id);
+      watch.watcher.notify({ ref: { address: watch.address }, incarnation: 0, cause });
+    }
+  }
+
+  /** A way is about to open; what is sent meanwhile is held. */
+  opening(path: string): void {
+    const route = this.#routes.get(path);
+    if (route === undefined || route.status === 'lost')
+      this.#routes.set(path, { status: 'opening', held: [], watches: [] });
+  }
+
+  opened(path: string, slot: number): void {
+    const link = this.#links.get(slot);
+    const route = this.#routes.get(path);
+    if (link === undefined) {
+      this.closed(path);
+      return;
+    }
+    this.#routes.set(path, { status: 'open', link });
+    if (route?.status !== 'opening') return;
+    for (const { address, kind, payload, meta } of route.held) {
+      if (!link.send(address, kind, payload, meta)) this.#fail(meta, 'mailbox_full');
+      else if (Array.isArray(meta)) this.#kernel.asks.waitFor(meta[0] as number, slot);
+    }
+    for (const [address, watcher] of route.watches) this.watch(address, watcher);
+  }
+
+  /** There is nobody at this path. */
+  closed(path: string): void {
+    const route = this.#routes.get(path);
+    this.#routes.delete(path);
+    if (route?.status !== 'opening') return;
+    for (const { kind, meta } of route.held) {
+      this.#fail(meta, 'actor_dead');
+      this.#kernel.deadLetter(path, kind, 'no_such_actor');
+    }
+    for (const [address, watcher] of route.watches) watcher.notify(noSuchActor({ address }));
+  }
+
+  slotOf(path: string): number {
+    const route = this.#routes.get(path);
+    return route?.status === 'open' ? route.link.slot : -1;
+  }
+
+  send(address: string, kind: string, payload: unknown, trace: string | undefined): boolean {
+    return this.#send(address, kind, payload, trace ?? 0);
+  }
+
+  ask(request: Parameters<Remotes['ask']>[0]): void {
+    const { id, address, kind, payload, inMs, chain, trace } = request;
+    const meta: WireMeta = [id, inMs, trace ?? 0, chain];
+    const route = this.#routeTo(address);
+    if (route?.status === 'open') this.#kernel.asks.waitFor(id, route.link.slot);
+    if (this.#send(address, kind, payload, meta)) return;
+    const isLost = this.#routes.get(pathOf(address))?.status === 'lost';
+    this.#kernel.asks.fail(
+      id,
+      isLost ? 'thread_lost' : route === undefined ? 'actor_dead' : 'mailbox_full',
+      'not sent',
+    );
+  }
+
+  watch(address: string, watcher: Watcher): void {
+    const route = this.#routeTo(address);
+    if (route === undefined || route.status === 'lost') {
+      watcher.notify(noSuchActor({ address }));
+    } else if (route.status === 'opening') {
+      route.watches.push([address, watcher]);
+    } else {
+      const id = `${watcher.id}:${this.#nextWatch}`;
+      this.#nextWatch += 1;
+      this.#watches.set(id, { slot: route.link.slot, address, watcher });
+      route.link.control({ type: 'watch', address, id });
+    }
+  }
+
+  unwatch(address: string, id: number | string): void {
+    for (const [key, watch] of this.#watches) {
+      if (watch.watcher.id !== id || watch.address !== address) continue;
+      this.#watches.delete(key);
+      this.#links.get(watch.slot)?.control({ type: 'unwatch', address, id: key });
+    }
+  }
+
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  #send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
+    const route = this.#routeTo(address);
+    if (route?.status === 'open') return route.link.send(address, kind, payload, meta);
+    if (route?.status === 'opening' && route.held.length < HELD_LIMIT) {
+      route.held.push({ address, kind, payload, meta });
+      return true;
+    }
+    if (route === undefined) this.#kernel.deadLetter(address, kind, 'no_such_actor');
+    else this.#kernel.counters.refused += 1;
+    return false;
+  }
+
+  #routeTo(address: string): Route | undefined {
+    const path = pathOf(address);
+    const route = this.#routes.get(path);
+    if (route !== undefined || this.#options.locate === undefined) return route;
+    this.opening(path);
+    this.#options.locate(path);
+    return this.#routes.get(path);
+  }
+
+  #fail(meta: WireMeta, code: 'mailbox_full' | 'actor_dead'): void {
+    if (Array.isArray(meta))
+      this.#kernel.asks.fail(meta[0] as number, code, 'its way did not open');
+  }
+
+  #control(message: ControlMessage, link: Link): void {
+    switch (message.type) {
+      case 'watch':
+        this.#kernel.watch({ address: message.address }, this.#remoteWatcher(message.id, link));
+        return;
+      case 'unwatch':
+        this.#kernel.unwatch({ address: message.address }, remoteId(link, message.id));
+        return;
+      case 'down': {
+        const watch = this.#watches.get(message.id);
+        this.#watches.delete(message.id);
+        const { address, incarnation, cause } = message;
+        watch?.watcher.notify({ ref: { address }, incarnation, cause });
+        return;
+      }
+      case 'gone':
+        if (this.#options.locate !== undefined) this.#routes.delete(message.path);
+        return;
+      default:
+        this.#options.onControl(message, link);
+    }
+  }
+
+  #remoteWatcher(id: string, link: Link): Watcher {
+    return {
+      id: remoteId(link, id),
+      notify: ({ ref, incarnation, cause }: Down) => {
+        link.control({ type: 'down', id, address: ref.address, incarnation, cause });
+      },
+    };
+  }
+}
+
+function remoteId(link: Link, id: string): string {
+  return `${link.slot}/${id}`;
+}

@@ -1,0 +1,119 @@
+/** A child that lives in another thread, as its supervisor on main sees it. */
+import type { ActorRef, ExitCause } from '../actor.ts';
+import type { ChildSpec } from '../child-spec.ts';
+import { createDeferred, type Deferral } from '../deferred.ts';
+import { codeOf, messageOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { createRef } from '../kernel/ref.ts';
+import type { RouteTable } from '../link/route-table.ts';
+import type { ChildHandle, ChildOwner } from '../supervision/child-set.ts';
+import type { ThreadSlot } from './thread-slot.ts';
+
+/** Beyond a child's own shutdown deadline, for the answer to come back. */
+const ANSWER_MARGIN_MS = 1_000;
+const START_CALL_TIMEOUT_MS = 30_000;
+
+export interface RemoteChildOptions {
+  readonly uid: number;
+  readonly path: string;
+  readonly spec: ChildSpec<unknown, unknown>;
+  readonly owner: ChildOwner;
+  readonly slot: ThreadSlot;
+  readonly routes: RouteTable;
+  readonly host: Host;
+  disposed(child: RemoteChild): void;
+}
+
+export class RemoteChild implements ChildHandle {
+  readonly ref: ActorRef<unknown>;
+  readonly uid: number;
+  readonly path: string;
+  readonly slot: ThreadSlot;
+  readonly #options: RemoteChildOptions;
+  /** The incarnation that runs or starts; 0 between two. */
+  #live = 0;
+  #over: Deferral<void> | undefined = undefined;
+  #isDisposed = false;
+
+  constructor(options: RemoteChildOptions) {
+    this.#options = options;
+    this.uid = options.uid;
+    this.path = options.path;
+    this.slot = options.slot;
+    this.ref = createRef(options.path, options.uid);
+    options.routes.opening(options.path);
+  }
+
+  get isLive(): boolean {
+    return this.#live !== 0;
+  }
+
+  start(incarnation: number): void {
+    this.#live = incarnation;
+    this.#options.routes.opening(this.path);
+    this.#start(incarnation).catch((error: unknown) => {
+      this.ended(incarnation, { kind: 'crashed', code: codeOf(error), message: messageOf(error) });
+    });
+  }
+
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#live === 0) return;
+    this.#over ??= createDeferred<void>();
+    const over = this.#over.promise;
+    const incarnation = this.#live;
+    const timer = this.#options.host.setTimer(timeoutMs + ANSWER_MARGIN_MS, () => {
+      this.ended(incarnation, { kind: 'killed', code: 'shutdown_timeout' });
+    });
+    this.slot
+      .call('stop', (thread) => thread.stop(this.uid, timeoutMs), timeoutMs + ANSWER_MARGIN_MS)
+      .catch(() => undefined);
+    await over;
+    timer.cancel();
+  }
+
+  kill(code: string): void {
+    const incarnation = this.#live;
+    const gone = () => this.ended(incarnation, { kind: 'killed', code });
+    this.slot.call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS).catch(gone);
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#options.routes.closed(this.path);
+    this.slot
+      .call('dispose', (thread) => thread.dispose(this.uid), ANSWER_MARGIN_MS)
+      .catch(() => undefined);
+    this.#options.disposed(this);
+  }
+
+  // --- told by the thread ---
+
+  started(incarnation: number): void {
+    if (incarnation === this.#live) this.#options.owner.started(this, incarnation);
+  }
+
+  ended(incarnation: number, cause: ExitCause): void {
+    if (incarnation !== this.#live || incarnation === 0) return;
+    this.#live = 0;
+    this.#over?.resolve();
+    this.#over = undefined;
+    this.#options.owner.ended(this, incarnation, cause);
+  }
+
+  lost(cause: ExitCause): void {
+    this.ended(this.#live, cause);
+  }
+
+  async #start(incarnation: number): Promise<void> {
+    await this.slot.ready;
+    if (incarnation !== this.#live || this.#isDisposed) return;
+    const { uid, path } = this;
+    const { spec, routes } = this.#options;
+    await this.slot.call(
+      'start',
+      (thread) => thread.start({ uid, path, spec, incarnation }),
+      START_CALL_TIMEOUT_MS,
+    );
+    if (incarnation === this.#live && !this.#isDisposed) routes.opened(path, this.slot.slot);
+  }
+}

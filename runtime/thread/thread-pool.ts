@@ -1,0 +1,225 @@
+/** The threads of a system: which child goes where, and what a lost thread means for each. Runs on main. */
+import { MessageChannel } from 'node:worker_threads';
+import type { ExitCause } from '../actor.ts';
+import type { ChildSpec } from '../child-spec.ts';
+import { RuntimeError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { ControlMessage } from '../link/control-message.ts';
+import type { Link } from '../link/link.ts';
+import { RouteTable } from '../link/route-table.ts';
+import type { ChildHandle, ChildOwner } from '../supervision/child-set.ts';
+import type { SystemEvent, ThreadOptions } from '../system.ts';
+import { RemoteChild } from './remote-child.ts';
+import type { ThreadReport, WorkerBirth } from './thread-control.ts';
+import { type ThreadLoss, ThreadSlot } from './thread-slot.ts';
+
+export interface ThreadPoolOptions extends ThreadOptions {
+  readonly name: string;
+  readonly thread: WorkerBirth['thread'];
+  readonly host: Host;
+  emit(event: SystemEvent): void;
+}
+
+const DEFAULT_STALL_KILL_MS = 10_000;
+const DEFAULT_HEAP_MB = 256;
+const INSPECT_TIMEOUT_MS = 500;
+
+export class ThreadPool {
+  readonly #options: ThreadPoolOptions;
+  readonly #slots: ThreadSlot[] = [];
+  readonly #children = new Map<number, RemoteChild>();
+  #routes: RouteTable | undefined = undefined;
+  #kernel: Kernel | undefined = undefined;
+  #isStopping = false;
+
+  constructor(options: ThreadPoolOptions) {
+    this.#options = options;
+  }
+
+  async start(kernel: Kernel): Promise<void> {
+    this.#kernel = kernel;
+    this.#routes = new RouteTable({
+      kernel,
+      onControl: (message, link) => this.#control(message, link),
+    });
+    kernel.remotes = this.#routes;
+    for (let i = 0; i < this.#options.pool; i += 1) this.#addSlot(`pool-${i}`);
+    await Promise.all(this.#slots.map((slot) => slot.start()));
+  }
+
+  place(spec: ChildSpec<unknown, unknown>, path: string, owner: ChildOwner): ChildHandle {
+    const kernel = this.#kernel;
+    const routes = this.#routes;
+    if (kernel === undefined || routes === undefined || this.#isStopping) {
+      throw new RuntimeError('system_stopped', `${path}: the threads are not running`);
+    }
+    const slot = this.#slotFor(spec);
+    slot.actors += 1;
+    const child = new RemoteChild({
+      uid: kernel.nextUid(),
+      path,
+      spec,
+      owner,
+      slot,
+      routes,
+      host: this.#options.host,
+      disposed: (gone) => {
+        slot.actors -= 1;
+        this.#children.delete(gone.uid);
+      },
+    });
+    this.#children.set(child.uid, child);
+    return child;
+  }
+
+  async inspect(): Promise<
+    readonly (ThreadReport & {
+      readonly name: string;
+      readonly state: ThreadSlot['state'];
+      readonly restarts: number;
+    })[]
+  > {
+    return Promise.all(
+      this.#slots.map(async (slot) => {
+        const { name, state, restarts } = slot;
+        const report: ThreadReport = await slot
+          .call('inspect', (thread) => thread.inspect(), INSPECT_TIMEOUT_MS)
+          .catch(() => ({ actors: [], counters: {} }));
+        return { name, state, restarts, ...report };
+      }),
+    );
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#slots.map((slot) => slot.stop(deadlineMs)));
+    this.#routes?.close();
+  }
+
+  #addSlot(name: string): ThreadSlot {
+    const { thread, host, stallKillMs, maxHeapMb } = this.#options;
+    const slot = new ThreadSlot({
+      slot: this.#slots.length + 1,
+      name,
+      thread,
+      host,
+      stallKillMs: stallKillMs ?? DEFAULT_STALL_KILL_MS,
+      maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
+      connect: (at, ports) => this.#routes?.connect(at.slot, ports),
+      ready: () => this.#options.emit({ type: 'thread.started', thread: name }),
+      stalled: (_at, forMs, { actor }) => {
+        this.#options.emit({
+          type: 'thread.stalled',
+          thread: name,
+          forMs,
+          culprit: this.#children.get(actor)?.path ?? '',
+        });
+      },
+      lost: (at, loss) => this.#lost(at, loss),
+    });
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #slotFor(spec: ChildSpec<unknown, unknown>): ThreadSlot {
+    const { placement } = spec;
+    if (placement === 'own') {
+      const slot = this.#addSlot(`own-${this.#slots.length}`);
+      slot.start().catch(() => undefined);
+      return slot;
+    }
+    const pool = this.#slots.slice(0, this.#options.pool);
+    const chosen =
+      typeof placement === 'object'
+        ? pool[hashOf(placement.hash) % pool.length]
+        : pool.reduce((least, slot) => (slot.actors < least.actors ? slot : least));
+    if (chosen === undefined)
+      throw new RuntimeError('thread_unavailable', 'the pool has no thread');
+    return chosen;
+  }
+
+  /** One event: the actor that was running is charged, its neighbours are told that they were not. */
+  #lost(slot: ThreadSlot, { code, recording }: ThreadLoss): void {
+    const here = [...this.#children.values()].filter(
+      (child) => child.slot === slot && child.isLive,
+    );
+    const culprit = here.find((child) => child.uid === recording.actor);
+    const { emit } = this.#options;
+    emit({
+      type: 'thread.lost',
+      thread: slot.name,
+      code,
+      culprit: culprit?.path ?? '',
+      subject: recording.subject,
+      actors: here.length,
+    });
+    const cause: ExitCause = { kind: 'thread-lost', code, culprit: false };
+    this.#routes?.lost(slot.slot, cause);
+    for (const child of here) {
+      child.lost(
+        child === culprit ? { ...cause, culprit: true, subject: recording.subject } : cause,
+      );
+    }
+  }
+
+  #control(message: ControlMessage, link: Link): void {
+    switch (message.type) {
+      case 'started':
+        this.#children.get(message.uid)?.started(message.incarnation);
+        return;
+      case 'ended':
+        this.#children.get(message.uid)?.ended(message.incarnation, message.cause);
+        return;
+      case 'event':
+        this.#options.emit(message.event);
+        return;
+      case 'locate':
+        void this.#answerLocate(message.path, link);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** 0 is main. A way between two workers is opened when one of them first asks for it, and told once it is there. */
+  async #answerLocate(path: string, link: Link): Promise<void> {
+    const isHere = this.#kernel?.at(path) !== undefined;
+    let slot = isHere ? 0 : (this.#routes?.slotOf(path) ?? -1);
+    if (slot > 0 && slot !== link.slot && !(await this.#join(link.slot, slot))) slot = -1;
+    link.control({ type: 'located', path, slot });
+  }
+
+  async #join(from: number, to: number): Promise<boolean> {
+    const [low, high] = [this.#slots[Math.min(from, to) - 1], this.#slots[Math.max(from, to) - 1]];
+    if (low === undefined || high === undefined) return false;
+    const pair = `${low.slot}-${high.slot}`;
+    const stamp = `${low.restarts}/${high.restarts}`;
+    const known = this.#joined.get(pair);
+    if (known?.stamp === stamp) return known.done;
+    const data = new MessageChannel();
+    const control = new MessageChannel();
+    const done = Promise.all([
+      low.connectTo(high.slot, { data: data.port1, control: control.port1 }),
+      high.connectTo(low.slot, { data: data.port2, control: control.port2 }),
+    ]).then(
+      () => true,
+      () => false,
+    );
+    this.#joined.set(pair, { stamp, done });
+    return done;
+  }
+
+  /** Pairs of workers with a direct link, and the workers' generations that it joins. */
+  readonly #joined = new Map<string, { readonly stamp: string; readonly done: Promise<boolean> }>();
+}
+
+/** FNV-1a, so that a key keeps its slot over restarts. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i += 1) {
+    hash ^= key.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,174 @@
+/** The one entry of every worker thread: a kernel, a link to main, and the calls that main makes. */
+
+import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
+import { expose } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { RuntimeError } from '../errors.ts';
+import type { Timer } from '../host/host.ts';
+import { createNodeHost } from '../host/node-host.ts';
+import type { Cell } from '../kernel/cell.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import type { ControlMessage } from '../link/control-message.ts';
+import { RouteTable } from '../link/route-table.ts';
+import type { ChildOwner } from '../supervision/child-set.ts';
+import type { SystemEvent, ThreadSetup, ThreadWorld } from '../system.ts';
+import { FlightRecorder } from './flight-recorder.ts';
+import { resolveByImport } from './resolve.ts';
+import {
+  firstUidOf,
+  type StartRequest,
+  type ThreadControl,
+  type ThreadReport,
+  type WorkerBirth,
+} from './thread-control.ts';
+
+const MAIN_SLOT = 0;
+const HEARTBEAT_MS = 100;
+/** Dead letters are counted without a limit and reported up to so many a heartbeat. */
+const REPORTED_DEAD_LETTERS = 10;
+
+if (isMainThread)
+  throw new RuntimeError(
+    'bad_option',
+    'worker-entry is the entry of a worker thread, not a module to import',
+  );
+
+class WorkerThread implements ThreadControl, ChildOwner {
+  readonly #birth: WorkerBirth;
+  readonly #recorder: FlightRecorder;
+  readonly #kernel: Kernel;
+  readonly #routes: RouteTable;
+  readonly #cells = new Map<number, Cell>();
+  #world: ThreadWorld = { deps: undefined };
+  #heartbeat: Timer | undefined = undefined;
+  #deadLettersLeft = REPORTED_DEAD_LETTERS;
+
+  constructor(birth: WorkerBirth) {
+    this.#birth = birth;
+    this.#recorder = new FlightRecorder(birth.page);
+    this.#kernel = new Kernel({
+      thread: birth.name,
+      host: createNodeHost(),
+      recorder: this.#recorder,
+      emit: (event) => this.#emit(event),
+      resolve: (module, exportName) => (this.#world.resolve ?? resolveByImport)(module, exportName),
+      firstUid: firstUidOf(birth.slot),
+    });
+    this.#routes = new RouteTable({
+      kernel: this.#kernel,
+      locate: (path) => this.#tellMain({ type: 'locate', path }),
+      onControl: (message) => this.#control(message),
+    });
+    this.#kernel.remotes = this.#routes;
+    this.#routes.connect(MAIN_SLOT, { data: birth.data, control: birth.control });
+    this.#beat();
+  }
+
+  async setUp(): Promise<void> {
+    const { thread, name } = this.#birth;
+    const loaded = (await import(thread.module)) as Record<string, unknown>;
+    const setup = loaded[thread.export];
+    if (typeof setup !== 'function') {
+      throw new RuntimeError(
+        'unknown_module',
+        `${thread.module} exports no thread setup '${thread.export}'`,
+      );
+    }
+    this.#world = await (setup as ThreadSetup)(thread.args, {
+      name,
+      isMain: false,
+      clock: this.#kernel.host,
+      inspect: () =>
+        Promise.reject(
+          new RuntimeError('thread_unavailable', 'only the main thread sees the whole system'),
+        ),
+    });
+    this.#kernel.deps = this.#world.deps;
+  }
+
+  async start({ uid, path, spec, incarnation }: StartRequest): Promise<void> {
+    let cell = this.#cells.get(uid);
+    if (cell === undefined) {
+      cell = this.#kernel.create(path, spec, this, { uid });
+      cell.recorderId = uid;
+      this.#cells.set(uid, cell);
+    }
+    cell.start(incarnation);
+  }
+
+  async stop(uid: number, timeoutMs: number): Promise<void> {
+    await this.#cells.get(uid)?.stop(timeoutMs);
+  }
+
+  kill(uid: number, code: string): void {
+    this.#cells.get(uid)?.kill(code);
+  }
+
+  dispose(uid: number): void {
+    this.#cells.get(uid)?.dispose();
+    this.#cells.delete(uid);
+  }
+
+  connect(slot: number, data: MessagePort, control: MessagePort): void {
+    const link = this.#routes.connect(slot, { data, control });
+    link.onClose(() => {
+      if (this.#routes.linkTo(slot) === link)
+        this.#routes.lost(slot, { kind: 'thread-lost', code: 'link_closed' });
+    });
+  }
+
+  inspect(): ThreadReport {
+    const { counters, asks } = this.#kernel;
+    return {
+      actors: this.#kernel.snapshot(),
+      counters: { ...counters, asks_timed_out: asks.timedOut, asks_open: asks.size },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#kernel.asks.close();
+    await this.#world.close?.();
+    this.#heartbeat?.cancel();
+    this.#heartbeat = undefined;
+    // The answer to this very call has to leave before its port closes.
+    this.#kernel.host.nextTurn(() => {
+      this.#routes.close();
+      this.#birth.calls.close();
+    });
+  }
+
+  started(handle: unknown, incarnation: number): void {
+    this.#tellMain({ type: 'started', uid: (handle as Cell).uid, incarnation });
+  }
+
+  ended(handle: unknown, incarnation: number, cause: Parameters<ChildOwner['ended']>[2]): void {
+    this.#tellMain({ type: 'ended', uid: (handle as Cell).uid, incarnation, cause });
+  }
+
+  #control(message: ControlMessage): void {
+    if (message.type !== 'located') return;
+    if (message.slot === -1) this.#routes.closed(message.path);
+    else this.#routes.opened(message.path, message.slot);
+  }
+
+  #beat(): void {
+    this.#recorder.beat();
+    this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
+    this.#heartbeat = this.#kernel.host.setTimer(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  #emit(event: SystemEvent): void {
+    if (event.type === 'dead_letter') {
+      this.#deadLettersLeft -= 1;
+      if (this.#deadLettersLeft < 0) return;
+    }
+    this.#tellMain({ type: 'event', event });
+  }
+
+  #tellMain(message: ControlMessage): void {
+    this.#routes.linkTo(MAIN_SLOT)?.control(message);
+  }
+}
+
+const birth = workerData as WorkerBirth;
+expose(new WorkerThread(birth), nodeEndpoint(birth.calls));
