@@ -27,9 +27,15 @@ export interface HealthObservation {
 }
 
 export interface ConnectorPorts {
-  /** Settles only after the flush (or with the refusal). The connector confirms to its platform afterwards, never before. */
+  /**
+   * Settles only after the flush (or with the refusal). The connector confirms to its platform afterwards, never before.
+   * A rejection counts as a refusal, except: `validation_error`, `malformed`, `payload_too_large` (this offer will never
+   * be taken: drop it and count it) and `stale_incarnation` (the receiver is gone: receive no more).
+   */
   accept(offer: InboundOffer, signal: AbortSignal): Promise<Accepted | Refused>;
   health(observation: HealthObservation): void;
+  /** Counts an event of the platform that is no message for the gateway; `reason` is one of a small set of words. */
+  ignored?(reason: string): void;
 }
 
 /** One piece of one delivery, to be sent once. */
@@ -47,12 +53,18 @@ export interface DeliveryAttempt {
 }
 
 export interface Connector {
-  /** Starts receiving. Settles when the platform took the credential, rejects with a coded error where it did not. */
+  /**
+   * Starts receiving. Settles when the platform took the credential; rejects with `auth_failed` or `secret_unavailable`
+   * where it did not. Trouble on the way to the platform is no rejection: it stays pending, `health` says degraded, and it
+   * goes on trying. After `auth_failed` too it goes on trying, slowly, and `health` says when it is ready. An abort of
+   * `signal` ends receiving at any time, later ones included: pass the signal of whoever owns the connector.
+   */
   open(ports: ConnectorPorts, signal: AbortSignal): Promise<void>;
-  /** No event is accepted after this settles; sending still works. */
+  /** No event is accepted after this settles; sending still works. An `accept` under way is waited for until `signal` aborts. */
   stopReceiving(signal: AbortSignal): Promise<void>;
   /** Sends one piece and says how it ended. Only a throw means that nobody knows whether it was sent. */
   deliver(attempt: DeliveryAttempt, signal: AbortSignal): Promise<DeliveryOutcome>;
+  /** Ends everything, deliveries under way too; nothing is left open. Twice is once. */
   close(signal: AbortSignal): Promise<void>;
   /** The pieces that the platform's length limit makes of a text. Pure: the same text gives the same pieces. At least one. */
   split(text: string): readonly string[];

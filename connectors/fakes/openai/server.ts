@@ -1,0 +1,167 @@
+/** A local OpenAI-compatible chat endpoint for tests: echoes the last user message, or plays a scripted fault. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type CallParameters, createFaultScript, type FaultRule } from '../fault-script.ts';
+import { answerJson, answerText, closeServer, listenOn, readBody } from '../http-exchange.ts';
+import { createWatch } from '../watch.ts';
+
+/**
+ * `error`: the API's error object with that status. `drop`: the connection is cut without an answer. `hang`: silence.
+ * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `filtered`: an empty answer
+ * that a content filter ended.
+ */
+export type OpenAiFault =
+  | {
+      readonly type: 'error';
+      readonly status: number;
+      readonly message?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | { readonly type: 'drop' }
+  | { readonly type: 'cut' }
+  | { readonly type: 'hang' }
+  | { readonly type: 'filtered' }
+  | { readonly type: 'garbage' }
+  | { readonly type: 'slow'; readonly ms: number };
+
+export interface OpenAiCall {
+  readonly authorization: string;
+  readonly body: CallParameters;
+}
+
+export interface OpenAiFakeOptions {
+  readonly port?: number;
+  /** What a request must carry as bearer token; '' = nothing. Default ''. */
+  readonly apiKey?: string;
+  /** What is answered to the last user message. Default: the message itself. */
+  reply?(text: string): string;
+}
+
+export interface OpenAiFake {
+  /** What `base_url` is set to. */
+  readonly url: string;
+  readonly calls: readonly OpenAiCall[];
+  script(...rules: readonly FaultRule<OpenAiFault>[]): void;
+  until(fact: string, isTrue: (fake: OpenAiFake) => boolean, deadlineMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<OpenAiFake> {
+  const calls: OpenAiCall[] = [];
+  const watch = createWatch(() => `${calls.length} calls so far`);
+  const faults = createFaultScript<OpenAiFault>();
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+    const text = (await readBody(request)).toString('utf8');
+    if (request.method !== 'POST' || request.url !== '/v1/chat/completions') {
+      answerError(response, 404, 'no such endpoint');
+      return;
+    }
+    const body = JSON.parse(text) as CallParameters;
+    const authorization = request.headers.authorization ?? '';
+    calls.push({ authorization, body });
+    watch.changed();
+    const key = options.apiKey ?? '';
+    if (key !== '' && authorization !== `Bearer ${key}`) {
+      const given = authorization.slice('Bearer '.length);
+      answerError(response, 401, `Incorrect API key provided: ${given}.`);
+      return;
+    }
+    const last = lastUserText(body);
+    const fault = faults.take('chat.completions', { ...body, text: last });
+    if (fault !== undefined && (await play(fault, response))) return;
+    const isFiltered = fault?.type === 'filtered';
+    const reply = isFiltered ? '' : (options.reply?.(last) ?? last);
+    answerJson(response, 200, completion(body, last, reply, isFiltered));
+  };
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => answerError(response, 400, String(error)));
+  });
+  const url = await listenOn(server, '127.0.0.1', options.port ?? 0);
+  const fake: OpenAiFake = {
+    url: `${url}/v1`,
+    calls,
+    script: (...rules) => faults.add(...rules),
+    until: (fact, isTrue, deadlineMs) => watch.until(fact, () => isTrue(fake), deadlineMs),
+    close: () => closeServer(server),
+  };
+  return fake;
+}
+
+/** true: the fault was the whole answer. */
+async function play(fault: OpenAiFault, response: ServerResponse): Promise<boolean> {
+  const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
+  switch (fault.type) {
+    case 'error':
+      answerError(response, fault.status, fault.message ?? 'scripted', fault.headers);
+      return true;
+    case 'drop':
+      response.socket?.resetAndDestroy();
+      return true;
+    case 'cut':
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+      response.write('{"id":', () => response.socket?.resetAndDestroy());
+      return true;
+    case 'garbage':
+      answerText(response, 200, 'welcome to the hotel network', { 'content-type': 'text/plain' });
+      return true;
+    case 'hang':
+      await gone;
+      return true;
+    case 'slow': {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, fault.ms);
+      });
+      await Promise.race([late, gone]);
+      clearTimeout(timer);
+      return false;
+    }
+    case 'filtered':
+      return false;
+  }
+}
+
+function completion(body: CallParameters, prompt: string, reply: string, isFiltered: boolean) {
+  const usage = { prompt_tokens: countWords(prompt), completion_tokens: countWords(reply) };
+  return {
+    id: 'chatcmpl-fake',
+    object: 'chat.completion',
+    created: 1_700_000_000,
+    model: body.model,
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: reply },
+        finish_reason: isFiltered ? 'content_filter' : 'stop',
+      },
+    ],
+    usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
+  };
+}
+
+function answerError(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  answerJson(response, status, { error: { message, type: 'fake', code: null } }, headers);
+}
+
+function lastUserText(body: CallParameters): string {
+  const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
+  const last = messages.findLast(
+    (message): message is { content: unknown } =>
+      typeof message === 'object' &&
+      message !== null &&
+      'role' in message &&
+      message.role === 'user',
+  );
+  const content = last?.content;
+  if (typeof content === 'string') return content;
+  const parts: readonly unknown[] = Array.isArray(content) ? content : [];
+  return parts.map((part) => String((part as { text?: unknown } | null)?.text ?? '')).join('');
+}
+
+function countWords(text: string): number {
+  return text.split(/\s+/).filter((word) => word !== '').length;
+}

@@ -1,0 +1,122 @@
+/** A model behind an OpenAI-compatible chat endpoint, through Vercel's `ai` with its retries off. */
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
+import { APICallError, generateText } from 'ai';
+import type { Model, ModelOutcome, ModelRequest } from './model.ts';
+
+export interface OpenAiCompatibleConfig {
+  readonly baseUrl: string;
+  readonly model: string;
+  readonly apiKey: string;
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+const LONGEST_REASON_UNITS = 200;
+/** 408 Request Timeout, 409 Conflict, 425 Too Early, 429 Too Many Requests. */
+const RETRYABLE_STATUS: readonly number[] = [408, 409, 425, 429];
+const HINTS: Readonly<Record<number, string>> = {
+  400: 'the provider refuses the request',
+  401: 'the provider refuses the credential',
+  402: 'the provider asks for payment',
+  403: 'the provider refuses the credential',
+  404: 'no such model or endpoint',
+  413: 'the request is too large',
+  429: 'the provider asks for a pause',
+};
+
+export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Model {
+  silenceLibrary();
+  const provider = createOpenAICompatible({
+    name: 'openai-compatible',
+    baseURL: config.baseUrl,
+    ...(config.apiKey === '' ? {} : { apiKey: config.apiKey }),
+  });
+  const model = provider.chatModel(config.model);
+  return {
+    async answer(request, signal) {
+      const deadline = AbortSignal.timeout(config.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+      try {
+        const result = await generateText({
+          model,
+          ...toPrompt(request),
+          maxRetries: 0,
+          abortSignal: AbortSignal.any([signal, deadline]),
+        });
+        if (result.text === '' && result.finishReason === 'content-filter') {
+          return { type: 'permanent', reason: 'the provider’s filter withheld the answer' };
+        }
+        return {
+          type: 'answer',
+          text: result.text,
+          promptTokens: result.usage.inputTokens ?? 0,
+          completionTokens: result.usage.outputTokens ?? 0,
+        };
+      } catch (error) {
+        if (signal.aborted) return { type: 'transient', reason: 'aborted' };
+        if (deadline.aborted) return { type: 'transient', reason: 'no answer in time' };
+        return toOutcome(error, config.apiKey);
+      }
+    },
+  };
+}
+
+function toPrompt({ turns }: ModelRequest) {
+  const system = turns.filter((turn) => turn.role === 'system').map((turn) => turn.text);
+  const messages = turns.flatMap(({ role, text }) =>
+    role === 'system' ? [] : [{ role, content: text }],
+  );
+  return { ...(system.length === 0 ? {} : { system: system.join('\n\n') }), messages };
+}
+
+function toOutcome(error: unknown, apiKey: string): ModelOutcome {
+  if (!APICallError.isInstance(error)) {
+    const name = error instanceof Error ? error.name : 'unknown error';
+    // What the library refuses before it asks anybody stays refused.
+    if (/InvalidPrompt|InvalidArgument|LoadSetting|Unsupported/.test(name)) {
+      return { type: 'permanent', reason: `the request cannot be made (${name})` };
+    }
+    return { type: 'transient', reason: `no usable answer (${name})` };
+  }
+  const { statusCode: status } = error;
+  if (status === undefined) {
+    return { type: 'transient', reason: `no answer (${causeCode(error.cause)})` };
+  }
+  const said = redact(error.message, apiKey);
+  if (status < 400) return { type: 'transient', reason: `no usable answer (${status})` };
+  const reason = `${HINTS[status] ?? 'the provider has trouble'} (${status}: ${said})`;
+  if (status < 500 && !RETRYABLE_STATUS.includes(status)) return { type: 'permanent', reason };
+  const retryAfterMs = retryAfterOf(error.responseHeaders ?? {});
+  return retryAfterMs === undefined
+    ? { type: 'transient', reason }
+    : { type: 'transient', reason, retryAfterMs };
+}
+
+/** `retry-after-ms`, or `retry-after` in seconds or as a date, which is read against the answer's own `date`. */
+function retryAfterOf(headers: Readonly<Record<string, string>>): number | undefined {
+  const exactMs = Number(headers['retry-after-ms'] ?? Number.NaN);
+  if (exactMs >= 0) return exactMs;
+  const header = headers['retry-after']?.trim() ?? '';
+  if (/^\d+(\.\d+)?$/.test(header)) return Number(header) * 1_000;
+  const waitMs = Date.parse(header) - Date.parse(headers.date ?? '');
+  return waitMs >= 0 ? waitMs : undefined;
+}
+
+function causeCode(cause: unknown): string {
+  for (let at = cause, depth = 0; depth < 4; depth += 1) {
+    if (typeof at !== 'object' || at === null) break;
+    if ('code' in at && typeof at.code === 'string') return at.code;
+    at = 'cause' in at ? at.cause : undefined;
+  }
+  return 'network';
+}
+
+/** Providers repeat the key they refuse. */
+function redact(text: string, apiKey: string): string {
+  const clean = apiKey === '' ? text : text.replaceAll(apiKey, '<key>');
+  return clean.replace(/\b(sk|key|api)[-_][\w*-]{6,}/gi, '<key>').slice(0, LONGEST_REASON_UNITS);
+}
+
+/** The library's warnings go to stdout, which belongs to the program that runs the gateway. */
+function silenceLibrary(): void {
+  Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false });
+}

@@ -1,0 +1,174 @@
+/** Receives by long polling: one batch at a time, confirmed only after the gateway took every message of it. */
+import { PalyraError } from '../../proto/errors.ts';
+import { createDeferred } from '../../runtime/deferred.ts';
+import type { ConnectorDeps, ConnectorPorts } from '../connector.ts';
+import type { HealthReporter } from '../health-reporter.ts';
+import type { BotApi } from './bot-api.ts';
+import { BotApiError } from './errors.ts';
+import { createOfferer, type Offerer, ReceiverGone } from './offerer.ts';
+import type { TelegramOptions } from './options.ts';
+import { createRecovery, type Recovery } from './recovery.ts';
+import { readUpdate, type TelegramUpdate } from './updates.ts';
+
+export interface ReceiverDeps {
+  readonly connectorId: string;
+  readonly options: TelegramOptions;
+  readonly ports: ConnectorPorts;
+  readonly health: HealthReporter;
+  readonly deps: ConnectorDeps;
+  api(): Promise<BotApi>;
+}
+
+export interface Receiver {
+  /** Settles with the platform's first verdict on the credential; receiving goes on in the background either way. */
+  readonly opened: Promise<void>;
+  /** A send met a refused credential: the poll in flight is broken off, and after a wait the credential is tried again. */
+  doubt(): void;
+  /** Settles once no poll is in flight and no offer open; an abort of `signal` breaks an open offer off. */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** Update ids start anew after a week without updates; an old offset would then hide the new ones. */
+const OFFSET_KEPT_MS = 6 * 24 * 3_600_000;
+/** A server that does not hold the poll is not asked more often than this. */
+const LEAST_POLL_MS = 250;
+/** Between a send's refused credential and its next trial. */
+const DOUBTED_WAIT_MS = 2_000;
+
+export function startReceiver(receiver: ReceiverDeps, life: AbortSignal): Receiver {
+  const loop = new PollLoop(receiver);
+  const endNow = () => loop.endNow();
+  life.addEventListener('abort', endNow, { once: true });
+  const ended = loop.run().finally(() => life.removeEventListener('abort', endNow));
+  if (life.aborted) endNow();
+  return {
+    opened: loop.opened,
+    doubt: () => loop.doubt(),
+    async stop(signal) {
+      loop.endPolling();
+      signal.addEventListener('abort', endNow, { once: true });
+      if (signal.aborted) endNow();
+      await ended;
+      signal.removeEventListener('abort', endNow);
+    },
+  };
+}
+
+class PollLoop {
+  readonly opened: Promise<void>;
+  readonly #receiver: ReceiverDeps;
+  /** Ends polls and waits; an offer under way is finished. */
+  readonly #polling = new AbortController();
+  /** Ends the offer under way too. */
+  readonly #offering = new AbortController();
+  #poll: AbortController | undefined;
+  #isDoubted = false;
+  readonly #offerer: Offerer;
+  readonly #recovery: Recovery;
+  readonly #firstVerdict = createDeferred<void>();
+  #offset: number | undefined;
+  #lastUpdateAtMs = 0;
+  #provesFirst = true;
+
+  constructor(receiver: ReceiverDeps) {
+    this.#receiver = receiver;
+    this.opened = this.#firstVerdict.promise;
+    this.#offerer = createOfferer(receiver, this.#polling.signal, this.#offering.signal);
+    this.#recovery = createRecovery(receiver, this.#polling.signal);
+  }
+
+  /** Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#polling.signal.aborted) {
+      try {
+        await this.#connect();
+        while (!this.#polling.signal.aborted) await this.#pollOnce();
+      } catch (error) {
+        if (error instanceof ReceiverGone) break;
+        if (!this.#polling.signal.aborted) await this.#recover(error);
+      }
+    }
+    this.#firstVerdict.reject(new PalyraError('stopping', 'the connector was stopped'));
+    this.#receiver.health.report({
+      readiness: this.#receiver.health.last?.readiness ?? 'ready',
+      liveness: 'stopped',
+      reason: 'stopped receiving',
+    });
+  }
+
+  doubt(): void {
+    if (this.#poll === undefined) return;
+    this.#isDoubted = true;
+    this.#poll.abort();
+  }
+
+  endPolling(): void {
+    this.#polling.abort();
+    this.#poll?.abort();
+  }
+
+  endNow(): void {
+    this.endPolling();
+    this.#offering.abort();
+  }
+
+  async #connect(): Promise<void> {
+    const { signal } = this.#polling;
+    const api = await this.#receiver.api();
+    const { username } = await api.getMe(signal);
+    this.#receiver.deps.log('info', 'telegram account open', { username });
+    this.#firstVerdict.resolve();
+    await this.#recovery.clearWebhook(api);
+    this.#provesFirst = true;
+  }
+
+  /** The first poll after a connect returns at once: it shows that polling works, and fetches what waits. */
+  async #pollOnce(): Promise<void> {
+    const { deps, options } = this.#receiver;
+    const startedAtMs = deps.wallMs();
+    if (startedAtMs - this.#lastUpdateAtMs > OFFSET_KEPT_MS) this.#offset = undefined;
+    const timeoutS = this.#provesFirst ? 0 : options.pollTimeoutS;
+    const api = await this.#receiver.api();
+    const updates = await this.#getUpdates(api, timeoutS);
+    this.#recovery.succeeded();
+    for (const update of updates) {
+      if (this.#polling.signal.aborted) return;
+      await this.#take(update);
+    }
+    const isUnheld = updates.length === 0 && deps.wallMs() - startedAtMs < LEAST_POLL_MS;
+    if (isUnheld && !this.#provesFirst) await deps.sleep(LEAST_POLL_MS, this.#polling.signal);
+    this.#provesFirst = false;
+  }
+
+  async #getUpdates(api: BotApi, timeoutS: number): Promise<readonly TelegramUpdate[]> {
+    this.#polling.signal.throwIfAborted();
+    this.#poll = new AbortController();
+    try {
+      return await api.getUpdates({ offset: this.#offset, timeoutS }, this.#poll.signal);
+    } finally {
+      this.#poll = undefined;
+    }
+  }
+
+  async #take(update: TelegramUpdate): Promise<void> {
+    const nowMs = this.#receiver.deps.wallMs();
+    const read = readUpdate(update, this.#receiver.connectorId, nowMs);
+    if (read.type === 'ignored') this.#offerer.ignore(read.reason);
+    else if (!(await this.#offerer.offer(read.offer))) return;
+    this.#offset = update.update_id + 1;
+    this.#lastUpdateAtMs = nowMs;
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    const wasDoubted = this.#isDoubted;
+    this.#isDoubted = false;
+    const { waitMs, refused } = wasDoubted
+      ? { waitMs: DOUBTED_WAIT_MS, refused: undefined }
+      : this.#recovery.failed(error);
+    if (refused !== undefined) this.#firstVerdict.reject(refused);
+    if (!(error instanceof BotApiError)) {
+      this.#receiver.deps.log('error', 'receiving met a defect', { error: String(error) });
+    }
+    await this.#receiver.deps.sleep(waitMs, this.#polling.signal).catch(() => undefined);
+  }
+}

@@ -1,0 +1,133 @@
+/** Sends one piece as a Telegram message and says how it ended. It retries nothing but a moved group's new address. */
+import type { DeliveryOutcome } from '../../proto/channel-messages.ts';
+import { assertNever } from '../../proto/errors.ts';
+import { BoundedMap } from '../bounded-map.ts';
+import type { DeliveryAttempt } from '../connector.ts';
+import type { BotApi, SendRequest } from './bot-api.ts';
+import { BotApiError, type BotFailure, classify, type Verdict } from './errors.ts';
+import { messageIdOf, nativeIdOf } from './updates.ts';
+
+export interface Sender {
+  deliver(attempt: DeliveryAttempt, signal: AbortSignal): Promise<DeliveryOutcome>;
+}
+
+export interface SenderDeps {
+  api(): Promise<BotApi>;
+  /** 0 = no pacing but the platform's. */
+  readonly minIntervalMs: number;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Aborts when the connector closes. */
+  readonly life: AbortSignal;
+  /** The platform refused the credential of a send. */
+  refused(reason: string): void;
+}
+
+const MOVED_GROUPS = 1_000;
+const MAX_PACED_SENDS = 64;
+/** For a 429 that names no time. */
+const DEFAULT_PAUSE_MS = 5_000;
+
+export function createSender(deps: SenderDeps): Sender {
+  const moved = new BoundedMap<string, string>(MOVED_GROUPS);
+  const pace = createPace(deps);
+
+  const send = async (request: SendRequest, signal: AbortSignal): Promise<Sent> => {
+    try {
+      const api = await deps.api();
+      const sent = await api.sendMessage(request, signal);
+      return { type: 'delivered', nativeMessageId: nativeIdOf(sent.chatId, sent.messageId) };
+    } catch (error) {
+      if (!(error instanceof BotApiError)) throw error;
+      const sent = toSent(classify(error.failure), error.failure);
+      if (sent.type === 'auth') deps.refused(sent.reason);
+      return sent;
+    }
+  };
+
+  return {
+    async deliver(attempt, signal) {
+      if (signal.aborted || deps.life.aborted) {
+        return { type: 'transient', reason: 'aborted before sending' };
+      }
+      const paced = await pace(signal);
+      if (paced !== undefined) return paced;
+      const { conversationId } = attempt;
+      const request = toRequest(attempt, moved.get(conversationId) ?? conversationId);
+      const first = await send(request, signal);
+      if (first.type !== 'moved') return first;
+      moved.set(conversationId, first.chatId);
+      const second = await send({ ...request, chatId: first.chatId }, signal);
+      return second.type === 'moved'
+        ? { type: 'permanent', reason: `${second.reason}, twice` }
+        : second;
+    },
+  };
+}
+
+/** `moved`: not sent; the chat has another id now. */
+type Sent =
+  | DeliveryOutcome
+  | { readonly type: 'moved'; readonly chatId: string; readonly reason: string };
+
+function toRequest(attempt: DeliveryAttempt, chatId: string): SendRequest {
+  return {
+    chatId,
+    text: attempt.text,
+    threadId: messageIdOf(attempt.threadId),
+    replyToMessageId: messageIdOf(attempt.inReplyTo),
+  };
+}
+
+function toSent({ class: failureClass, reason }: Verdict, failure: BotFailure): Sent {
+  const { retryAfterMs, migrateToChatId, isBotApi } =
+    failure.type === 'answer' ? failure : { retryAfterMs: 0, migrateToChatId: '', isBotApi: true };
+  switch (failureClass) {
+    case 'rate_limited': {
+      // Only a front end's page is clearly not about the one chat.
+      const scope = isBotApi ? 'conversation' : 'account';
+      return {
+        type: 'rate_limited',
+        retryAfterMs: retryAfterMs || DEFAULT_PAUSE_MS,
+        scope,
+        reason,
+      };
+    }
+    case 'readdress':
+      return { type: 'moved', chatId: migrateToChatId, reason };
+    case 'auth':
+    case 'permanent':
+    case 'unknown':
+      return { type: failureClass, reason };
+    case 'transient':
+    case 'webhook_active':
+    case 'conflict':
+      return { type: 'transient', reason, ...(retryAfterMs === 0 ? {} : { retryAfterMs }) };
+    default:
+      return assertNever(failureClass);
+  }
+}
+
+/** One send per interval, in the order of the calls. What it answers instead of `undefined` is the send's outcome. */
+function createPace({
+  minIntervalMs: intervalMs,
+  sleep,
+  life,
+}: SenderDeps): (signal: AbortSignal) => Promise<DeliveryOutcome | undefined> {
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  return async (signal) => {
+    if (intervalMs === 0) return undefined;
+    if (waiting >= MAX_PACED_SENDS) {
+      const retryAfterMs = waiting * intervalMs;
+      return { type: 'rate_limited', retryAfterMs, scope: 'account', reason: 'min_interval_ms' };
+    }
+    waiting += 1;
+    const turn = last;
+    last = turn.then(() => sleep(intervalMs, life)).catch(() => undefined);
+    await turn;
+    waiting -= 1;
+    return signal.aborted || life.aborted
+      ? { type: 'transient', reason: 'aborted before sending' }
+      : undefined;
+  };
+}
