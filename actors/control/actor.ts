@@ -84,6 +84,7 @@ export const controlActor = defineActor<
       }, answer.reject);
       return answer.promise;
     },
+    ping: () => ({ alive: true }),
     metrics(state, _nothing, self) {
       const answer = self.defer<readonly Metric[]>();
       gather(state, self).then(answer.resolve, answer.reject);

@@ -13,4 +13,6 @@ export interface ControlCall {
 export interface ControlProtocol {
   call(call: ControlCall): OperationReply;
   metrics(nothing: null): readonly Metric[];
+  /** Answered at once: it lives. */
+  ping(nothing: null): { readonly alive: true };
 }

@@ -2,7 +2,7 @@
 import type { OperationOwner } from '../../proto/control/owner.ts';
 
 export interface GatewayProtocol extends OperationOwner {
-  /** Runs the stop phases of the shutdown order in ARCHITECTURE.md and then ends; answered when the last phase is done. */
+  /** Runs the first phases of the shutdown order in ARCHITECTURE.md; the host stops the system after the answer. Twice is once. */
   drain(request: { readonly deadlineMs: number }): {
     readonly clean: boolean;
     readonly left: readonly string[];

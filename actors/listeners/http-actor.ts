@@ -1,0 +1,210 @@
+/** The HTTP listener: binds, and lets the routes ask the actors. Main thread: the engine aborts the process with a worker. */
+import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import type { SecretReply } from '../vault/protocol.ts';
+import type { WebhookEntry } from '../webhooks/protocol.ts';
+import { digestOf, findToken } from './admin-token.ts';
+import {
+  createHttpState,
+  type HttpListenerArgs,
+  type HttpListenerDeps,
+  type HttpListenerState,
+  type HttpListening,
+  urlOf,
+} from './http-state.ts';
+import { createPorts } from './ports.ts';
+import type { HttpListenerProtocol } from './protocol.ts';
+
+interface Own {
+  ping(nothing: null): void;
+  pinged(answer: { readonly part: number; readonly ok: boolean }): void;
+  askDirectory(nothing: null): void;
+  directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
+  askToken(nothing: null): void;
+  tokenTold(outcome: Settled<SecretReply>): void;
+}
+
+type ListenerSelf = Self<HttpListenerProtocol & Own>;
+
+const PING_MS = 1_000;
+const DIRECTORY_AGAIN_MS = 500;
+const TOKEN_AGAIN_MS = 5_000;
+const TOKEN_REFRESH_MS = 60_000;
+const ASK_DEADLINE_MS = 3_000;
+// A restarted listener may meet its predecessor's socket still closing.
+const BIND_TRIES = 20;
+const BIND_AGAIN_MS = 100;
+const CLOSE_GRACE_MS = 2_000;
+
+export const httpListenerActor = defineActor<
+  HttpListenerProtocol,
+  Own,
+  HttpListenerArgs,
+  HttpListenerState,
+  HttpListenerDeps
+>({
+  module: import.meta.url,
+  export: 'httpListenerActor',
+  name: 'http-listener',
+  mailbox: { limitMessages: 1_024, overflow: 'reject' },
+  async start(self, args, deps) {
+    const state = createHttpState(args, deps, self.clock.monotonicMs());
+    // Known before the port opens, where they can be; else they are learned while it is open.
+    const [directory, token] = await Promise.all([
+      fetchDirectory(args, self),
+      fetchToken(args, self),
+    ]);
+    if (directory.ok) takeDirectory(state, directory.value);
+    if (token.ok) takeToken(state, token.value);
+    if (args.makesToken && token.ok && token.value.ok) await publish(state, token.value.secret);
+    state.server = await bind(state, self);
+    const { server } = state;
+    if (self.signal.aborted) await server.close(0);
+    deps.bound.set({ host: server.host, port: server.port });
+    self.signal.addEventListener('abort', () => closeLeftOver(state), { once: true });
+    self.watch(args.webhooks as ActorRef<never>);
+    self.after('ping', PING_MS, 'ping', null);
+    if (!directory.ok) self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);
+    self.after('token', state.isTokenKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    return state;
+  },
+  receive: {
+    where: (state) => ({ url: state.server === undefined ? '' : urlOf(state.server) }),
+    webhooks: (state, directory) => takeDirectory(state, directory),
+    async stopListening(state) {
+      state.isStopping = true;
+      await state.server?.stopListening();
+      return { stopped: true };
+    },
+    ping(state, _nothing, self) {
+      const { ledger, control } = state.args;
+      const deadline = { inMs: ASK_DEADLINE_MS };
+      self.run(
+        () => self.ask(ledger, 'health', null, deadline),
+        'pinged',
+        ({ ok }) => ({ part: 0, ok }),
+      );
+      self.run(
+        () => self.ask(control, 'ping', null, deadline),
+        'pinged',
+        ({ ok }) => ({ part: 1, ok }),
+      );
+      self.after('ping', PING_MS, 'ping', null);
+    },
+    pinged(state, { part, ok }, self) {
+      const pulse = state.pulses[part];
+      if (ok && pulse !== undefined) pulse.lastAnswerAtMs = self.clock.monotonicMs();
+    },
+    askDirectory(state, _nothing, self) {
+      self.run(
+        () => askDirectory(state.args, self),
+        'directoryTold',
+        (outcome) => outcome,
+      );
+    },
+    directoryTold(state, outcome, self) {
+      if (outcome.ok) takeDirectory(state, outcome.value);
+      else self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);
+    },
+    askToken(state, _nothing, self) {
+      self.run(
+        () => askToken(state.args, self),
+        'tokenTold',
+        (outcome) => outcome,
+      );
+    },
+    tokenTold(state, outcome, self) {
+      if (outcome.ok) takeToken(state, outcome.value);
+      const isKnown = outcome.ok && outcome.value.ok;
+      self.after('token', isKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    },
+  },
+  down(state, _down, self) {
+    self.watch(state.args.webhooks as ActorRef<never>);
+    self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);
+  },
+  async stop(state) {
+    const { server } = state;
+    state.isStopping = true;
+    state.server = undefined;
+    await server?.stopListening();
+    await server?.close(CLOSE_GRACE_MS);
+  },
+});
+
+function askDirectory(
+  { webhooks }: HttpListenerArgs,
+  self: ListenerSelf,
+): Promise<readonly WebhookEntry[]> {
+  return self.ask(webhooks, 'directory', null, { inMs: ASK_DEADLINE_MS });
+}
+
+function fetchDirectory(
+  args: HttpListenerArgs,
+  self: ListenerSelf,
+): Promise<Settled<readonly WebhookEntry[]>> {
+  return settled(askDirectory(args, self));
+}
+
+function fetchToken(args: HttpListenerArgs, self: ListenerSelf): Promise<Settled<SecretReply>> {
+  return settled(findToken(args, self));
+}
+
+function settled<T>(work: Promise<T>): Promise<Settled<T>> {
+  return work.then(
+    (value): Settled<T> => ({ ok: true, value }),
+    (error: unknown): Settled<T> => ({ ok: false, error }),
+  );
+}
+
+function takeDirectory(state: HttpListenerState, entries: readonly WebhookEntry[]): void {
+  state.directory = new Map(entries.map((entry) => [entry.integrationId, entry]));
+}
+
+/** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */
+function takeToken(state: HttpListenerState, reply: SecretReply): void {
+  if (reply.ok) {
+    state.token = reply.secret === '' ? undefined : digestOf(reply.secret);
+    return;
+  }
+  if (reply.code !== 'unreadable') state.token = undefined;
+  state.deps.log('error', 'the admin token is not there: every admin call is refused', {
+    tokenRef: state.args.tokenRef,
+    code: reply.code,
+  });
+}
+
+/** Without its file the gateway works; whoever looks for the token is told by the log. */
+async function publish(state: HttpListenerState, token: string): Promise<void> {
+  try {
+    await state.deps.publishToken(token);
+  } catch (error) {
+    state.deps.log('error', 'the admin token file could not be written', { code: codeOf(error) });
+  }
+}
+
+async function bind(state: HttpListenerState, self: ListenerSelf): Promise<HttpListening> {
+  const { args, deps } = state;
+  const remembered = deps.bound.get()?.port;
+  const options = { host: args.host, port: remembered ?? args.port };
+  const ports = createPorts(state, self);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await deps.openHttp(options, ports);
+    } catch (error) {
+      if (remembered === undefined || tries >= BIND_TRIES) throw error;
+      deps.log('warn', 'the port is not free again yet', { port: remembered, code: codeOf(error) });
+    }
+    await deps.sleep(BIND_AGAIN_MS, self.signal);
+  }
+}
+
+/** However this incarnation ended: its successor needs the port. */
+function closeLeftOver(state: HttpListenerState): void {
+  const { server } = state;
+  state.isStopping = true;
+  state.server = undefined;
+  server?.close(0).catch((error: unknown) => {
+    state.deps.log('warn', 'the HTTP server did not close in order', { code: codeOf(error) });
+  });
+}

@@ -1,0 +1,87 @@
+/** What the HTTP listener is given and what it holds. */
+import type { ActorRef } from '../../runtime/actor.ts';
+import type { GatewayPorts } from '../../transports/http/gateway-ports.ts';
+import type { ControlProtocol } from '../control/protocol.ts';
+import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { WebhookEntry, WebhooksProtocol } from '../webhooks/protocol.ts';
+import type { TokenSource } from './admin-token.ts';
+import type { Pulse } from './readiness.ts';
+
+export interface HttpListenerArgs extends TokenSource {
+  readonly host: string;
+  /** 0 picks a free one at the first start; a restart takes the same again. */
+  readonly port: number;
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly control: ActorRef<ControlProtocol>;
+  readonly webhooks: ActorRef<WebhooksProtocol>;
+}
+
+export interface Bound {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An open server. */
+export interface HttpListening extends Bound {
+  stopListening(): Promise<void>;
+  close(graceMs: number): Promise<void>;
+}
+
+export interface HttpListenerDeps {
+  openHttp(
+    options: { readonly host: string; readonly port: number },
+    ports: GatewayPorts,
+  ): Promise<HttpListening>;
+  /** Outlives the incarnations of the listener: where the first one listened. */
+  readonly bound: { get(): Bound | undefined; set(bound: Bound): void };
+  /** Puts a token that the gateway made where its owner finds it. */
+  publishToken(token: string): Promise<void>;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  log(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    message: string,
+    fields?: Readonly<Record<string, unknown>>,
+  ): void;
+}
+
+export interface HttpListenerState {
+  readonly args: HttpListenerArgs;
+  readonly deps: HttpListenerDeps;
+  readonly pulses: readonly [ledger: Pulse, control: Pulse];
+  /** undefined until the webhooks have told it. */
+  directory: ReadonlyMap<string, WebhookEntry> | undefined;
+  token: Uint8Array | undefined;
+  isStopping: boolean;
+  server: HttpListening | undefined;
+  readonly isTokenKnown: boolean;
+  readonly isDirectoryKnown: boolean;
+}
+
+export function createHttpState(
+  args: HttpListenerArgs,
+  deps: HttpListenerDeps,
+  nowMs: number,
+): HttpListenerState {
+  return {
+    args,
+    deps,
+    pulses: [
+      { name: 'ledger', isVital: true, lastAnswerAtMs: nowMs },
+      { name: 'control', isVital: false, lastAnswerAtMs: nowMs },
+    ],
+    directory: undefined,
+    token: undefined,
+    isStopping: false,
+    server: undefined,
+    get isTokenKnown() {
+      return this.token !== undefined;
+    },
+    get isDirectoryKnown() {
+      return this.directory !== undefined;
+    },
+  };
+}
+
+export function urlOf({ host, port }: Bound): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,31 @@
+/** Whether the gateway may be sent traffic, from what the last pings said. Pure. */
+import type { Readiness } from '../../transports/http/gateway-ports.ts';
+
+export interface Pulse {
+  readonly name: string;
+  /** Without it nothing can be accepted. */
+  readonly isVital: boolean;
+  lastAnswerAtMs: number;
+}
+
+export interface Vitals {
+  readonly isStopping: boolean;
+  readonly isTokenKnown: boolean;
+  readonly isDirectoryKnown: boolean;
+  readonly pulses: readonly Pulse[];
+}
+
+// Three pings: one late answer under load is no reason to take the gateway out of service.
+const SILENT_AFTER_MS = 4_000;
+
+export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
+  const silent = vitals.pulses.filter(
+    ({ lastAnswerAtMs }) => nowMs - lastAnswerAtMs > SILENT_AFTER_MS,
+  );
+  const failing = silent.filter(({ isVital }) => isVital).map(({ name }) => name);
+  if (vitals.isStopping) failing.push('stopping');
+  const degraded = silent.filter(({ isVital }) => !isVital).map(({ name }) => name);
+  if (!vitals.isTokenKnown) degraded.push('admin_token');
+  if (!vitals.isDirectoryKnown) degraded.push('webhooks');
+  return { ready: failing.length === 0, failing, degraded };
+}
