@@ -11,7 +11,7 @@ import { AskError } from '../../runtime/errors.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { SessionsProtocol } from '../sessions/protocol.ts';
-import { parseOpenRun, RUNS, RUNS_OPEN } from '../sessions/rows.ts';
+import { type OpenRun, parseOpenRun, RUNS, RUNS_OPEN } from '../sessions/rows.ts';
 import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './admission.ts';
 import { decide, type RouterRules } from './decide.ts';
 import { RouterMeter } from './meter.ts';
@@ -35,6 +35,11 @@ interface Own {
   seen(step: Step & { readonly outcome: Settled<readonly StoredRow[]> }): void;
   verify(run: UnsureRun): void;
   verified(run: UnsureRun & { readonly outcome: Settled<readonly StoredRow[]> }): void;
+  recounted(session: {
+    readonly sessionKey: string;
+    readonly had: readonly string[];
+    readonly outcome: Settled<readonly OpenRun[]>;
+  }): void;
   remindSessions(request: { readonly delayMs: number }): void;
 }
 
@@ -55,6 +60,8 @@ export interface RouterState {
   readonly open: OpenRuns;
   readonly meter: RouterMeter;
   inFlight: number;
+  /** Full sessions whose places are being counted anew. */
+  readonly recounting: Set<string>;
 }
 
 type RouterSelf = Self<RouterProtocol & Own>;
@@ -69,6 +76,8 @@ const LEDGER_DEADLINE_MS = 10_000;
 const LOAD_DEADLINE_MS = 20_000;
 const PAGE_ROWS = 1_000;
 const VERIFY_DELAY_MS = 1_000;
+/** One reading of 1,000 rows each. */
+const MAX_RECOUNTS = 4;
 const REMIND_MIN_MS = 100;
 const REMIND_MAX_MS = 5_000;
 
@@ -84,7 +93,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
     const nextUlid = createUlids({ wallMs, randomBytes: (size) => deps.randomBytes(size) });
     // The incarnation before may have died between a flush and its word to the sessions.
     if (self.incarnation > 1) remindSessions(self, args, REMIND_MIN_MS);
-    return { args, nextUlid, open, meter: new RouterMeter(), inFlight: 0 };
+    return { args, nextUlid, open, meter: new RouterMeter(), inFlight: 0, recounting: new Set() };
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
@@ -94,6 +103,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         return state.meter.count(refused('busy'));
       }
       if (decision.accepted && state.open.of(decision.sessionKey) >= MAX_OPEN_PER_SESSION) {
+        recount(state, decision.sessionKey, self);
         return state.meter.count(refused('conversation_busy'));
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
@@ -153,6 +163,12 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         remindSessions(self, state.args, REMIND_MIN_MS);
       }
     },
+    recounted(state, { sessionKey, had, outcome }) {
+      state.recounting.delete(sessionKey);
+      if (!outcome.ok) return;
+      const durable = new Set(outcome.value.map((run) => run.runId));
+      for (const runId of had) if (!durable.has(runId)) state.open.remove(sessionKey, runId);
+    },
     remindSessions: (state, { delayMs }, self) => remindSessions(self, state.args, delayMs),
     explain(state, offer) {
       const { accepted, reason, sessionKey, steps } = decide(state.args.rules, offer);
@@ -168,18 +184,41 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
 async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
   const open = new OpenRuns();
   let newestMs = 0;
+  for (const { sessionKey, runId, envelopeId } of await readOpenRuns(self, ledger, '')) {
+    open.add(sessionKey, runId);
+    newestMs = Math.max(newestMs, ulidTimeMs(envelopeId));
+  }
+  return { open, newestMs };
+}
+
+async function readOpenRuns(
+  self: RouterSelf,
+  ledger: ActorRef<LedgerProtocol>,
+  prefix: string,
+): Promise<readonly OpenRun[]> {
+  const found: OpenRun[] = [];
   let after = '';
   do {
-    const query = { table: RUNS_OPEN, limit: PAGE_ROWS, ...(after === '' ? {} : { after }) };
+    const from = { table: RUNS_OPEN, prefix, limit: PAGE_ROWS };
+    const query = after === '' ? from : { ...from, after };
     const page = await self.ask(ledger, 'scan', query, { inMs: LOAD_DEADLINE_MS });
-    for (const row of page.rows) {
-      const { sessionKey, runId, envelopeId } = parseOpenRun(row);
-      open.add(sessionKey, runId);
-      newestMs = Math.max(newestMs, ulidTimeMs(envelopeId));
-    }
+    for (const entry of page.rows) found.push(parseOpenRun(entry));
     after = page.next;
   } while (after !== '');
-  return { open, newestMs };
+  return found;
+}
+
+/** A full session's places against the durable rows: a word that got lost must not keep a conversation shut. */
+function recount(state: RouterState, sessionKey: string, self: RouterSelf): void {
+  if (state.recounting.has(sessionKey) || state.recounting.size >= MAX_RECOUNTS) return;
+  state.recounting.add(sessionKey);
+  // Each of them is durable or stands before this read in the ledger's line.
+  const had = state.open.list(sessionKey);
+  self.run(
+    () => readOpenRuns(self, state.args.ledger, `${sessionKey}\0`),
+    'recounted',
+    (outcome) => ({ sessionKey, had, outcome }),
+  );
 }
 
 function tellSessions(

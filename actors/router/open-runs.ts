@@ -11,6 +11,10 @@ export class OpenRuns {
     return this.#bySession.get(sessionKey)?.size ?? 0;
   }
 
+  list(sessionKey: string): readonly string[] {
+    return [...(this.#bySession.get(sessionKey) ?? [])];
+  }
+
   /** Twice is once. */
   add(sessionKey: string, runId: string): void {
     let runs = this.#bySession.get(sessionKey);

@@ -1,0 +1,286 @@
+/** The dispatcher of all sessions: starts a child where a conversation has work, stops it when idle, finds lost runs again. */
+
+import type { OperationReply } from '../../proto/control/owner.ts';
+import { isUlid } from '../../proto/ids.ts';
+import {
+  type ActorRef,
+  type ChildEnded,
+  child,
+  type Deferred,
+  defineActor,
+  type Self,
+  type Settled,
+} from '../../runtime/actor.ts';
+import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { OutboxProtocol } from '../outbox/protocol.ts';
+import type { RouterProtocol } from '../router/protocol.ts';
+import { blameRun } from './blame.ts';
+import { operate, SessionsMeter } from './control.ts';
+import type { RunEnded, SessionsProtocol } from './protocol.ts';
+import { readOpenRuns } from './reading.ts';
+import { type Entry, Roster } from './roster.ts';
+import type { OpenRun } from './rows.ts';
+import { type RunStart, type SessionArgs, sessionActor } from './session-actor.ts';
+
+export interface SessionsArgs {
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly outbox: ActorRef<OutboxProtocol>;
+  readonly router: ActorRef<RouterProtocol>;
+  /** `{ module, export }` of the actor that makes one run. */
+  readonly run: RunStart;
+  /** Sessions in memory at once; the others wait for their turn. Default 4,096. */
+  readonly maxLive?: number;
+}
+
+interface Own {
+  scanned(outcome: Settled<readonly OpenRun[]>): void;
+  /** Looks for idle sessions and for silent ones. */
+  sweep(nothing: null): void;
+  stopped(session: { readonly sessionKey: string }): void;
+  /** Sessions whose mailbox was full are told to look for themselves. */
+  remind(nothing: null): void;
+  sayEnded(nothing: null): void;
+  operated(done: {
+    readonly answer: Deferred<OperationReply>;
+    readonly outcome: Settled<OperationReply>;
+  }): void;
+}
+
+interface SessionsState {
+  readonly args: SessionsArgs;
+  readonly ref: ActorRef<SessionsProtocol>;
+  readonly roster: Roster;
+  readonly meter: SessionsMeter;
+  scan: 'idle' | 'planned' | 'running' | 'again';
+  /** Until the first scan has told which runs an earlier life left, no session starts. */
+  isFirstScan: boolean;
+  /** Refused a run since they were last reminded. */
+  readonly behind: Set<string>;
+  /** Ends that the router refused to hear. */
+  readonly unsaid: RunEnded[];
+}
+
+type SessionsSelf = Self<SessionsProtocol & Own>;
+
+const MAX_LIVE = 4_096;
+const IDLE_MS = 60_000;
+const SWEEP_MS = 10_000;
+/** A session that has work and says nothing for so long may never have been told of it. */
+const SILENT_MS = 60_000;
+const MAX_REMINDS = 64;
+/** Stops a sweep may begin; the rest waits for the next one. */
+const MAX_STOPS = 256;
+const SCAN_AGAIN_MS = 1_000;
+const REMIND_MS = 200;
+
+export const sessionsActor = defineActor<
+  SessionsProtocol,
+  Own,
+  SessionsArgs,
+  SessionsState,
+  unknown
+>({
+  module: import.meta.url,
+  export: 'sessionsActor',
+  name: 'sessions',
+  mailbox: { limitMessages: 16_384, overflow: 'reject' },
+  start(self, args) {
+    self.after('scan', 0, 'reconcile', null);
+    self.after('sweep', SWEEP_MS, 'sweep', null);
+    return {
+      args,
+      ref: self.ref,
+      roster: new Roster(),
+      meter: new SessionsMeter(),
+      scan: 'planned',
+      isFirstScan: true,
+      behind: new Set(),
+      unsaid: [],
+    };
+  },
+  supervise: () => ({
+    strategy: 'one_for_one',
+    intensity: 100,
+    periodMs: 60_000,
+    whenExhausted: 'degrade',
+  }),
+  subject: (_kind, payload) => subjectOf(payload),
+  receive: {
+    routed(state, run, self) {
+      const entry = state.roster.open(run, self.clock.monotonicMs());
+      startWaiting(state, self);
+      if (entry.ref === undefined || self.tell(entry.ref, 'enqueue', run)) return;
+      if (state.behind.size === 0) self.after('remind', REMIND_MS, 'remind', null);
+      state.behind.add(run.sessionKey);
+    },
+    ended(state, run, self) {
+      const wasOpen = state.roster.end(run, self.clock.monotonicMs());
+      if (wasOpen) state.meter.countEnd(run.status);
+      sayEnded(state, run, self);
+      makeRoom(state, self);
+    },
+    reconcile: (state, _nothing, self) => scan(state, self),
+    scanned(state, outcome, self) {
+      const isWantedAgain = state.scan === 'again' || !outcome.ok;
+      state.scan = 'idle';
+      if (outcome.ok) takeScan(state, outcome.value, self);
+      else state.roster.scanFailed();
+      if (isWantedAgain) planScan(state, self);
+    },
+    sweep(state, _nothing, self) {
+      self.after('sweep', SWEEP_MS, 'sweep', null);
+      const nowMs = self.clock.monotonicMs();
+      for (const entry of state.roster.idle(nowMs - IDLE_MS, MAX_STOPS)) {
+        stopSession(state, entry, self);
+      }
+      for (const entry of state.roster.silent(nowMs - SILENT_MS, MAX_REMINDS)) {
+        state.roster.touch(entry, nowMs);
+        if (entry.ref !== undefined) self.tell(entry.ref, 'refresh', null);
+      }
+    },
+    stopped(state, { sessionKey }, self) {
+      const entry = state.roster.find(sessionKey);
+      if (entry?.status !== 'stopping') return;
+      state.roster.stopped(entry);
+      startWaiting(state, self);
+    },
+    remind(state, _nothing, self) {
+      for (const sessionKey of [...state.behind]) {
+        const ref = state.roster.find(sessionKey)?.ref;
+        if (ref === undefined || self.tell(ref, 'refresh', null)) state.behind.delete(sessionKey);
+      }
+      if (state.behind.size > 0) self.after('remind', REMIND_MS, 'remind', null);
+    },
+    sayEnded(state, _nothing, self) {
+      for (const run of state.unsaid.splice(0)) sayEnded(state, run, self);
+    },
+    open: (state) => ({ runs: state.roster.openRuns }),
+    operate(state, call, self) {
+      const answer = self.defer<OperationReply>();
+      self.run(
+        () => operate(call, self, state.args.ledger),
+        'operated',
+        (outcome) => ({ answer, outcome }),
+      );
+      return answer.promise;
+    },
+    operated(_state, { answer, outcome }) {
+      if (outcome.ok) answer.resolve(outcome.value);
+    },
+    metrics: (state) => state.meter.toMetrics(state.roster),
+  },
+  async childEnded(state, ended, self) {
+    state.meter.countCrash();
+    // It may have died between a durable end and its word.
+    planScan(state, self);
+    const blamed = blamedRun(state, ended);
+    if (blamed !== '') await blameRun(blamed, self, state.args.ledger);
+  },
+});
+
+/** A scan of all open runs; one at a time, and another one where it was asked for meanwhile. */
+function scan(state: SessionsState, self: SessionsSelf): void {
+  if (state.scan === 'running' || state.scan === 'again') {
+    state.scan = 'again';
+    return;
+  }
+  self.cancel('scan');
+  state.scan = 'running';
+  state.roster.scanBegins();
+  self.run(
+    () => readOpenRuns(self, state.args.ledger),
+    'scanned',
+    (outcome) => outcome,
+  );
+}
+
+/** Setting the timer again would put it off for as long as sessions crash. */
+function planScan(state: SessionsState, self: SessionsSelf): void {
+  if (state.scan === 'running') state.scan = 'again';
+  if (state.scan !== 'idle') return;
+  state.scan = 'planned';
+  self.after('scan', SCAN_AGAIN_MS, 'reconcile', null);
+}
+
+function takeScan(state: SessionsState, found: readonly OpenRun[], self: SessionsSelf): void {
+  const { unknown, gone } = state.roster.scanEnds(found);
+  for (const run of unknown) {
+    const entry = state.roster.open(run, self.clock.monotonicMs());
+    if (entry.status === 'live') state.behind.add(run.sessionKey);
+    else entry.mayBeCut ||= state.isFirstScan;
+  }
+  if (state.behind.size > 0) self.after('remind', 0, 'remind', null);
+  for (const run of gone) {
+    state.roster.end(run, self.clock.monotonicMs());
+    self.tell(state.args.router, 'runEnded', { sessionKey: run.sessionKey, runId: run.runId });
+  }
+  state.isFirstScan = false;
+  startWaiting(state, self);
+}
+
+/** Starts sessions that have work, as long as there is room. */
+function startWaiting(state: SessionsState, self: SessionsSelf): void {
+  if (state.isFirstScan) return;
+  const { roster, args } = state;
+  const { ledger, outbox, run } = args;
+  const maxLive = args.maxLive ?? MAX_LIVE;
+  for (let entry = roster.nextWaiting(); entry !== undefined; entry = roster.nextWaiting()) {
+    if (roster.children >= maxLive) {
+      makeRoom(state, self);
+      return;
+    }
+    const { sessionKey, childId, mayBeCut } = entry;
+    const sessionArgs: SessionArgs = {
+      sessionKey,
+      ledger,
+      outbox,
+      sessions: state.ref,
+      run,
+      mayBeCut,
+    };
+    const spec = child(sessionActor, {
+      id: childId,
+      args: sessionArgs,
+      placement: { hash: sessionKey },
+    });
+    roster.started(entry, self.spawn(spec), self.clock.monotonicMs());
+  }
+}
+
+/** Where sessions wait for a place, an idle one gives its own up at once. */
+function makeRoom(state: SessionsState, self: SessionsSelf): void {
+  const { roster } = state;
+  if (roster.waiting === 0) return;
+  const nowMs = self.clock.monotonicMs();
+  for (const entry of roster.idle(nowMs, roster.waiting)) stopSession(state, entry, self);
+}
+
+function stopSession(state: SessionsState, entry: Entry, self: SessionsSelf): void {
+  const { sessionKey, childId } = entry;
+  state.roster.stopping(entry);
+  self.run(
+    () => self.stopChild(childId),
+    'stopped',
+    () => ({ sessionKey }),
+  );
+}
+
+function sayEnded(state: SessionsState, run: RunEnded, self: SessionsSelf): void {
+  const { sessionKey, runId } = run;
+  if (self.tell(state.args.router, 'runEnded', { sessionKey, runId })) return;
+  state.unsaid.push(run);
+  self.after('say-ended', REMIND_MS, 'sayEnded', null);
+}
+
+/** The open run of this session that its end is charged to; '' for none. */
+function blamedRun(state: SessionsState, { id, cause }: ChildEnded): string {
+  const subject = cause.subject ?? '';
+  const isCharged = cause.kind === 'crashed' || cause.culprit === true;
+  if (!isCharged || !isUlid(subject)) return '';
+  return state.roster.findChild(id)?.open.has(subject) === true ? subject : '';
+}
+
+function subjectOf(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null || !('runId' in payload)) return '';
+  return typeof payload.runId === 'string' ? payload.runId : '';
+}

@@ -1,0 +1,45 @@
+/** Makes a crash that is charged to a run durable, before anything tries that run again. */
+import type { ActorRef } from '../../runtime/actor.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import type { LedgerProtocol } from '../ledger/protocol.ts';
+import { type Asker, LEDGER_DEADLINE } from './reading.ts';
+import { cutRunChanges, parseRunRow, RUNS } from './rows.ts';
+
+/** The session that died may have had a change of the same row under way. */
+const MAX_TRIES = 3;
+
+/**
+ * What came of it: `counted`, `ended` where the run is over, else the code of what stood in the way. It never rejects:
+ * a restart waits for it, and an uncounted crash is better than a session that stays down.
+ */
+export async function blameRun(
+  runId: string,
+  self: Asker,
+  ledger: ActorRef<LedgerProtocol>,
+): Promise<string> {
+  let code = 'conflict';
+  for (let tries = 0; tries < MAX_TRIES && code === 'conflict'; tries += 1) {
+    try {
+      code = await countCrash(runId, self, ledger);
+    } catch (error) {
+      code = codeOf(error);
+    }
+  }
+  return code;
+}
+
+async function countCrash(
+  runId: string,
+  self: Asker,
+  ledger: ActorRef<LedgerProtocol>,
+): Promise<string> {
+  const key = { table: RUNS, key: runId };
+  const [stored] = await self.ask(ledger, 'read', key, LEDGER_DEADLINE);
+  if (stored === undefined) return 'ended';
+  const run = parseRunRow(stored);
+  if (run.row.status !== 'pending') return 'ended';
+  // The session counts the attempt when it takes the run up again.
+  const { changes } = cutRunChanges(runId, run, { attempt: false, blamed: true });
+  const reply = await self.ask(ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE);
+  return reply.ok ? 'counted' : reply.code;
+}

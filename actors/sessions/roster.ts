@@ -1,0 +1,185 @@
+/** Which sessions have open runs, which of them live, and who waits for a place. Memory only; it starts and stops nothing. */
+import { createHash } from 'node:crypto';
+import type { ActorRef } from '../../runtime/actor.ts';
+import type { SessionProtocol } from './protocol.ts';
+import type { OpenRun } from './rows.ts';
+
+export interface Entry {
+  readonly sessionKey: string;
+  readonly childId: string;
+  /** absent: no child · live: it has one · stopping: it had one, another may not start yet. */
+  status: 'absent' | 'live' | 'stopping';
+  ref: ActorRef<SessionProtocol> | undefined;
+  readonly open: Set<string>;
+  /** Its first run may have begun in a life before this one. */
+  mayBeCut: boolean;
+  /** When a run was last opened or ended, monotonic. */
+  changedAtMs: number;
+}
+
+export class Roster {
+  readonly #entries = new Map<string, Entry>();
+  readonly #byChild = new Map<string, Entry>();
+  /** Sessions with work and without a child, oldest first. */
+  readonly #waiting = new Set<Entry>();
+  /** Live sessions with nothing open, the longest idle first. */
+  readonly #idle = new Set<Entry>();
+  /** Live sessions with open runs, the one that changed longest ago first. */
+  readonly #busy = new Set<Entry>();
+  /** Runs that ended while a scan was under way: its pages may still show them. */
+  #endedSinceScan: Set<string> | undefined = undefined;
+  #knownAtScan: readonly OpenRun[] = [];
+  #openRuns = 0;
+  #children = 0;
+
+  get openRuns(): number {
+    return this.#openRuns;
+  }
+
+  /** Live or stopping. */
+  get children(): number {
+    return this.#children;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  find(sessionKey: string): Entry | undefined {
+    return this.#entries.get(sessionKey);
+  }
+
+  findChild(childId: string): Entry | undefined {
+    return this.#byChild.get(childId);
+  }
+
+  /** Its session's entry; twice is once. */
+  open(run: { readonly sessionKey: string; readonly runId: string }, nowMs: number): Entry {
+    const entry = this.#entries.get(run.sessionKey) ?? this.#add(run.sessionKey);
+    if (!entry.open.has(run.runId)) {
+      entry.open.add(run.runId);
+      this.#openRuns += 1;
+    }
+    if (entry.status === 'absent') this.#waiting.add(entry);
+    this.touch(entry, nowMs);
+    return entry;
+  }
+
+  /** True where the run was open. */
+  end(run: { readonly sessionKey: string; readonly runId: string }, nowMs: number): boolean {
+    this.#endedSinceScan?.add(run.runId);
+    const entry = this.#entries.get(run.sessionKey);
+    if (entry === undefined || !entry.open.delete(run.runId)) return false;
+    this.#openRuns -= 1;
+    if (entry.open.size === 0 && entry.status === 'absent') this.#forget(entry);
+    else this.touch(entry, nowMs);
+    return true;
+  }
+
+  /** The next session that a child may be started for. */
+  nextWaiting(): Entry | undefined {
+    for (const entry of this.#waiting) return entry;
+    return undefined;
+  }
+
+  started(entry: Entry, ref: ActorRef<SessionProtocol>, nowMs: number): void {
+    this.#waiting.delete(entry);
+    entry.status = 'live';
+    entry.ref = ref;
+    entry.mayBeCut = false;
+    this.#children += 1;
+    this.touch(entry, nowMs);
+  }
+
+  stopping(entry: Entry): void {
+    this.#idle.delete(entry);
+    this.#busy.delete(entry);
+    entry.status = 'stopping';
+    entry.ref = undefined;
+  }
+
+  stopped(entry: Entry): void {
+    entry.status = 'absent';
+    this.#children -= 1;
+    if (entry.open.size > 0) this.#waiting.add(entry);
+    else this.#forget(entry);
+  }
+
+  /** Up to `limit` live sessions without work since `beforeMs`. */
+  idle(beforeMs: number, limit: number): readonly Entry[] {
+    return unchangedSince(this.#idle, beforeMs, limit);
+  }
+
+  /** Up to `limit` live sessions with work of which nothing was heard since `beforeMs`. */
+  silent(beforeMs: number, limit: number): readonly Entry[] {
+    return unchangedSince(this.#busy, beforeMs, limit);
+  }
+
+  touch(entry: Entry, nowMs: number): void {
+    entry.changedAtMs = nowMs;
+    this.#idle.delete(entry);
+    this.#busy.delete(entry);
+    if (entry.status === 'live') (entry.open.size === 0 ? this.#idle : this.#busy).add(entry);
+  }
+
+  scanBegins(): void {
+    this.#endedSinceScan = new Set();
+    this.#knownAtScan = [...this.#entries.values()].flatMap(({ sessionKey, open }) =>
+      [...open].map((runId) => ({ sessionKey, runId, envelopeId: '' })),
+    );
+  }
+
+  /**
+   * What a whole scan of the durable open runs means: `unknown` ones that nobody had, and `gone` ones that were had
+   * before it began and are no longer there.
+   */
+  scanEnds(found: readonly OpenRun[]): {
+    readonly unknown: readonly OpenRun[];
+    readonly gone: readonly OpenRun[];
+  } {
+    const ended = this.#endedSinceScan ?? new Set();
+    const durable = new Set(found.map((run) => run.runId));
+    const isHad = ({ sessionKey, runId }: OpenRun) =>
+      this.#entries.get(sessionKey)?.open.has(runId) === true;
+    const unknown = found.filter((run) => !ended.has(run.runId) && !isHad(run));
+    const gone = this.#knownAtScan.filter((run) => !durable.has(run.runId) && isHad(run));
+    this.scanFailed();
+    return { unknown, gone };
+  }
+
+  scanFailed(): void {
+    this.#endedSinceScan = undefined;
+    this.#knownAtScan = [];
+  }
+
+  #add(sessionKey: string): Entry {
+    const childId = `s-${createHash('sha256').update(sessionKey).digest('hex')}`;
+    const entry: Entry = {
+      sessionKey,
+      childId,
+      status: 'absent',
+      ref: undefined,
+      open: new Set(),
+      mayBeCut: false,
+      changedAtMs: 0,
+    };
+    this.#entries.set(sessionKey, entry);
+    this.#byChild.set(childId, entry);
+    return entry;
+  }
+
+  #forget(entry: Entry): void {
+    this.#waiting.delete(entry);
+    this.#entries.delete(entry.sessionKey);
+    this.#byChild.delete(entry.childId);
+  }
+}
+
+function unchangedSince(entries: Iterable<Entry>, beforeMs: number, limit: number): Entry[] {
+  const found: Entry[] = [];
+  for (const entry of entries) {
+    if (found.length >= limit || entry.changedAtMs > beforeMs) break;
+    found.push(entry);
+  }
+  return found;
+}
