@@ -14,3 +14,11 @@ export function createDeferred<T>(): Deferral<T> {
   });
   return { promise, resolve, reject };
 }
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}

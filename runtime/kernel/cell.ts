@@ -1,24 +1,23 @@
 /** One actor in its thread: its mailbox, its incarnation, and the turn from message to handler. It survives restarts. */
-import type { ActorRef, Down, ExitCause } from '../actor.ts';
+import type { ActorRef, ExitCause } from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
+import { createDeferred, type Deferral, isThenable } from '../deferred.ts';
 import { codeOf, messageOf } from '../errors.ts';
-import type { Timer } from '../host/host.ts';
-import { type ChildHandle, type ChildOwner, ChildSet } from '../supervision/child-set.ts';
+import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
+import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
-import type { Compiled, KindEntry } from './compiled.ts';
+import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
+import { STOPPED, toCrash } from './exit-cause.ts';
+import { Inbox, type Taken } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
+import type { NamedTimers } from './named-timers.ts';
 import { createRef } from './ref.ts';
-import { Ring } from './ring.ts';
 import type { Runnable } from './scheduler.ts';
 import { isDeferred, KernelSelf } from './self.ts';
+import { Unanswered } from './unanswered.ts';
+import { type Watcher, Watchers } from './watchers.ts';
 
 export type CellStatus = 'created' | 'starting' | 'running' | 'ending' | 'waiting' | 'gone';
-
-/** Told once, when the watched incarnation ends. */
-export interface Watcher {
-  readonly id: number | string;
-  notify(down: Down): void;
-}
 
 /** Messages that one actor handles before the next one has its turn. */
 const QUANTUM_MESSAGES = 256;
@@ -40,17 +39,15 @@ export class Cell implements Runnable, ChildHandle {
   asking: AskEnvelope | undefined = undefined;
   trace: string | undefined = undefined;
   children: ChildSet | undefined = undefined;
-  timers: Map<string, Timer> | undefined = undefined;
+  timers: NamedTimers | undefined = undefined;
   abort: AbortController | undefined = undefined;
   lastError = '';
   /** Its uid where the main thread knows it, else that of the ancestor that main started in this thread. */
   recorderId = 0;
-  #mailbox: Ring | undefined = undefined;
-  #urgent: Ring | undefined = undefined;
-  #watchers: Watcher[] | undefined = undefined;
-  /** Asks taken and not yet answered: they fail when the incarnation ends. */
-  #unanswered: Set<AskEnvelope> | undefined = undefined;
-  #whenOver: (() => void)[] | undefined = undefined;
+  readonly #inbox = new Inbox();
+  readonly #watchers = new Watchers();
+  readonly #unanswered = new Unanswered();
+  #whenOver: Deferral<void> | undefined = undefined;
   #isReady = false;
   #isParked = false;
   #isHandling = false;
@@ -73,27 +70,19 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   get mailboxSize(): number {
-    return this.#mailbox?.size ?? 0;
+    return this.#inbox.size;
   }
-
-  get isParked(): boolean {
-    return this.#isParked;
-  }
-
-  // --- messages ---
 
   /** False when the mailbox refuses. */
   enqueue(kind: KindEntry, payload: unknown, meta: unknown): boolean {
     if (this.status === 'gone') return false;
-    this.#mailbox ??= new Ring();
-    const { limitMessages, overflow } = this.compiled?.definition.mailbox ?? NO_LIMIT;
-    if (this.#mailbox.size >= limitMessages) {
+    const limits = this.compiled?.definition.mailbox;
+    if (this.#inbox.isFull(limits)) {
       this.kernel.counters.refused += 1;
-      if (overflow === 'reject') return false;
-      if (overflow === 'drop-newest') return true;
-      if (this.#mailbox.shift()) this.#dropTaken('mailbox_full');
+      if (limits?.overflow === 'drop-oldest') this.#drop(this.#inbox.dropOldest(), 'mailbox_full');
+      else return limits?.overflow === 'drop-newest';
     }
-    this.#mailbox.push(kind, payload, meta);
+    this.#inbox.put(kind, payload, meta);
     this.#makeReady();
     return true;
   }
@@ -101,8 +90,7 @@ export class Cell implements Runnable, ChildHandle {
   /** Timers, outcomes, downs: handled before the mailbox, refused by no limit. */
   enqueueUrgent(kind: KindEntry, payload: unknown, trace: string | undefined): void {
     if (this.status === 'gone') return;
-    this.#urgent ??= new Ring();
-    this.#urgent.push(kind, payload, trace);
+    this.#inbox.putUrgent(kind, payload, trace);
     this.#makeReady();
   }
 
@@ -117,15 +105,11 @@ export class Cell implements Runnable, ChildHandle {
       if (scheduler.spend()) break;
     }
     recorder.leave();
-    if (this.#isRunnable() && this.#hasMail()) this.#makeReady();
+    if (this.#inbox.hasMail) this.#makeReady();
   }
 
   #isRunnable(): boolean {
     return this.status === 'running' && !this.#isParked;
-  }
-
-  #hasMail(): boolean {
-    return this.mailboxSize > 0 || (this.#urgent?.size ?? 0) > 0;
   }
 
   #makeReady(): void {
@@ -135,8 +119,8 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #handleNext(): boolean {
-    const ring = this.#urgent !== undefined && this.#urgent.size > 0 ? this.#urgent : this.#mailbox;
-    if (ring === undefined || !ring.shift() || ring.kind === undefined) return false;
+    const ring = this.#inbox.next();
+    if (ring?.kind === undefined) return false;
     const { kind, payload, meta } = ring;
     ring.payload = undefined;
     ring.meta = undefined;
@@ -174,7 +158,7 @@ export class Cell implements Runnable, ChildHandle {
       result = kind.handler(this.state, payload, self as KernelSelf);
     } catch (error) {
       this.#isHandling = false;
-      this.crash(error, kind.name);
+      this.crash(error, kind.name, this.kernel.recorder.currentSubject());
       return;
     }
     this.#isHandling = false;
@@ -183,7 +167,7 @@ export class Cell implements Runnable, ChildHandle {
         this.#park(result, kind.name);
         return;
       }
-      if (asking !== undefined) this.#answerLater(result, asking);
+      if (asking !== undefined) this.#unanswered.follow(result, asking);
     } else if (asking !== undefined) {
       asking.reply(result);
     }
@@ -192,47 +176,29 @@ export class Cell implements Runnable, ChildHandle {
     if (this.#isStopRequested) this.#end(STOPPED, true);
   }
 
-  #answerLater(promise: PromiseLike<unknown>, ask: AskEnvelope): void {
-    this.#unanswered ??= new Set();
-    this.#unanswered.add(ask);
-    const unanswered = this.#unanswered;
-    promise.then(
-      (value) => {
-        if (unanswered.delete(ask)) ask.reply(value);
-      },
-      (error: unknown) => {
-        if (unanswered.delete(ask)) ask.fail('refused', `${codeOf(error)}: ${messageOf(error)}`);
-      },
-    );
-  }
-
   #park(promise: PromiseLike<unknown>, kind: string): void {
     const { asking, incarnation } = this;
+    const subject = this.compiled?.hasSubject === true ? this.kernel.recorder.currentSubject() : '';
     this.#isParked = true;
-    if (asking !== undefined) {
-      this.#unanswered ??= new Set();
-      this.#unanswered.add(asking);
-    }
+    if (asking !== undefined) this.#unanswered.add(asking);
     const isOver = () => this.incarnation !== incarnation || !this.#isParked;
     promise.then(
       (value) => {
-        if (asking !== undefined && this.#unanswered?.delete(asking) === true) asking.reply(value);
+        if (asking !== undefined) this.#unanswered.answer(asking, value);
         if (isOver()) return;
         this.#isParked = false;
         this.asking = undefined;
         this.trace = undefined;
         if (this.#isStopRequested) this.#end(STOPPED, true);
-        else if (this.#hasMail()) this.#makeReady();
+        else if (this.#inbox.hasMail) this.#makeReady();
       },
       (error: unknown) => {
         if (isOver()) return;
         this.#isParked = false;
-        this.crash(error, kind);
+        this.crash(error, kind, subject);
       },
     );
   }
-
-  // --- life ---
 
   /** One more incarnation; the owner hears `started` or `ended`. The mailbox is kept. */
   start(incarnation: number): void {
@@ -254,21 +220,15 @@ export class Cell implements Runnable, ChildHandle {
     );
   }
 
-  crash(error: unknown, during: string): void {
-    const code = codeOf(error) === 'uncoded' ? 'crashed' : codeOf(error);
-    this.lastError = `${during}: ${code}: ${messageOf(error)}`;
-    this.asking?.fail('actor_crashed', code);
-    const subject = this.kernel.recorder.currentSubject();
-    this.#end(
-      {
-        kind: 'crashed',
-        code,
-        message: `${during}: ${messageOf(error)}`,
-        stack: stackOf(error),
-        ...(subject === '' ? {} : { subject }),
-      },
-      false,
-    );
+  crash(error: unknown, during: string, subject = ''): void {
+    this.fail(toCrash(error, { fallback: 'crashed', during, subject }));
+  }
+
+  /** Ends abnormally: by its own crash, or by that of a child set that gave up. */
+  fail(cause: ExitCause): void {
+    this.lastError = `${cause.code}: ${cause.message ?? ''}`;
+    this.asking?.fail('actor_crashed', cause.code);
+    this.#end(cause, false);
   }
 
   /** Ends in order after the message being handled, or now where none is. */
@@ -278,59 +238,47 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   async stop(timeoutMs: number): Promise<void> {
-    if (this.status === 'waiting' || this.status === 'gone' || this.status === 'created') return;
-    const over = new Promise<void>((resolve) => {
-      this.#whenOver ??= [];
-      this.#whenOver.push(resolve);
-    });
+    if (!this.#isLive) return;
+    this.#whenOver ??= createDeferred<void>();
+    const over = this.#whenOver.promise;
     if (timeoutMs === 0) this.kill('killed');
-    else if (this.status === 'running' && !this.#isParked) {
-      this.#end(STOPPED, true);
-    } else this.#isStopRequested = true;
+    else this.requestStop();
     const timer = this.kernel.host.setTimer(timeoutMs, () => this.kill('shutdown_timeout'));
     await over;
     timer.cancel();
   }
 
   kill(code: string): void {
-    if (this.status === 'waiting' || this.status === 'gone' || this.status === 'created') return;
+    if (!this.#isLive) return;
     this.status = 'ending';
     void this.children?.stopAll();
     this.#over({ kind: 'killed', code });
   }
 
   dispose(): void {
-    if (this.status !== 'waiting' && this.status !== 'created') this.kill('disposed');
+    this.kill('disposed');
     this.status = 'gone';
     this.kernel.remove(this);
-    while (this.#mailbox?.shift() === true) this.#dropTaken('actor_dead');
-    this.#mailbox = undefined;
-    this.#urgent = undefined;
+    while (this.#inbox.size > 0) this.#drop(this.#inbox.dropOldest(), 'actor_dead');
     this.#tellWatchers({ kind: 'unreachable', code: 'no_such_actor' });
   }
 
   watch(watcher: Watcher): void {
-    this.#watchers ??= [];
-    this.#watchers.push(watcher);
+    this.#watchers.add(watcher);
   }
 
   unwatch(id: number | string): void {
-    this.#watchers = this.#watchers?.filter((watcher) => watcher.id !== id);
+    this.#watchers.remove(id);
   }
 
   /** This actor's children, made at the first use: most actors have none. */
   ensureChildren(): ChildSet {
-    this.children ??= new ChildSet(
-      this.compiled?.definition.supervise?.(this.spec.start.args) ?? DEFAULT_SUPERVISION,
-      this.kernel.childPorts(this),
-    );
+    this.children ??= this.kernel.createChildren(this);
     return this.children;
   }
 
-  /** A child set gave up: this actor ends with the cause. */
-  escalate(cause: ExitCause): void {
-    this.lastError = `${cause.code}: ${cause.message ?? ''}`;
-    this.#end(cause, false);
+  get #isLive(): boolean {
+    return this.status === 'starting' || this.status === 'running' || this.status === 'ending';
   }
 
   #isStarting(incarnation: number): boolean {
@@ -359,8 +307,7 @@ export class Cell implements Runnable, ChildHandle {
     this.state = state;
     this.#hasState = true;
     const { definition } = this.compiled as Compiled;
-    const supervision = definition.supervise?.(this.spec.start.args);
-    const specs = supervision?.children ?? [];
+    const specs = definition.supervise?.(this.spec.start.args).children ?? [];
     if (specs.length === 0) {
       this.#running(incarnation);
       return;
@@ -378,14 +325,12 @@ export class Cell implements Runnable, ChildHandle {
     this.status = 'running';
     this.owner.started(this, incarnation);
     if (this.#isStopRequested) this.#end(STOPPED, true);
-    else if (this.#hasMail()) this.#makeReady();
+    else if (this.#inbox.hasMail) this.#makeReady();
   }
 
   #startFailed(incarnation: number, error: unknown): void {
     if (!this.#isStarting(incarnation)) return;
-    const code = codeOf(error) === 'uncoded' ? 'start_failed' : codeOf(error);
-    this.lastError = `start: ${code}: ${messageOf(error)}`;
-    this.#end({ kind: 'crashed', code, message: messageOf(error), stack: stackOf(error) }, false);
+    this.fail(toCrash(error, { fallback: 'start_failed', during: 'start', subject: '' }));
   }
 
   /** An orderly end runs `stop` with a live Self; after a crash the Self is revoked before anything else. */
@@ -394,7 +339,7 @@ export class Cell implements Runnable, ChildHandle {
     const incarnation = this.incarnation;
     this.status = 'ending';
     this.#isParked = false;
-    this.#cancelTimers();
+    this.timers?.cancelAll();
     if (!isOrderly) this.#revoke();
     const { self } = this;
     const definition = this.compiled?.definition;
@@ -407,22 +352,20 @@ export class Cell implements Runnable, ChildHandle {
       await this.children?.stopAll();
       if (hasStop) await definition.stop?.(this.state, self ?? new KernelSelf(this));
     };
-    finish().then(
-      () => this.#overOf(incarnation, cause),
-      (error: unknown) => {
-        this.lastError = `stop: ${codeOf(error)}: ${messageOf(error)}`;
-        this.kernel.counters.failed_stops += 1;
-        this.#overOf(incarnation, cause);
-      },
-    );
-  }
-
-  #overOf(incarnation: number, cause: ExitCause): void {
-    if (this.status === 'ending' && this.incarnation === incarnation) this.#over(cause);
+    const note = (error: unknown) => {
+      this.lastError = `stop: ${codeOf(error)}: ${messageOf(error)}`;
+      this.kernel.counters.failed_stops += 1;
+    };
+    void finish()
+      .catch(note)
+      .then(() => {
+        if (this.status === 'ending' && this.incarnation === incarnation) this.#over(cause);
+      });
   }
 
   #over(cause: ExitCause): void {
-    this.#cancelTimers();
+    this.timers?.cancelAll();
+    this.timers = undefined;
     this.#revoke();
     this.status = 'waiting';
     this.#isParked = false;
@@ -431,15 +374,13 @@ export class Cell implements Runnable, ChildHandle {
     this.children = undefined;
     this.asking = undefined;
     this.trace = undefined;
-    while (this.#urgent?.shift() === true) this.kernel.counters.stale_outcomes += 1;
-    const unanswered = this.#unanswered;
-    this.#unanswered = undefined;
-    for (const ask of unanswered ?? []) ask.fail('actor_crashed', cause.code);
+    this.kernel.counters.stale_outcomes += this.#inbox.dropUrgent();
+    this.#unanswered.failAll(cause.code);
     this.#tellWatchers(cause);
     const whenOver = this.#whenOver;
     this.#whenOver = undefined;
     this.owner.ended(this, this.incarnation, cause);
-    for (const tell of whenOver ?? []) tell();
+    whenOver?.resolve();
   }
 
   #revoke(): void {
@@ -448,50 +389,13 @@ export class Cell implements Runnable, ChildHandle {
     this.abort = undefined;
   }
 
-  #cancelTimers(): void {
-    for (const timer of this.timers?.values() ?? []) timer.cancel();
-    this.timers = undefined;
-  }
-
   #tellWatchers(cause: ExitCause): void {
-    const watchers = this.#watchers;
-    this.#watchers = undefined;
-    for (const watcher of watchers ?? []) {
-      watcher.notify({ ref: this.ref, incarnation: this.incarnation, cause });
-    }
+    this.#watchers.tell({ ref: this.ref, incarnation: this.incarnation, cause });
   }
 
-  #dropTaken(reason: string): void {
-    const ring = this.#mailbox;
-    if (ring?.kind === undefined) return;
-    const { kind, meta } = ring;
-    if (isAsk(meta)) meta.fail(reason === 'mailbox_full' ? 'mailbox_full' : 'actor_dead', reason);
-    this.kernel.deadLetter(this.path, kind.name, reason);
+  #drop(taken: Taken | undefined, reason: 'mailbox_full' | 'actor_dead'): void {
+    if (taken === undefined) return;
+    if (isAsk(taken.meta)) taken.meta.fail(reason, 'given up before it was handled');
+    this.kernel.deadLetter(this.path, taken.kind.name, reason);
   }
-}
-
-const STOPPED: ExitCause = { kind: 'stopped', code: 'shutdown' };
-/** The index of an entry that was made before the definition was known. */
-export const LATE = -1;
-const NO_LIMIT = { limitMessages: 1_024, overflow: 'reject' } as const;
-const DEFAULT_SUPERVISION = { strategy: 'one_for_one', intensity: 5, periodMs: 30_000 } as const;
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { then?: unknown }).then === 'function'
-  );
-}
-
-function subjectOf(compiled: Compiled, kind: string, payload: unknown): string {
-  try {
-    return compiled.definition.subject?.(kind, payload) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? '') : '';
 }

@@ -10,6 +10,9 @@ export interface KindEntry {
   readonly handler: Handler;
 }
 
+/** The index of an entry that was made before the definition was known. */
+export const LATE = -1;
+
 export interface Compiled {
   readonly definition: AnyDefinition;
   /** Without a prototype: a name from a frame finds a handler of the table or nothing. */
@@ -48,4 +51,13 @@ export function isDefinition(value: unknown): value is AnyDefinition {
     typeof candidate.receive === 'object' &&
     typeof candidate.mailbox === 'object'
   );
+}
+
+/** The durable id of a message; '' where there is none, or where finding it fails. */
+export function subjectOf(compiled: Compiled, kind: string, payload: unknown): string {
+  try {
+    return compiled.definition.subject?.(kind, payload) ?? '';
+  } catch {
+    return '';
+  }
 }

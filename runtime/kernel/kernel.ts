@@ -3,14 +3,17 @@ import type { ActorRef, ChildEnded, Deadline, Down } from '../actor.ts';
 import { type ChildSpec, checkChildSpec } from '../child-spec.ts';
 import { AskError, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-set.ts';
+import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
+import { ChildSet } from '../supervision/child-set.ts';
+import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { type AskEnvelope, Asks } from './asks.ts';
-import { Cell, LATE, type Watcher } from './cell.ts';
-import { type Compiled, compile, isDefinition, type KindEntry } from './compiled.ts';
+import { Cell } from './cell.ts';
+import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
 import { type CachedRef, LOCAL_CELL, pathOf, uidOf } from './ref.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Watcher } from './watchers.ts';
 
 /** The other threads, as a kernel sees them. */
 export interface Remotes {
@@ -85,8 +88,6 @@ export class Kernel {
     this.asks = new Asks(options.host);
     this.#nextUid = options.firstUid;
   }
-
-  // --- messages ---
 
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
     const cell = this.find(ref);
@@ -212,8 +213,6 @@ export class Kernel {
     this.#options.emit({ type: 'dead_letter', address: path, kind, reason });
   }
 
-  // --- actors ---
-
   find(ref: ActorRef<unknown>): Cell | undefined {
     const cached = (ref as CachedRef)[LOCAL_CELL];
     if (cached !== undefined && cached.kernel === this && cached.status !== 'gone') return cached;
@@ -258,12 +257,18 @@ export class Kernel {
     if (this.#cells.get(cell.path) === cell) this.#cells.delete(cell.path);
   }
 
-  childPorts(parent: Cell): ChildSetPorts {
+  /** A cell's children, under the supervision that its definition asks for. */
+  createChildren(parent: Cell): ChildSet {
+    const supervision = parent.compiled?.definition.supervise?.(parent.spec.start.args);
+    return new ChildSet(supervision ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
+  }
+
+  #childPorts(parent: Cell): ChildSetPorts {
     return {
       host: this.host,
       address: parent.path,
       place: (spec, owner) => this.#place(parent, checkChildSpec(spec), owner),
-      escalate: (cause) => parent.escalate(cause),
+      escalate: (cause) => parent.fail(cause),
       childEnded: (ended: ChildEnded) => {
         const { self, compiled } = parent;
         if (self === undefined || parent.status !== 'running') return undefined;
@@ -290,8 +295,6 @@ export class Kernel {
     cell.recorderId = parent.recorderId;
     return cell;
   }
-
-  // --- code ---
 
   compiledOf(spec: ChildSpec<unknown, unknown>): Compiled | undefined {
     return this.#compiled.get(keyOf(spec));

@@ -6,6 +6,7 @@ import { createDeferred } from '../deferred.ts';
 import { RuntimeError, StaleIncarnation } from '../errors.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
+import { NamedTimers } from './named-timers.ts';
 
 const DEFERRED: unique symbol = Symbol('deferred');
 
@@ -75,30 +76,24 @@ export class KernelSelf implements Self<unknown> {
 
   defer<T>(): Deferred<T> {
     const deferred = createDeferred<T>();
-    Object.defineProperty(deferred.promise, DEFERRED, { value: true });
+    const { promise } = deferred;
     // A deferred answer that is rejected after its asker has gone is nobody's error.
-    deferred.promise.then(undefined, () => undefined);
+    promise.catch(() => undefined);
+    void Object.defineProperty(promise, DEFERRED, { value: true });
     return deferred;
   }
 
   after(name: string, delayMs: number, kind: string, payload: unknown): void {
     const cell = this.#live();
     const entry = entryOf(cell, kind);
-    cell.timers ??= new Map();
-    const { timers } = cell;
-    timers.get(name)?.cancel();
-    const timer = cell.kernel.host.setTimer(delayMs, () => {
-      if (timers.get(name) !== timer) return;
-      timers.delete(name);
+    cell.timers ??= new NamedTimers();
+    cell.timers.set(cell.kernel.host, name, delayMs, () => {
       cell.enqueueUrgent(entry, payload, undefined);
     });
-    timers.set(name, timer);
   }
 
   cancel(name: string): void {
-    const { timers } = this.#live();
-    timers?.get(name)?.cancel();
-    timers?.delete(name);
+    this.#live().timers?.cancel(name);
   }
 
   run<T>(

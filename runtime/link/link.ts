@@ -174,8 +174,6 @@ export class Link {
     this.#kernel.deadLetter(address, kind, code);
   }
 
-  // --- in ---
-
   /** Only enqueues; then one slice of the scheduler runs at once, so that a lone message is answered in this turn. */
   #receive(data: unknown): void {
     let triples: unknown[];

@@ -1,9 +1,9 @@
 /** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
 import type { Down, ExitCause } from '../actor.ts';
-import type { Watcher } from '../kernel/cell.ts';
 import type { Kernel, Remotes } from '../kernel/kernel.ts';
 import { noSuchActor } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
+import type { Watcher } from '../kernel/watchers.ts';
 import type { ControlMessage } from './control-message.ts';
 import type { WireMeta } from './frame.ts';
 import { Link, type LinkPorts } from './link.ts';

@@ -1,6 +1,6 @@
 /** The decisions of a supervisor as pure functions: who restarts, who goes along, how often, how late. */
 import type { ExitCause } from '../actor.ts';
-import type { Backoff, Restart, Strategy } from '../child-spec.ts';
+import type { Backoff, Restart, Strategy, Supervision } from '../child-spec.ts';
 
 export const DEFAULT_BACKOFF: Backoff = {
   minMs: 100,
@@ -8,6 +8,13 @@ export const DEFAULT_BACKOFF: Backoff = {
   factor: 2,
   jitter: 0.2,
   resetAfterMs: 60_000,
+};
+
+/** Of an actor that spawns children and says nothing about them. */
+export const DEFAULT_SUPERVISION: Supervision = {
+  strategy: 'one_for_one',
+  intensity: 5,
+  periodMs: 30_000,
 };
 
 /** permanent: always · transient: unless it stopped in order · temporary: never. */

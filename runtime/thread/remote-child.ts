@@ -6,7 +6,7 @@ import { codeOf, messageOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { createRef } from '../kernel/ref.ts';
 import type { RouteTable } from '../link/route-table.ts';
-import type { ChildHandle, ChildOwner } from '../supervision/child-set.ts';
+import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ThreadSlot } from './thread-slot.ts';
 
 /** Beyond a child's own shutdown deadline, for the answer to come back. */
@@ -85,8 +85,6 @@ export class RemoteChild implements ChildHandle {
       .catch(() => undefined);
     this.#options.disposed(this);
   }
-
-  // --- told by the thread ---
 
   started(incarnation: number): void {
     if (incarnation === this.#live) this.#options.owner.started(this, incarnation);

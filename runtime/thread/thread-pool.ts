@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
 import { RouteTable } from '../link/route-table.ts';
-import type { ChildHandle, ChildOwner } from '../supervision/child-set.ts';
+import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
 import { RemoteChild } from './remote-child.ts';
 import type { ThreadReport, WorkerBirth } from './thread-control.ts';

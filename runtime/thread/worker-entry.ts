@@ -10,7 +10,7 @@ import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import { RouteTable } from '../link/route-table.ts';
-import type { ChildOwner } from '../supervision/child-set.ts';
+import type { ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadSetup, ThreadWorld } from '../system.ts';
 import { FlightRecorder } from './flight-recorder.ts';
 import { resolveByImport } from './resolve.ts';

@@ -1,0 +1,26 @@
+/** Who wants to know when an incarnation ends; each is told once. */
+import type { Down } from '../actor.ts';
+
+export interface Watcher {
+  readonly id: number | string;
+  notify(down: Down): void;
+}
+
+export class Watchers {
+  #list: Watcher[] | undefined = undefined;
+
+  add(watcher: Watcher): void {
+    this.#list ??= [];
+    this.#list.push(watcher);
+  }
+
+  remove(id: number | string): void {
+    this.#list = this.#list?.filter((watcher) => watcher.id !== id);
+  }
+
+  tell(down: Down): void {
+    const list = this.#list;
+    this.#list = undefined;
+    for (const watcher of list ?? []) watcher.notify(down);
+  }
+}
