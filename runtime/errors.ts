@@ -19,6 +19,8 @@ export const RUNTIME_CODES = [
   'store_closed',
   'store_corrupt',
   'store_newer',
+  'store_older',
+  'store_missing',
   'store_locked',
   'store_failed',
   'job_failed',

@@ -19,12 +19,13 @@ export interface Fact {
 }
 
 export interface ChangeSet {
-  /** Each row must have exactly this revision; 0 = absent. One miss refuses the whole change set. */
+  /** Each row must have exactly this revision before any write of this set; 0 = absent. One miss refuses all of it. */
   readonly expect: readonly {
     readonly table: string;
     readonly key: string;
     readonly revision: number;
   }[];
+  /** In order, before the removals: of two writes to a row the later one stays. */
   readonly put: readonly { readonly table: string; readonly key: string; readonly row: Row }[];
   readonly remove: readonly { readonly table: string; readonly key: string }[];
   readonly facts: readonly Fact[];
@@ -81,18 +82,21 @@ export interface StoreHealth {
 
 /**
  * Tables come into being when first written. The store keeps the tables `journal` and `meta` for itself.
- * Keys are strings of at most 1,900 UTF-8 bytes, ordered by their bytes.
+ * Keys are well-formed strings of 1 to 1,900 UTF-8 bytes, ordered by their bytes. Whatever is called after `close`
+ * fails with `store_closed`.
  */
 export interface Store {
   /**
    * Applies the change sets in order, each all or nothing, together with one journal entry over the facts of those
    * that applied; settles after all of it is flushed. `atMs` is the entry's wall time. Rejects with `store_failed`
-   * when the medium fails: then nothing of it may be believed, and the store is closed for writing.
+   * when the medium fails: then nothing of it may be believed, and the store is closed for writing. Rejects with
+   * `not_encodable` or `bad_option` for what is no change set, see `checkChangeSet`: then nothing of the batch is
+   * written and the store goes on. Revisions are numbered over all accepted change sets, whatever they write.
    */
   commit(batch: readonly ChangeSet[], atMs: number): Promise<readonly CommitOutcome[]>;
   /** Committed rows only; at most one. */
   read(table: string, key: string): StoredRow | undefined;
-  /** At most `limit` rows and about 5 ms of work. */
+  /** At most `limit` rows, 10,000, 8 MiB, and about 5 ms of work. */
   scan(query: ScanQuery): ScanPage;
   journal(after: number, limit: number): readonly JournalEntry[];
   /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */

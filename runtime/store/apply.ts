@@ -1,0 +1,74 @@
+/** What a commit does to a store, whatever holds its bytes: compare-and-set, writes, one journal entry. Knows no I/O. */
+import { type EncodedChangeSet, revisionOf, stampRevision } from './encoding.ts';
+import {
+  type BytesReader,
+  type BytesWriter,
+  type Head,
+  readHead,
+  writeCheckpoint,
+  writeHead,
+} from './head.ts';
+import { CHECKPOINT_EVERY, encodeEntry, linkHash, sequenceKey } from './journal.ts';
+import { JOURNAL_TABLE } from './keys.ts';
+import type { CommitOutcome } from './store.ts';
+
+/** Everything in it is committed together. Nothing in it may return a promise. */
+export interface StoreTransaction extends BytesReader, BytesWriter {
+  remove(table: string, key: string): void;
+  /** Takes back what `work` wrote when it throws. */
+  childTransaction(work: () => void): void;
+}
+
+/** Applies the change sets in order, each all or nothing; with none accepted it writes nothing at all. */
+export function applyBatch(
+  transaction: StoreTransaction,
+  batch: readonly EncodedChangeSet[],
+  atMs: number,
+): readonly CommitOutcome[] {
+  const head = readHead(transaction);
+  let { revision } = head;
+  const facts: Buffer[] = [];
+  const outcomes = batch.map((changes): CommitOutcome => {
+    const conflict = findConflict(transaction, changes);
+    if (conflict !== undefined) return conflict;
+    revision += 1;
+    transaction.childTransaction(() => write(transaction, changes, revision));
+    for (const fact of changes.facts) facts.push(fact);
+    return { ok: true, revision };
+  });
+  if (revision > head.revision) appendEntry(transaction, { ...head, revision }, facts, atMs);
+  return outcomes;
+}
+
+function findConflict(
+  transaction: StoreTransaction,
+  changes: EncodedChangeSet,
+): CommitOutcome | undefined {
+  for (const { table, key, revision } of changes.expect) {
+    const bytes = transaction.get(table, key);
+    const actual = bytes === undefined ? 0 : revisionOf(bytes);
+    if (actual !== revision) return { ok: false, code: 'conflict', table, key, actual };
+  }
+  return undefined;
+}
+
+function write(transaction: StoreTransaction, changes: EncodedChangeSet, revision: number): void {
+  for (const { table, key, bytes } of changes.put) {
+    transaction.put(table, key, stampRevision(bytes, revision));
+  }
+  for (const { table, key } of changes.remove) transaction.remove(table, key);
+}
+
+function appendEntry(
+  transaction: StoreTransaction,
+  before: Head,
+  facts: readonly Buffer[],
+  atMs: number,
+): void {
+  const sequence = before.sequence + 1;
+  const hash = linkHash(before.hash, sequence, facts);
+  const entry = { atMs, previous: before.hash, hash, facts };
+  transaction.put(JOURNAL_TABLE, sequenceKey(sequence), encodeEntry(entry));
+  writeHead(transaction, { sequence, hash, revision: before.revision });
+  if (sequence % CHECKPOINT_EVERY === 0) writeCheckpoint(transaction, { sequence, hash });
+}

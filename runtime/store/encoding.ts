@@ -1,0 +1,200 @@
+/** Change sets and rows as bytes: msgpack of `[revision, row]`, with the revision at a fixed place. Stores nothing. */
+import { Packr } from 'msgpackr';
+import { RuntimeError } from '../errors.ts';
+import { checkKey, checkTable } from './keys.ts';
+import type { ChangeSet, Fact, Row, StoredRow } from './store.ts';
+
+/** A change set whose rows and facts are bytes already: nothing of it can fail to encode in a transaction. */
+export interface EncodedChangeSet {
+  readonly expect: ChangeSet['expect'];
+  readonly put: readonly { readonly table: string; readonly key: string; readonly bytes: Buffer }[];
+  readonly remove: ChangeSet['remove'];
+  readonly facts: readonly Buffer[];
+}
+
+const packr = new Packr({ useRecords: false });
+
+// msgpack: an array of two, then a float64, which holds every revision up to 2^53.
+const ARRAY_OF_TWO = 0x92;
+const FLOAT64 = 0xcb;
+const REVISION_AT = 2;
+const ROW_AT = 10;
+
+// Bodies are at most 1 MiB; a row far beyond that is a mistake, and would stall every commit behind it.
+const MAX_ROW_BYTES = 16 * 1_024 * 1_024;
+const MAX_FACT_BYTES = 64 * 1_024;
+
+const PLAIN_TYPES: readonly string[] = ['string', 'number', 'boolean', 'undefined', 'object'];
+// Deeper is a cycle, or was made to break something.
+const MAX_DEPTH = 64;
+
+/** Throws `bad_option` or `not_encodable` where no store takes this change set; a batch with it in is refused whole. */
+export function checkChangeSet(changes: ChangeSet): void {
+  encodeChangeSet(changes);
+}
+
+export function encodeChangeSet(changes: ChangeSet): EncodedChangeSet {
+  for (const { table, key, revision } of changes.expect) {
+    checkTable(table);
+    checkKey(key);
+    if (!Number.isSafeInteger(revision) || revision < 0) {
+      throw new RuntimeError('bad_option', `store: ${table} expects revision ${revision}`);
+    }
+  }
+  for (const { table, key } of changes.remove) {
+    checkTable(table);
+    checkKey(key);
+  }
+  return {
+    expect: changes.expect,
+    put: changes.put.map(({ table, key, row }) => {
+      checkTable(table);
+      checkKey(key);
+      return { table, key, bytes: encodeRow(table, row) };
+    }),
+    remove: changes.remove,
+    facts: changes.facts.map(encodeFact),
+  };
+}
+
+/** Writes the revision into bytes that `encodeChangeSet` made. */
+export function stampRevision(bytes: Buffer, revision: number): Buffer {
+  bytes.writeDoubleBE(revision, REVISION_AT);
+  return bytes;
+}
+
+export function revisionOf(bytes: Uint8Array): number {
+  if (bytes[0] !== ARRAY_OF_TWO || bytes[1] !== FLOAT64 || bytes.length <= ROW_AT)
+    throw unreadable();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, ROW_AT).readDoubleBE(REVISION_AT);
+}
+
+export function decodeRow(bytes: Uint8Array): StoredRow {
+  const revision = revisionOf(bytes);
+  const row = unpack(bytes.subarray(ROW_AT));
+  if (typeof row !== 'object' || row === null) throw unreadable();
+  return { revision, row: row as Row };
+}
+
+export function pack(value: unknown): Buffer {
+  return packr.pack(value);
+}
+
+/** Throws `store_corrupt` where the bytes are no msgpack. */
+export function unpack(bytes: Uint8Array): unknown {
+  try {
+    return packr.unpack(bytes);
+  } catch (error) {
+    throw unreadable(error);
+  }
+}
+
+interface TupleParts {
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly 'bytes[]': readonly Buffer[];
+}
+
+/** An array of exactly these parts; throws `store_corrupt` where it is anything else. */
+export function unpackTuple<const P extends readonly (keyof TupleParts)[]>(
+  bytes: Uint8Array,
+  parts: P,
+): { -readonly [I in keyof P]: TupleParts[P[I]] } {
+  const values = unpack(bytes);
+  if (!Array.isArray(values) || values.length !== parts.length) throw unreadable();
+  return parts.map((part, index) => toPart(part, values[index])) as {
+    -readonly [I in keyof P]: TupleParts[P[I]];
+  };
+}
+
+function toPart(part: keyof TupleParts, value: unknown): TupleParts[keyof TupleParts] {
+  if (part === 'number' && typeof value === 'number') return value;
+  if (part === 'bytes' && value instanceof Uint8Array) return toBuffer(value);
+  if (part === 'bytes[]' && Array.isArray(value)) {
+    return value.map((item: unknown) => {
+      if (item instanceof Uint8Array) return toBuffer(item);
+      throw unreadable();
+    });
+  }
+  throw unreadable();
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function encodeRow(table: string, row: Row): Buffer {
+  if (typeof row !== 'object' || row === null || !Number.isInteger(row.v)) {
+    throw new RuntimeError('not_encodable', `store: a row of ${table} has no whole-number v`);
+  }
+  checkPlain(row, table, 0);
+  const body = packed(row, `a row of ${table}`, MAX_ROW_BYTES);
+  const bytes = Buffer.allocUnsafe(ROW_AT + body.length);
+  bytes[0] = ARRAY_OF_TWO;
+  bytes[1] = FLOAT64;
+  bytes.writeDoubleBE(0, REVISION_AT);
+  bytes.set(body, ROW_AT);
+  return bytes;
+}
+
+/** Functions and instances would be stored as something else without a word. */
+function checkPlain(value: unknown, table: string, depth: number): void {
+  if (typeof value !== 'object' || value === null) {
+    if (PLAIN_TYPES.includes(typeof value)) return;
+    throw new RuntimeError('not_encodable', `store: a row of ${table} holds a ${typeof value}`);
+  }
+  if (value instanceof Uint8Array) return;
+  if (depth === MAX_DEPTH) {
+    throw new RuntimeError('not_encodable', `store: a row of ${table} is nested too deeply`);
+  }
+  if (Array.isArray(value)) {
+    for (const item of value) checkPlain(item, table, depth + 1);
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    const { name } = value.constructor;
+    throw new RuntimeError(
+      'not_encodable',
+      `store: a row of ${table} holds an instance of ${name}`,
+    );
+  }
+  for (const field of Object.values(value)) checkPlain(field, table, depth + 1);
+}
+
+function encodeFact(fact: Fact): Buffer {
+  if (typeof fact !== 'object' || fact === null || typeof fact.type !== 'string') {
+    throw new RuntimeError('not_encodable', 'store: a fact has no type');
+  }
+  for (const [field, value] of Object.entries(fact)) {
+    if (typeof value !== 'string' && typeof value !== 'boolean' && !Number.isFinite(value)) {
+      throw new RuntimeError(
+        'not_encodable',
+        `store: the fact ${fact.type} has a ${typeof value} in ${field}; facts hold text, numbers and booleans`,
+      );
+    }
+  }
+  return packed(fact, `the fact ${fact.type}`, MAX_FACT_BYTES);
+}
+
+function packed(value: unknown, what: string, maxBytes: number): Buffer {
+  let bytes: Buffer;
+  try {
+    bytes = packr.pack(value);
+  } catch (error) {
+    throw new RuntimeError('not_encodable', `store: ${what} cannot be encoded`, { cause: error });
+  }
+  if (bytes.length <= maxBytes) return bytes;
+  throw new RuntimeError(
+    'not_encodable',
+    `store: ${what} has ${bytes.length} bytes, at most ${maxBytes} are taken`,
+  );
+}
+
+function unreadable(cause?: unknown): RuntimeError {
+  return new RuntimeError(
+    'store_corrupt',
+    'store: a row is not what this program writes; restore a backup, or move the store away and start empty',
+    cause === undefined ? {} : { cause },
+  );
+}

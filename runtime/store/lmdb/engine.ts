@@ -1,0 +1,100 @@
+/** The few parts of lmdb that the store uses, opened the one way that is durable and fails cleanly. */
+import type { RootDatabase } from 'lmdb';
+import type { StoreTransaction } from '../apply.ts';
+import type { KeyRange, StoreReader } from '../reading.ts';
+
+export type Database = RootDatabase<Buffer, Buffer>;
+
+export interface EngineOptions {
+  readonly directory: string;
+  readonly readOnly: boolean;
+  readonly mapBytes: number;
+}
+
+/**
+ * Loads lmdb on first use. `overlappingSync` is off: a commit then settles after its fsync, is visible only from then
+ * on, and a failed one rejects and lets `close` settle. `eventTurnBatching` is off because its inner promise, which
+ * nobody can reach, rejects unhandled with a failed commit.
+ */
+export async function openDatabase(options: EngineOptions): Promise<Database> {
+  const { open } = await import('lmdb');
+  const settings = {
+    path: options.directory,
+    noSubdir: false,
+    readOnly: options.readOnly,
+    mapSize: options.mapBytes,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    overlappingSync: false,
+    eventTurnBatching: false,
+    permissionsMode: 0o600,
+  } as const;
+  return open<Buffer, Buffer>(settings);
+}
+
+/** Committed rows, or inside a transaction its own writes too. */
+export function readerOf(database: Database): StoreReader {
+  return {
+    get: (table, key) => database.getBinary(keyOf(table, key)),
+    *range(range) {
+      const skip = range.table.length + 1;
+      for (const { key, value } of database.getRange(boundsOf(range))) {
+        yield [key.toString('utf8', skip), value];
+      }
+    },
+  };
+}
+
+/** Usable only inside `database.childTransaction`. */
+export function transactionOf(database: Database): StoreTransaction {
+  return {
+    get: (table, key) => database.getBinary(keyOf(table, key)),
+    put: (table, key, bytes) => database.putSync(keyOf(table, key), bytes as Buffer),
+    remove: (table, key) => {
+      database.removeSync(keyOf(table, key));
+    },
+    childTransaction: (work) => {
+      // Inside a transaction it is done when it returns, as long as `work` gives back no promise.
+      void database.childTransaction(work);
+    },
+  };
+}
+
+export interface EngineInfo {
+  /** Counts the transactions that wrote something: each was one round of fsync. */
+  readonly lastTransaction: number;
+  readonly usedBytes: number;
+}
+
+export function infoOf(database: Database, pageBytes: number): EngineInfo {
+  const { env } = database as unknown as {
+    readonly env: { info(): { readonly lastTxnId: number; readonly lastPageNumber: number } };
+  };
+  const { lastTxnId, lastPageNumber } = env.info();
+  return { lastTransaction: lastTxnId, usedBytes: (lastPageNumber + 1) * pageBytes };
+}
+
+export function pageBytesOf(database: Database): number {
+  return (database.getStats() as { readonly pageSize: number }).pageSize;
+}
+
+/** Table names hold no NUL, so tables cannot run into each other. */
+function keyOf(table: string, key: string): Buffer {
+  return Buffer.from(`${table}\0${key}`);
+}
+
+function boundsOf({ table, prefix, after, reverse }: KeyRange) {
+  const low = keyOf(table, prefix);
+  const beyond = Buffer.from(low);
+  // No UTF-8 byte is 255, and neither is the NUL of an empty prefix.
+  beyond[beyond.length - 1] = (beyond[beyond.length - 1] ?? 0) + 1;
+  const cursor = after === '' ? undefined : keyOf(table, after);
+  if (reverse) {
+    const start = cursor !== undefined && Buffer.compare(cursor, beyond) < 0 ? cursor : beyond;
+    return { start, end: low, reverse, exclusiveStart: true, inclusiveEnd: true };
+  }
+  if (cursor !== undefined && Buffer.compare(cursor, low) >= 0) {
+    return { start: cursor, end: beyond, exclusiveStart: true };
+  }
+  return { start: low, end: beyond };
+}

@@ -1,0 +1,134 @@
+/** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { messageOf, RuntimeError } from '../../errors.ts';
+import { pack, unpackTuple } from '../encoding.ts';
+import { META_TABLE } from '../keys.ts';
+import type { Store } from '../store.ts';
+import { DATA_FILE } from './backup.ts';
+import { inspectDataFile } from './data-file.ts';
+import { type Database, openDatabase, readerOf, transactionOf } from './engine.ts';
+import { LmdbStore } from './lmdb-store.ts';
+import { within } from './within.ts';
+import { acquireWriterLock, type WriterLock } from './writer-lock.ts';
+
+export interface LmdbStoreOptions {
+  /** A directory of the store's own; made where it is not there. */
+  readonly directory: string;
+  /** Of the rows in it, a whole number that grows. A store of a later one is refused. Default 1. */
+  readonly formatVersion?: number;
+  /** Brings the rows from an older version to this one; may be run again after a crash. Without it an older store is refused. */
+  readonly migrate?: (store: Store, fromVersion: number) => Promise<void>;
+  /** Reads what is there, beside a writer or without one; takes no lock and writes nothing. */
+  readonly readOnly?: boolean;
+  /** Address space to begin with; it grows. Default 1 GiB. */
+  readonly mapBytes?: number;
+  /** How long `close` waits for the medium. Default 5 s. */
+  readonly closeTimeoutMs?: number;
+}
+
+const DEFAULT_MAP_BYTES = 1_024 * 1_024 * 1_024;
+const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
+const FORMAT_KEY = 'format';
+
+/**
+ * Rejects with `store_locked` (another thread or process writes there), `store_newer`, `store_older`, `store_corrupt`,
+ * `store_missing` (only with `readOnly`) or `store_failed`; then it has changed nothing in the store.
+ */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
+  const directory = resolve(options.directory);
+  if (options.readOnly) return openParts(directory, options, undefined);
+  makeDirectory(directory);
+  const lock = await acquireWriterLock(directory);
+  try {
+    return await openParts(directory, options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openParts(
+  directory: string,
+  options: LmdbStoreOptions,
+  lock: WriterLock | undefined,
+): Promise<Store> {
+  const { formatVersion = 1, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
+  const isAbsent = inspectDataFile(join(directory, DATA_FILE)) === 'absent';
+  if (isAbsent && lock === undefined) {
+    throw new RuntimeError('store_missing', `there is no store in ${directory}`);
+  }
+  const database = await map(directory, lock === undefined, options.mapBytes);
+  try {
+    const found = readFormat(database, directory);
+    checkFormat(directory, found ?? formatVersion, options);
+    if (found === undefined && lock !== undefined) await writeFormat(database, formatVersion);
+    const store = new LmdbStore({ directory, database, lock, closeTimeoutMs });
+    if (found !== undefined && found < formatVersion) await migrate(store, found);
+    return store;
+  } catch (error) {
+    await within(closeTimeoutMs, database.close());
+    throw error;
+  }
+
+  async function migrate(store: Store, from: number): Promise<void> {
+    const copy = `${directory}-format-${from}`;
+    if (!existsSync(copy)) await store.backup(copy);
+    await options.migrate?.(store, from);
+    await writeFormat(database, formatVersion);
+  }
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const message = `the store directory ${directory} cannot be made: ${messageOf(error)}`;
+    throw new RuntimeError('store_failed', message, { cause: error });
+  }
+}
+
+async function map(
+  directory: string,
+  readOnly: boolean,
+  mapBytes = DEFAULT_MAP_BYTES,
+): Promise<Database> {
+  try {
+    return await openDatabase({ directory, readOnly, mapBytes });
+  } catch (error) {
+    const message = `the store ${directory} cannot be opened: ${messageOf(error)}`;
+    throw new RuntimeError('store_failed', message, { cause: error });
+  }
+}
+
+/** The format version in it; undefined where nothing was ever written. */
+function readFormat(database: Database, directory: string): number | undefined {
+  const bytes = readerOf(database).get(META_TABLE, FORMAT_KEY);
+  if (bytes !== undefined) return unpackTuple(bytes, ['number'])[0];
+  if (database.getKeysCount({ limit: 1 }) === 0) return undefined;
+  throw new RuntimeError(
+    'store_corrupt',
+    `${directory} holds data of another program, or a store that lost its format version. Nothing was changed. Use another directory, or restore a backup`,
+  );
+}
+
+function checkFormat(directory: string, found: number, options: LmdbStoreOptions): void {
+  const { formatVersion = 1 } = options;
+  if (found > formatVersion) {
+    throw new RuntimeError(
+      'store_newer',
+      `the store ${directory} has format ${found}, this program knows ${formatVersion} and older. Nothing was changed. Start a newer program, or restore a backup from before the upgrade`,
+    );
+  }
+  if (found < formatVersion && (options.readOnly || options.migrate === undefined)) {
+    throw new RuntimeError(
+      'store_older',
+      `the store ${directory} has format ${found}, this program needs ${formatVersion}. Nothing was changed. Start the gateway on it once, which migrates it`,
+    );
+  }
+}
+
+async function writeFormat(database: Database, version: number): Promise<void> {
+  const transaction = transactionOf(database);
+  await database.childTransaction(() => transaction.put(META_TABLE, FORMAT_KEY, pack([version])));
+}

@@ -1,0 +1,53 @@
+/** Reads of a store from its bytes: rows, pages, cursors. Which bytes are committed is the store's business. */
+
+import { RuntimeError } from '../errors.ts';
+import { decodeRow } from './encoding.ts';
+import type { BytesReader } from './head.ts';
+import { checkKey, checkKeyText, checkTable } from './keys.ts';
+import type { ScanPage, ScanQuery, StoredRow } from './store.ts';
+
+export interface KeyRange {
+  readonly table: string;
+  readonly prefix: string;
+  /** Begin strictly behind this key in the direction of travel; '' at the end of the table. */
+  readonly after: string;
+  readonly reverse: boolean;
+}
+
+export interface StoreReader extends BytesReader {
+  range(range: KeyRange): Iterable<readonly [key: string, bytes: Uint8Array]>;
+}
+
+// A page is held in memory and sent between actors as one message.
+const MAX_PAGE_ROWS = 10_000;
+const MAX_PAGE_BYTES = 8 * 1_024 * 1_024;
+
+export function readRow(reader: BytesReader, table: string, key: string): StoredRow | undefined {
+  checkTable(table);
+  checkKey(key);
+  const bytes = reader.get(table, key);
+  return bytes === undefined ? undefined : decodeRow(bytes);
+}
+
+/** `isDue` ends the page early, never before its first row. */
+export function readPage(reader: StoreReader, query: ScanQuery, isDue: () => boolean): ScanPage {
+  const { table, prefix = '', after = '', limit, reverse = false } = query;
+  checkTable(table);
+  checkKeyText(prefix);
+  checkKeyText(after);
+  if (!Number.isInteger(limit) || limit < 1) {
+    throw new RuntimeError('bad_option', `store: a scan's limit is ${limit}, expected 1 or more`);
+  }
+  const wanted = Math.min(limit, MAX_PAGE_ROWS);
+  const rows: ScanPage['rows'][number][] = [];
+  let pageBytes = 0;
+  for (const [key, bytes] of reader.range({ table, prefix, after, reverse })) {
+    const last = rows.at(-1);
+    if (last !== undefined && (rows.length >= wanted || pageBytes >= MAX_PAGE_BYTES || isDue())) {
+      return { rows, next: last.key };
+    }
+    rows.push({ key, ...decodeRow(bytes) });
+    pageBytes += bytes.length;
+  }
+  return { rows, next: '' };
+}

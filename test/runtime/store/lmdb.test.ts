@@ -1,0 +1,36 @@
+/** The LMDB store keeps the store contract. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { open } from 'lmdb';
+import { openLmdbStore } from '../../../runtime/store/index.ts';
+import { storeContract } from '../../contracts/store.contract.ts';
+import { tamperBytes } from './tamper-tables.ts';
+
+storeContract({
+  name: 'the LMDB store',
+  propertyRuns: 60,
+  async newPlace() {
+    const directory = mkdtempSync(join(tmpdir(), 'palyra-store-'));
+    return {
+      open: () => openLmdbStore({ directory }),
+      tamper: (sequence) => tamperDirectory(directory, sequence),
+      dispose: async () => rmSync(directory, { recursive: true, force: true }),
+    };
+  },
+});
+
+/** Through a handle of its own, which knows nothing of the store's rules. */
+async function tamperDirectory(directory: string, sequence: number): Promise<void> {
+  const database = open<Buffer, Buffer>({
+    path: directory,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+  });
+  const key = Buffer.from(`journal\0${sequence.toString(16).padStart(16, '0')}`);
+  const bytes = database.getBinary(key);
+  if (bytes === undefined) throw new Error(`there is no entry ${sequence}`);
+  await database.put(key, Buffer.from(tamperBytes(bytes)));
+  await database.flushed;
+  await database.close();
+}
