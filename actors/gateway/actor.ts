@@ -9,7 +9,7 @@ import { gatherStatus, type StatusParts } from './status.ts';
 
 export interface GatewayArgs {
   /** ledger, services, listeners: each holds something of those before it. */
-  readonly children: readonly ChildSpec<never, unknown>[];
+  readonly children: readonly ChildSpec<unknown, unknown>[];
   readonly version: string;
   readonly modelProvider: string;
   readonly status: StatusParts;

@@ -108,7 +108,7 @@ export const httpListenerActor = defineActor<
     },
     askToken(state, _nothing, self) {
       self.run(
-        () => askToken(state.args, self),
+        () => findToken(state.args, self),
         'tokenTold',
         (outcome) => outcome,
       );
