@@ -69,8 +69,8 @@ export const ledgerActor = defineActor<
       return later.promise;
     },
     metrics,
-    flushed(state, outcome, self) {
-      land(state, self, outcome);
+    flushed(state, landing, self) {
+      land(state, self, landing);
       pump(state, self);
     },
     pump: (state, _nothing, self) => pump(state, self),

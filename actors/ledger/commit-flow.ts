@@ -1,10 +1,9 @@
 /** Group commit: one store commit on its way, everything that comes meanwhile gathers for the next. */
-import type { Settled } from '../../runtime/actor.ts';
 import { codeOf, messageOf, RuntimeError } from '../../runtime/errors.ts';
 import { checkChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
 import { bytesOf, type QueuedCommit } from './commit-queue.ts';
-import type { Flight, LedgerSelf, LedgerState } from './ledger-state.ts';
+import type { Flight, Landing, LedgerSelf, LedgerState } from './ledger-state.ts';
 import { checkSpace } from './space.ts';
 
 // A look may scan: after this long the thread's other work gets its turn.
@@ -58,22 +57,18 @@ export function pump(state: LedgerState, self: LedgerSelf): void {
   self.run(
     () => flight.work,
     'flushed',
-    (outcome) => outcome,
+    (settled) => ({ flight, settled }),
   );
 }
 
 /** Answers the batch that was on its way; a failed one ends this actor, because nothing of it may be believed. */
-export function land(
-  state: LedgerState,
-  self: LedgerSelf,
-  outcome: Settled<readonly CommitOutcome[]>,
-): void {
-  const { flight } = state;
-  if (flight === undefined) return;
+export function land(state: LedgerState, self: LedgerSelf, { flight, settled }: Landing): void {
+  // The stop and the message of its outcome may both bring a batch in.
+  if (state.flight !== flight) return;
   state.lastBatchMs = self.clock.monotonicMs() - flight.startedAtMs;
-  if (outcome.ok) answerAll(state, flight, outcome.value);
-  else if (REFUSED_CODES.includes(codeOf(outcome.error))) sortOut(state, flight);
-  else throw storeFailed(state, outcome.error);
+  if (settled.ok) answerAll(state, flight, settled.value);
+  else if (REFUSED_CODES.includes(codeOf(settled.error))) sortOut(state, flight);
+  else throw storeFailed(state, settled.error);
   state.flight = undefined;
 }
 
@@ -116,11 +111,11 @@ export async function flushRest(state: LedgerState, self: LedgerSelf): Promise<v
     }
     if (state.flight === undefined && state.queue.length === 0) return;
     const flight = state.flight ?? takeOff(state, self);
-    const outcome = await flight.work.then(
-      (value): Settled<readonly CommitOutcome[]> => ({ ok: true, value }),
-      (error: unknown): Settled<readonly CommitOutcome[]> => ({ ok: false, error }),
+    const settled = await flight.work.then(
+      (value): Landing['settled'] => ({ ok: true, value }),
+      (error: unknown): Landing['settled'] => ({ ok: false, error }),
     );
-    land(state, self, outcome);
+    land(state, self, { flight, settled });
   }
 }
 

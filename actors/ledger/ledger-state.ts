@@ -38,7 +38,7 @@ export interface LedgerDeps {
 }
 
 export interface LedgerOwn {
-  flushed(outcome: Settled<readonly CommitOutcome[]>): void;
+  flushed(landing: Landing): void;
   /** Goes on with looks that did not fit in the slice before. */
   pump(nothing: null): void;
   checkSpace(nothing: null): void;
@@ -55,6 +55,11 @@ export interface Flight {
   readonly looks: readonly QueuedLook[];
   readonly work: Promise<readonly CommitOutcome[]>;
   readonly startedAtMs: number;
+}
+
+export interface Landing {
+  readonly flight: Flight;
+  readonly settled: Settled<readonly CommitOutcome[]>;
 }
 
 export interface LedgerState {

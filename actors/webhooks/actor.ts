@@ -7,6 +7,7 @@ import {
   directory,
   enlist,
   listenerDown,
+  makeSecrets,
   readStored,
   type WebhooksArgs,
   type WebhooksOwn,
@@ -30,9 +31,9 @@ export const webhooksActor = defineActor<
   async start(self, args) {
     const state: WebhooksState = { args, members: new Map(), isListenerWatched: false };
     const stored = await readStored(self, args.ledger);
-    for (const integration of withoutDuplicates(args.integrations, stored)) {
-      enlist(state, self, integration);
-    }
+    const integrations = withoutDuplicates(args.integrations, stored);
+    await makeSecrets(state, self);
+    for (const integration of integrations) enlist(state, self, integration);
     announce(state, self);
     return state;
   },
@@ -61,6 +62,7 @@ export const webhooksActor = defineActor<
     },
     metrics: (state, _nothing, self) => metrics(state, self),
     announce: (state, _nothing, self) => announce(state, self),
+    makeSecrets: (state, _nothing, self) => makeSecrets(state, self),
     async reconcile(state, _nothing, self) {
       try {
         for (const integration of await readStored(self, state.args.ledger)) {

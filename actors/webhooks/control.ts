@@ -7,7 +7,7 @@ import { toError } from './decide.ts';
 import type { WebhookProtocol } from './protocol.ts';
 import { announce, enlist, type Member, type WebhooksSelf, type WebhooksState } from './roster.ts';
 import { type Integration, webhookAdded } from './rows.ts';
-import { parseSecret, toSecret } from './standard-webhooks.ts';
+import { makeSecret, secretIssue } from './secrets.ts';
 
 type Status = ReturnType<WebhookProtocol['status']>;
 type View = OutputOf<'webhooks.list'>['webhooks'][number];
@@ -15,7 +15,6 @@ type View = OutputOf<'webhooks.list'>['webhooks'][number];
 // A child that is being restarted is shown without its counters rather than waited for.
 const STATUS_DEADLINE_MS = 500;
 const DEADLINE_MS = 10_000;
-const SECRET_BYTES = 32;
 const MAX_INTEGRATIONS = 1_024;
 const RECONCILE_AFTER_MS = 1_000;
 const NO_STATUS: Status = { secretPresent: false, accepted: 0, duplicates: 0, refused: {} };
@@ -94,29 +93,29 @@ async function prepareSecrets(
   input: InputOf<'webhooks.add'>,
 ): Promise<Prepared> {
   const { vault } = state.args;
-  const deadline = { inMs: DEADLINE_MS };
   if (input.secret_refs.length === 0) {
-    const { secret } = await self.ask(vault, 'generate', { bytes: SECRET_BYTES }, deadline);
-    const shown = toSecret(secret);
     const ref = `vault:webhook/${input.integration_id}`;
     // No row means that nobody uses what an earlier try may have left there.
-    const kept = await self.ask(vault, 'put', { ref, secret: shown, replace: true }, deadline);
-    if (kept.ok) return { ok: true, refs: [ref], shown };
-    return { ok: false, reply: refused(toCode(kept.reason), `the vault refused: ${kept.reason}`) };
+    const made = await makeSecret(self, vault, ref, true);
+    if (made.reason === '') return { ok: true, refs: [ref], shown: made.secret };
+    return { ok: false, reply: refused(toCode(made.reason), `the vault refused: ${made.reason}`) };
   }
-  for (const ref of input.enabled ? input.secret_refs : []) {
-    const reply = await self.ask(vault, 'reveal', { ref }, deadline);
-    const reason = !reply.ok
-      ? reply.message
-      : parseSecret(reply.secret) === undefined
-        ? `${ref} holds no whsec_ secret of 16 bytes or more`
-        : '';
+  for (const ref of input.secret_refs) {
+    const reply = await self.ask(vault, 'reveal', { ref }, { inMs: DEADLINE_MS });
+    // A disabled webhook's secret may come later, but what is no reference may be a secret and must not be stored.
+    if (!input.enabled && !(!reply.ok && reply.code === 'invalid_ref')) continue;
+    const reason = reply.ok ? secretIssue(ref, reply.secret) : reply.message;
     if (reason !== '') return { ok: false, reply: refused('secret_unavailable', reason) };
   }
   return { ok: true, refs: input.secret_refs, shown: '' };
 }
 
 function toStored(input: InputOf<'webhooks.add'>, secretRefs: readonly string[]): Integration {
+  const target = input.reply_to;
+  const replyTo =
+    target === undefined
+      ? undefined
+      : { connectorId: target.connector, conversationId: target.conversation, threadId: '' };
   return {
     integrationId: input.integration_id,
     provider: input.provider,
@@ -124,7 +123,7 @@ function toStored(input: InputOf<'webhooks.add'>, secretRefs: readonly string[])
     enabled: input.enabled,
     maxPayloadBytes: input.max_payload_bytes,
     secretRefs,
-    ...(input.reply_to === undefined ? {} : { replyTo: input.reply_to }),
+    ...(replyTo === undefined ? {} : { replyTo }),
   };
 }
 
@@ -217,7 +216,9 @@ function toView(integration: Integration, status: Status): View {
     status: integration.enabled ? working : 'disabled',
     max_payload_bytes: integration.maxPayloadBytes,
     secret_refs: [...integration.secretRefs],
-    ...(replyTo === undefined ? {} : { reply_to: { ...replyTo } }),
+    ...(replyTo === undefined
+      ? {}
+      : { reply_to: { connector: replyTo.connectorId, conversation: replyTo.conversationId } }),
     accepted: status.accepted,
     duplicates: status.duplicates,
     refused: { ...status.refused },

@@ -1,5 +1,5 @@
 /** What a webhook's actor decides without doing it: how an event looks to the router, and how its answer looks outside. */
-import type { InboundOffer, ReplyTarget } from '../../proto/channel-messages.ts';
+import type { InboundOffer } from '../../proto/channel-messages.ts';
 import { LIMITS } from '../../proto/channel-messages.ts';
 import type { ErrorCode, WireError } from '../../proto/errors.ts';
 import { assertNever } from '../../proto/errors.ts';
@@ -15,11 +15,6 @@ export function channelOf(integrationId: string): string {
   return `webhook:${integrationId}`;
 }
 
-export function replyTargetOf({ replyTo }: Integration): ReplyTarget | undefined {
-  if (replyTo === undefined) return undefined;
-  return { connectorId: replyTo.connector, conversationId: replyTo.conversation, threadId: '' };
-}
-
 /** The id is the dedupe key and stands in rows and facts: short, and only visible ASCII. */
 export function isSaneWebhookId(webhookId: string): boolean {
   return webhookId.length <= LIMITS.nativeIdBytes && PRINTABLE.test(webhookId);
@@ -33,7 +28,7 @@ export function toOffer(
   const channel = channelOf(integration.integrationId);
   return {
     connectorId: channel,
-    conversationId: integration.replyTo?.conversation ?? 'default',
+    conversationId: integration.replyTo?.conversationId ?? 'default',
     threadId: '',
     senderId: channel,
     senderDisplay: integration.integrationId,

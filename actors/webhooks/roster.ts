@@ -6,7 +6,8 @@ import type { HttpListenerProtocol } from '../listeners/protocol.ts';
 import type { RouterProtocol } from '../router/protocol.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
 import type { WebhookEntry, WebhookProtocol, WebhooksProtocol } from './protocol.ts';
-import { type Integration, toIntegration, WEBHOOKS_TABLE } from './rows.ts';
+import { type DeclaredWebhook, type Integration, toIntegration, WEBHOOKS_TABLE } from './rows.ts';
+import { makeSecret } from './secrets.ts';
 import { webhookActor } from './webhook-actor.ts';
 
 const LEDGER_DEADLINE_MS = 10_000;
@@ -14,10 +15,11 @@ const PAGE_ROWS = 500;
 // A listener that is not there yet, or no longer, is tried again soon; one that is there hears the list now and then.
 const ANNOUNCE_SOON_MS = 250;
 const ANNOUNCE_AGAIN_MS = 5_000;
+const MAKE_SECRETS_AGAIN_MS = 2_000;
 
 export interface WebhooksArgs {
   /** Those of the configuration file. */
-  readonly integrations: readonly Integration[];
+  readonly integrations: readonly DeclaredWebhook[];
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly vault: ActorRef<VaultProtocol>;
   readonly router: ActorRef<RouterProtocol>;
@@ -29,6 +31,7 @@ export interface WebhooksOwn {
   announce(nothing: null): void;
   /** Takes in what the store has and this actor has not: after a commit whose outcome nobody heard. */
   reconcile(nothing: null): void;
+  makeSecrets(nothing: null): void;
 }
 
 export interface Member {
@@ -118,14 +121,36 @@ export function listenerDown(state: WebhooksState, self: WebhooksSelf): void {
   self.after('announce', ANNOUNCE_SOON_MS, 'announce', null);
 }
 
-/** What the store has beside `known`; throws `DuplicateWebhook` where both declare one id. */
+/**
+ * Makes the secrets that the configuration asks the gateway to make. Never one that stands already; what fails is tried
+ * again, and until then the webhook answers that its secret is missing.
+ */
+export async function makeSecrets(state: WebhooksState, self: WebhooksSelf): Promise<void> {
+  const { integrations, vault } = state.args;
+  const refs = integrations.flatMap(({ generateSecret, secretRefs }) =>
+    generateSecret === true ? secretRefs.slice(0, 1) : [],
+  );
+  try {
+    for (const ref of refs) {
+      const { reason } = await makeSecret(self, vault, ref, false);
+      if (reason !== '' && reason !== 'already_exists') throw new Error(reason);
+    }
+  } catch {
+    self.after('makeSecrets', MAKE_SECRETS_AGAIN_MS, 'makeSecrets', null);
+  }
+}
+
+/** Declared and stored ones; throws `DuplicateWebhook` where both declare one id. */
 export function withoutDuplicates(
-  configured: readonly Integration[],
+  declared: readonly DeclaredWebhook[],
   stored: readonly Integration[],
 ): readonly Integration[] {
-  const ids = new Set(configured.map(({ integrationId }) => integrationId));
+  const ids = new Set(declared.map(({ integrationId }) => integrationId));
   for (const { integrationId } of stored) {
     if (ids.has(integrationId)) throw new DuplicateWebhook(integrationId);
   }
+  const configured = declared.map(({ generateSecret, ...rest }): Integration => {
+    return { ...rest, managedBy: 'config' };
+  });
   return [...configured, ...stored];
 }

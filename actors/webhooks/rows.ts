@@ -1,4 +1,5 @@
 /** The webhooks' table: integrations that `webhooks.add` created. Those of the configuration file have no row. */
+import type { ReplyTarget } from '../../proto/channel-messages.ts';
 import type { ChangeSet, Row } from '../../runtime/store/store.ts';
 
 export const WEBHOOKS_TABLE = 'webhooks';
@@ -13,7 +14,13 @@ export interface Integration {
   /** One, or two while a secret is being replaced. */
   readonly secretRefs: readonly string[];
   /** Absent: outputs end on the run's tape. */
-  readonly replyTo?: { readonly connector: string; readonly conversation: string };
+  readonly replyTo?: ReplyTarget;
+}
+
+/** As the configuration file declares one. */
+export interface DeclaredWebhook extends Omit<Integration, 'managedBy'> {
+  /** The first secret is made where nothing stands at its `vault:` reference yet. */
+  readonly generateSecret?: boolean;
 }
 
 export interface WebhookRow extends Row {
@@ -22,7 +29,7 @@ export interface WebhookRow extends Row {
   readonly enabled: boolean;
   readonly maxPayloadBytes: number;
   readonly secretRefs: readonly string[];
-  readonly replyTo: { readonly connector: string; readonly conversation: string } | null;
+  readonly replyTo: ReplyTarget | null;
   readonly createdAtMs: number;
 }
 

@@ -2,9 +2,10 @@
 import type { ActorRef, Self } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
-import { parseSecret } from './standard-webhooks.ts';
+import { parseSecret, toSecret } from './standard-webhooks.ts';
 
 const VAULT_DEADLINE_MS = 5_000;
+const SECRET_BYTES = 32;
 
 /** What stood at one reference: a key, nothing usable and why, or the vault did not say. */
 export type KeyLookup =
@@ -30,7 +31,7 @@ async function lookUpKey(
     if (!reply.ok) return { state: 'unusable', reason: reply.message };
     const key = parseSecret(reply.secret);
     if (key !== undefined) return { state: 'found', key };
-    return { state: 'unusable', reason: `${ref} holds no whsec_ secret of 16 bytes or more` };
+    return { state: 'unusable', reason: secretIssue(ref, reply.secret) };
   } catch (error) {
     return { state: 'unknown', reason: `the vault did not answer: ${codeOf(error)}` };
   }
@@ -45,4 +46,24 @@ export function nextKeys(
     if (lookup.state === 'found') return lookup.key;
     return lookup.state === 'unknown' ? before[index] : undefined;
   });
+}
+
+/** Why what stands at `ref` cannot sign; '' where it can. Never the secret. */
+export function secretIssue(ref: string, secret: string): string {
+  if (parseSecret(secret) !== undefined) return '';
+  return `${ref} holds no whsec_ secret of 16 bytes or more`;
+}
+
+/** A new secret, sealed in the vault under `ref`; `reason` is '' once it is durable. */
+export async function makeSecret(
+  self: Pick<Self<unknown>, 'ask'>,
+  vault: ActorRef<VaultProtocol>,
+  ref: string,
+  replace: boolean,
+): Promise<{ readonly secret: string; readonly reason: string }> {
+  const deadline = { inMs: VAULT_DEADLINE_MS };
+  const { secret: base64 } = await self.ask(vault, 'generate', { bytes: SECRET_BYTES }, deadline);
+  const secret = toSecret(base64);
+  const { reason } = await self.ask(vault, 'put', { ref, secret, replace }, deadline);
+  return { secret, reason };
 }

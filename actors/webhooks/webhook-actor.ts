@@ -14,7 +14,6 @@ import type { VaultProtocol } from '../vault/protocol.ts';
 import {
   isSaneWebhookId,
   refuse,
-  replyTargetOf,
   toError,
   toIngestReply,
   toOffer,
@@ -218,7 +217,7 @@ async function admit(
   if (digest === undefined) return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);
   if (!digest.ok) return refuse('malformed', digest.reason);
   const { webhookId, trace } = request;
-  const replyTo = replyTargetOf(integration);
+  const { replyTo } = integration;
   const reply = await self.ask(
     router,
     'admit',

@@ -1,0 +1,199 @@
+/** Group commit: who is answered when, in which order, and what is refused. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ledgerActor } from '../../../actors/ledger/actor.ts';
+import { RuntimeError } from '../../../runtime/errors.ts';
+import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { openLedger, sofar, turnOfLoop } from './open-ledger.ts';
+
+const test = suite('ledger: group commit');
+
+test('a commit is answered only after its flush', async () => {
+  const { store, put, drain } = await openLedger();
+  store.isHolding = true;
+  const reply = put('a');
+  assert.is(await sofar(reply), 'pending');
+  await drain();
+  assert.equal(await reply, { ok: true, revision: 1 });
+});
+
+test('what comes while a commit is on its way goes together as the next one', async () => {
+  const { store, put, drain } = await openLedger();
+  store.isHolding = true;
+  const replies = ['a', 'b', 'c', 'd'].map((key) => put(key));
+  await drain();
+  assert.equal(
+    store.batches.map((batch) => batch.length),
+    [1, 3],
+  );
+  assert.equal(
+    (await Promise.all(replies)).map((reply) => reply.ok && reply.revision),
+    [1, 2, 3, 4],
+  );
+});
+
+test('a batch holds no more change sets than its bound', async () => {
+  const limits = { maxBatch: 2 };
+  const { store, put, drain } = await openLedger({ args: { limits } });
+  store.isHolding = true;
+  for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) void put(key);
+  await drain();
+  assert.equal(
+    store.batches.map((batch) => batch.length),
+    [1, 2, 2, 1],
+  );
+});
+
+test('a read sees every commit asked before it, and waits for their flush', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  store.isHolding = true;
+  void put('a');
+  void put('b');
+  const read = kit.receive('read', { table: 'inbox', key: 'b' }) as Promise<{ row: unknown }[]>;
+  const scan = kit.receive('scan', { table: 'inbox', limit: 10 }) as Promise<{ rows: unknown[] }>;
+  void put('c');
+  await turnOfLoop();
+  store.release();
+  assert.is(await sofar(read), 'pending');
+  await drain();
+  assert.is((await read).length, 1);
+  assert.ok((await scan).rows.length >= 2);
+});
+
+test('a read never sees a row whose flush is still on its way', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  store.isHolding = true;
+  void put('a');
+  const read = kit.receive('read', { table: 'inbox', key: 'a' });
+  assert.is(await sofar(read), 'pending');
+  await drain();
+  assert.is(((await read) as unknown[]).length, 1);
+});
+
+test('an absent row reads as nothing, also when the ledger is idle', async () => {
+  const { kit } = await openLedger();
+  assert.equal(await kit.receive('read', { table: 'inbox', key: 'none' }), []);
+});
+
+test('a change set whose expectation fails is a conflict, and its neighbours are written', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  store.isHolding = true;
+  void put('first');
+  const good = put('a');
+  const changes = {
+    expect: [{ table: 'inbox', key: 'first', revision: 7 }],
+    put: [{ table: 'inbox', key: 'never', row: { v: 1 } }],
+    remove: [],
+    facts: [],
+  };
+  const bad = kit.receive('commit', { changes, admits: false });
+  await drain();
+  assert.is((await good).ok, true);
+  assert.equal(await bad, {
+    ok: false,
+    code: 'conflict',
+    table: 'inbox',
+    key: 'first',
+    actual: 1,
+  });
+  assert.is(store.read('inbox', 'never'), undefined);
+});
+
+test('a full line answers busy with a time to come back, and writes nothing', async () => {
+  const limits = { maxPending: 8 };
+  const { kit, store, put, drain } = await openLedger({ args: { limits } });
+  store.isHolding = true;
+  for (let n = 0; n < 9; n += 1) void put(`k${n}`);
+  const reply = await put('late');
+  assert.is(reply.ok, false);
+  assert.is(!reply.ok && reply.code, 'busy');
+  assert.ok(!reply.ok && reply.code === 'busy' && reply.retryAfterMs >= 100);
+  const read = kit.receive('read', { table: 'inbox', key: 'a' }) as Promise<unknown>;
+  assert.is(await rejectionCode(read), 'busy');
+  await drain();
+  assert.is(store.read('inbox', 'late'), undefined);
+  const again = put('again');
+  await drain();
+  assert.is((await again).ok, true);
+});
+
+test('accept is refused before settle: a quarter of the line is kept for work in progress', async () => {
+  const limits = { maxPending: 8 };
+  const { store, put, drain } = await openLedger({ args: { limits } });
+  store.isHolding = true;
+  for (let n = 0; n < 7; n += 1) void put(`k${n}`);
+  const admitting = await put('admit', { admits: true });
+  assert.is(!admitting.ok && admitting.code, 'busy');
+  const settling = put('settle');
+  await drain();
+  assert.is((await settling).ok, true);
+});
+
+test('the line is bounded in bytes too', async () => {
+  const limits = { maxPendingBytes: 4_096 };
+  const { store, put, drain } = await openLedger({ args: { limits } });
+  store.isHolding = true;
+  void put('first');
+  void put('x'.repeat(1_800));
+  void put('y'.repeat(1_800));
+  const reply = await put('z');
+  assert.is(!reply.ok && reply.code, 'busy');
+  await drain();
+});
+
+test('a change set that no store takes is refused alone', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  store.isHolding = true;
+  void put('first');
+  const good = put('a');
+  const changes = {
+    expect: [],
+    put: [{ table: 'inbox', key: '', row: { v: 1 } }],
+    remove: [],
+    facts: [],
+  };
+  const bad = rejectionCode(kit.receive('commit', { changes, admits: false }) as Promise<unknown>);
+  const after = put('b');
+  await drain();
+  assert.is(await bad, 'bad_option');
+  assert.is((await good).ok, true);
+  assert.is((await after).ok, true);
+});
+
+test('a failed commit crashes the ledger as store_failed and is never tried again', async () => {
+  const { kit, store, put } = await openLedger();
+  store.isHolding = true;
+  const reply = put('a');
+  void put('b');
+  store.fail(new RuntimeError('store_failed', 'disk on fire'));
+  assert.is(await rejectionCode(kit.settle()), 'store_failed');
+  assert.is(await sofar(reply), 'pending');
+  assert.is(store.batches.length, 1);
+});
+
+test('an error without a code is store_failed as well: nothing of it may be believed', async () => {
+  const { kit, store, put } = await openLedger();
+  store.isHolding = true;
+  void put('a');
+  store.fail(new Error('no code'));
+  assert.is(await rejectionCode(kit.settle()), 'store_failed');
+});
+
+test('an orderly stop writes down what waits, then closes the store', async () => {
+  const { kit, store, put } = await openLedger();
+  store.isHolding = true;
+  const replies = ['a', 'b', 'c'].map((key) => put(key));
+  await turnOfLoop();
+  const stopping = ledgerActor.stop?.(kit.state, kit.self);
+  store.release();
+  await turnOfLoop();
+  store.release();
+  await stopping;
+  assert.ok(store.isClosed);
+  assert.equal(
+    (await Promise.all(replies)).map((reply) => reply.ok),
+    [true, true, true],
+  );
+});
+
+test.run();

@@ -1,0 +1,216 @@
+/** The ledger's operations: the journal as a feed, backups as jobs, retention, and how it starts. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { RetentionRule } from '../../../actors/ledger/rows.ts';
+import { operations } from '../../../proto/control/catalogue.ts';
+import type { OperationReply } from '../../../proto/control/owner.ts';
+import { ulidFloor } from '../../../proto/ids.ts';
+import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { createHeldStore } from './held-store.ts';
+import { openLedger } from './open-ledger.ts';
+
+type Opened = Awaited<ReturnType<typeof openLedger>>;
+type JournalOutput = { entries: { sequence: number; facts: { type: string }[] }[]; next: number };
+
+const DAY_MS = 86_400_000;
+const NOW_MS = 1_800_000_000_000;
+const test = suite('ledger: operations');
+
+async function call(opened: Opened, operation: keyof typeof operations, input: object) {
+  const parsed = operations[operation].input.parse(input);
+  const reply = opened.kit.receive('operate', { operation, input: parsed, principal: 'test' });
+  const done = (await reply) as OperationReply;
+  if (done.ok) operations[operation].output.parse(done.output);
+  return done;
+}
+
+async function journal(opened: Opened, input: object): Promise<JournalOutput> {
+  const reply = await call(opened, 'journal.read', input);
+  assert.ok(reply.ok);
+  return reply.output as JournalOutput;
+}
+
+async function writeFacts(opened: Opened, count: number): Promise<void> {
+  for (let n = 1; n <= count; n += 1) {
+    const runId = `run-${n % 3}`;
+    const reply = opened.put(`k${n}`, { facts: [{ type: 'test.written', run_id: runId, n }] });
+    await opened.drain();
+    await reply;
+  }
+}
+
+test('the journal is read page by page from a cursor', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 5);
+  const first = await journal(opened, { limit: 2 });
+  assert.equal(
+    first.entries.map((entry) => entry.sequence),
+    [1, 2],
+  );
+  assert.is(first.next, 2);
+  const rest = await journal(opened, { after: first.next });
+  assert.equal(
+    rest.entries.map((entry) => entry.sequence),
+    [3, 4, 5],
+  );
+  assert.equal(await journal(opened, { after: rest.next }), { entries: [], next: 5 });
+});
+
+test('a subject keeps the facts that name it, and ids derived from it', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 6);
+  const reply = opened.put('d', { facts: [{ type: 'delivery', delivery_id: 'run-1:0000' }] });
+  await opened.drain();
+  await reply;
+  const { entries, next } = await journal(opened, { subject: 'run-1' });
+  assert.equal(
+    entries.map((entry) => entry.sequence),
+    [1, 4, 7],
+  );
+  assert.is(next, 7);
+});
+
+test('tail gives the newest matches in the order they happened', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 9);
+  const newest = await journal(opened, { tail: true, limit: 2 });
+  assert.equal(
+    newest.entries.map((entry) => entry.sequence),
+    [8, 9],
+  );
+  const ofSubject = await journal(opened, { tail: true, limit: 2, subject: 'run-0' });
+  assert.equal(
+    ofSubject.entries.map((entry) => entry.sequence),
+    [6, 9],
+  );
+});
+
+test('a backup is a job: its row is durable before its id is told, and says how it ended', async () => {
+  const opened = await openLedger();
+  const reply = call(opened, 'backup.create', {});
+  await opened.kit.settle();
+  const created = await reply;
+  assert.ok(created.ok);
+  const { job_id } = created.output as { job_id: string };
+  assert.equal(opened.store.backups, [`/backups/${job_id}`]);
+  const job = await call(opened, 'jobs.get', { job_id });
+  assert.ok(job.ok);
+  const output = job.output as { status: string; detail: string };
+  assert.is(output.status, 'done');
+  assert.is(output.detail, `/backups/${job_id}`);
+});
+
+test('a backup that fails ends its job as failed with the code', async () => {
+  const opened = await openLedger({
+    deps: {
+      prepareBackup: async () => {
+        throw Object.assign(new Error('no'), { code: 'EACCES' });
+      },
+    },
+  });
+  const reply = call(opened, 'backup.create', {});
+  await opened.kit.settle();
+  const created = await reply;
+  assert.ok(created.ok);
+  const job = await call(opened, 'jobs.get', created.output as object);
+  assert.ok(job.ok);
+  assert.is((job.output as { status: string }).status, 'failed');
+  assert.is((job.output as { detail: string }).detail, 'EACCES');
+});
+
+test('one backup at a time, and none where there is no room for a copy', async () => {
+  const opened = await openLedger();
+  const first = call(opened, 'backup.create', {});
+  const second = await call(opened, 'backup.create', {});
+  assert.is(!second.ok && second.error.code, 'unavailable');
+  await opened.kit.settle();
+  await first;
+  opened.store.freeBytes = 12_000_000;
+  const third = await call(opened, 'backup.create', {});
+  assert.is(!third.ok && third.error.code, 'storage_low');
+});
+
+test('an unknown job is not found', async () => {
+  const opened = await openLedger();
+  const job = await call(opened, 'jobs.get', { job_id: '0'.repeat(26) });
+  assert.is(!job.ok && job.error.code, 'not_found');
+});
+
+test('a job that ran when the process died is failed at the next start', async () => {
+  const store = createHeldStore();
+  const row = {
+    v: 1,
+    operation: 'backup.create',
+    status: 'running',
+    detail: '',
+    startedAtMs: 1,
+    endedAtMs: 0,
+  };
+  const put = [{ table: 'jobs', key: '1'.repeat(26), row }];
+  await store.commit([{ expect: [], put, remove: [], facts: [] }], 1);
+  const opened = await openLedger({ store });
+  const job = await call(opened, 'jobs.get', { job_id: '1'.repeat(26) });
+  assert.ok(job.ok);
+  assert.is((job.output as { status: string }).status, 'failed');
+  assert.is((job.output as { detail: string }).detail, 'interrupted');
+});
+
+test('a journal that does not fit its chain refuses the start and closes the store', async () => {
+  const store = createHeldStore();
+  store.verify = async () => ({ ok: false, sequence: 3, reason: 'hash differs' });
+  assert.is(await rejectionCode(openLedger({ store })), 'store_corrupt');
+  assert.ok(store.isClosed);
+});
+
+test('a coded refusal of the store passes through the start', async () => {
+  const deps = {
+    openStore: async () => {
+      throw Object.assign(new Error('locked'), { code: 'store_locked' });
+    },
+  };
+  assert.is(await rejectionCode(openLedger({ deps })), 'store_locked');
+});
+
+test('retention removes what is old in small slices and leaves what is young or in use', async () => {
+  const store = createHeldStore();
+  const put = [];
+  for (let n = 0; n < 1_200; n += 1) {
+    const ageMs = n % 2 === 0 ? 9 * DAY_MS : DAY_MS;
+    put.push({ table: 'dedupe', key: `k${n}`, row: { v: 1, acceptedAtMs: NOW_MS - ageMs } });
+  }
+  const oldKey = ulidFloor(NOW_MS - 40 * DAY_MS);
+  for (const [n, status] of ['done', 'pending'].entries()) {
+    put.push({ table: 'runs', key: `${oldKey.slice(0, -1)}${n}`, row: { v: 1, status } });
+  }
+  put.push({ table: 'runs', key: ulidFloor(NOW_MS - DAY_MS), row: { v: 1, status: 'done' } });
+  await store.commit([{ expect: [], put, remove: [], facts: [] }], NOW_MS);
+  const retention: RetentionRule[] = [
+    { table: 'dedupe', maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' },
+    {
+      table: 'runs',
+      maxAgeMs: 30 * DAY_MS,
+      timeField: '',
+      onlyWhere: { field: 'status', values: ['done'] },
+    },
+  ];
+  const opened = await openLedger({ store, args: { retention } });
+  store.batches.splice(0);
+  for (let n = 0; n < 60; n += 1) {
+    await opened.kit.advance(1_000);
+    await opened.kit.settle();
+  }
+  assert.is(store.scan({ table: 'dedupe', limit: 2_000 }).rows.length, 600);
+  assert.is(store.scan({ table: 'runs', limit: 10 }).rows.length, 2);
+  assert.is(store.read('runs', `${oldKey.slice(0, -1)}0`), undefined);
+  for (const batch of store.batches) for (const set of batch) assert.ok(set.remove.length <= 500);
+});
+
+test('metrics name no table row and are well formed', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 2);
+  const metrics = opened.kit.receive('metrics', null) as { name: string; samples: unknown[] }[];
+  for (const metric of metrics) assert.match(metric.name, /^palyra_ledger_[a-z_]+$/);
+  assert.ok(metrics.some((metric) => metric.name === 'palyra_ledger_change_sets_total'));
+});
+
+test.run();

@@ -1,0 +1,104 @@
+/** Low disk space: admission ends, work in progress goes on, the ballast goes and comes back. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { watchSpace } from '../../../actors/ledger/decide.ts';
+import { createHeldStore } from './held-store.ts';
+import { openLedger } from './open-ledger.ts';
+
+const MIB = 1_024 * 1_024;
+const test = suite('ledger: disk space');
+
+test('the first sign of a full disk ends admission and gives up the ballast', async () => {
+  const { kit, store, ballast, put } = await openLedger();
+  assert.equal(ballast, ['ensure']);
+  store.freeBytes = 7 * MIB;
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.equal(ballast, ['ensure', 'release']);
+  const refused = await put('a', { admits: true });
+  assert.is(!refused.ok && refused.code, 'storage_low');
+});
+
+test('settle goes on while admission rests', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  store.freeBytes = 1 * MIB;
+  await kit.advance(1_000);
+  const settled = put('a');
+  await drain();
+  assert.is((await settled).ok, true);
+});
+
+test('the room that the ballast gave back does not count as recovery', async () => {
+  const { kit, store, put } = await openLedger();
+  store.freeBytes = 7 * MIB;
+  await kit.advance(1_000);
+  await kit.settle();
+  store.freeBytes = 23 * MIB;
+  await kit.advance(1_000);
+  const refused = await put('a', { admits: true });
+  assert.is(!refused.ok && refused.code, 'storage_low');
+});
+
+test('with room for the ballast and more, it is made again and admission returns', async () => {
+  const { kit, store, ballast, put, drain } = await openLedger();
+  store.freeBytes = 7 * MIB;
+  await kit.advance(1_000);
+  await kit.settle();
+  store.freeBytes = 64 * MIB;
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.equal(ballast, ['ensure', 'release', 'ensure']);
+  const reply = put('a', { admits: true });
+  await drain();
+  assert.is((await reply).ok, true);
+});
+
+test('a ledger that starts on a full disk refuses accept at once, and starts', async () => {
+  const store = createHeldStore();
+  store.freeBytes = 1 * MIB;
+  const { put, logs } = await openLedger({
+    store,
+    deps: {
+      ballast: {
+        ensure: async () => {
+          throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+        },
+        release: async () => false,
+      },
+    },
+  });
+  const refused = await put('a', { admits: true });
+  assert.is(!refused.ok && refused.code, 'storage_low');
+  assert.ok(logs.some((line) => line.includes('ballast')));
+});
+
+test('much written in a moment is a reason to look at the disk before the timer does', async () => {
+  const { store, put, drain } = await openLedger();
+  const large = put('x'.repeat(100));
+  await drain();
+  await large;
+  store.freeBytes = 1 * MIB;
+  const before = await put('still', { admits: true });
+  assert.is(before.ok, true);
+  const { kit } = await openLedger({ store });
+  const changes = {
+    expect: [],
+    put: [{ table: 'inbox', key: 'big', row: { v: 1, body: 'x'.repeat(2 * MIB) } }],
+    remove: [],
+    facts: [],
+  };
+  void kit.receive('commit', { changes, admits: false });
+  await kit.settle();
+  const { admitting } = kit.receive('health', null) as { admitting: boolean };
+  assert.is(admitting, false);
+});
+
+test('the ballast moves once at a time', () => {
+  const limits = { lowFreeBytes: 8, ballastBytes: 16 };
+  const moving = watchSpace({ admitting: true, ballast: 'there' }, 1, limits);
+  assert.is(moving.effect, 'release_ballast');
+  assert.is(watchSpace(moving.space, 1, limits).effect, 'none');
+  assert.is(watchSpace({ admitting: false, ballast: 'moving' }, 100, limits).effect, 'none');
+});
+
+test.run();
