@@ -86,7 +86,8 @@ export function problemOf(answer: Answer): CliError {
   }
   const detail = textField(problem, 'detail') || textField(problem, 'title') || code;
   const known = toCliError(Object.assign(new Error(detail), { code }));
-  const isKnown = known.code === code;
+  // A defect of the gateway is a failure here, not a defect of this command.
+  const isKnown = known.code === code && code !== 'internal_error';
   const retryAfter = answer.headers['retry-after'] ?? '';
   const wait = retryAfter === '' ? '' : `try again in ${retryAfter} s`;
   return new CliError(code, isKnown ? known.exitCode : EXIT.failure, detail, {

@@ -49,7 +49,7 @@ const SECRET_SHAPES: readonly RegExp[] = [
   /whsec_[A-Za-z0-9+/=_-]+/g,
   /\bbearer\s+[^\s"']+/gi,
   /\bv1a?,[A-Za-z0-9+/=]{16,}/g,
-  /\b\d{5,}:[A-Za-z0-9_-]{30,}/g,
+  /\d{5,}:[A-Za-z0-9_-]{30,}/g,
   /\b(?:sk|xoxb|xoxp|xapp)-[A-Za-z0-9-]{8,}/g,
   /(?<=:\/\/)[^\s/@:]+:[^\s/@]+(?=@)/g,
 ];

@@ -43,7 +43,10 @@ export function parseConfig(source: string, file: string, kinds: ConnectorKinds)
   const schemaIssues = toKeyIssues(parsed.error?.issues ?? [], raw, configJsonSchema());
   const issues = [...schemaIssues, ...crossCheck(raw), ...checkKinds(raw, kinds)];
   if (issues.length > 0 || !parsed.success) throw refusal(issues.map(place));
-  return { config: toGatewayConfig(parsed.data), warnings: doubts(parsed.data).map(place) };
+  return {
+    config: toGatewayConfig(parsed.data),
+    warnings: inOrder(doubts(parsed.data).map(place)),
+  };
 }
 
 /** JSON Schema (2020-12) of the file, for editors and checks. */
@@ -69,7 +72,11 @@ function parseToml(source: string, file: string): unknown {
 function refusal(issues: readonly ConfigIssue[]): ConfigError {
   const first = new Map<string, ConfigIssue>();
   for (const issue of issues) if (!first.has(issue.key)) first.set(issue.key, issue);
-  return new ConfigError([...first.values()].sort((a, b) => a.line - b.line));
+  return new ConfigError(inOrder([...first.values()]));
+}
+
+function inOrder(issues: readonly ConfigIssue[]): readonly ConfigIssue[] {
+  return [...issues].sort((a, b) => a.line - b.line);
 }
 
 function doubts(file: ConfigFile): KeyIssue[] {
