@@ -39,7 +39,18 @@ export interface HttpServerOptions {
   readonly requestTimeoutMs: number;
   /** Requests in progress at once; beyond it the answer is 503 with Retry-After. */
   readonly maxRequests: number;
+  /** Told what no handler sees. */
+  readonly observer?: HttpObserver;
 }
+
+export interface HttpObserver {
+  /** The handler threw or rejected; the client got a 500 without its text. */
+  defect(error: unknown): void;
+  /** overloaded: answered 503 by `maxRequests` · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
+  refused(reason: HttpRefusal): void;
+}
+
+export type HttpRefusal = 'overloaded' | 'timed_out' | 'unreadable';
 
 export interface HttpServer {
   readonly host: string;
@@ -50,6 +61,7 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
+/** Rejects with `HttpListenError`. */
 export type OpenHttpServer = (
   options: HttpServerOptions,
   handler: HttpHandler,

@@ -1,0 +1,111 @@
+/** What both servers do with a request in the same way: count it, ask the handler, answer its defects. It owns no socket. */
+import type { WireError } from '../../proto/errors.ts';
+import type { HttpAnswer, HttpHandler, HttpRequest, HttpServerOptions } from './http-server.ts';
+import { problemAnswer } from './problem.ts';
+
+/** One request line with all headers, as much as any caller of ours needs. */
+export const MAX_HEAD_BYTES = 8_192;
+
+/** The requests in progress of one server. */
+export interface Exchanges {
+  /** False: refuse it with `overloaded()`. True: `leave` must follow, once. */
+  enter(): boolean;
+  leave(): void;
+  /** Settles when no request is in progress, or after `graceMs`. */
+  whenIdle(graceMs: number): Promise<void>;
+  admit(request: HttpRequest): { readonly maxBodyBytes: number } | HttpAnswer;
+  tooLarge(request: HttpRequest, maxBodyBytes: number): HttpAnswer;
+  answer(
+    request: HttpRequest,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> | HttpAnswer;
+  overloaded(): HttpAnswer;
+}
+
+export function createExchanges(options: HttpServerOptions, handler: HttpHandler): Exchanges {
+  let inProgress = 0;
+  let idle: (() => void) | undefined;
+  const defect = (error: unknown): HttpAnswer => {
+    options.observer?.defect(error);
+    return problemAnswer(DEFECT);
+  };
+  const guarded = <T>(work: () => T): T | HttpAnswer => {
+    try {
+      return work();
+    } catch (error) {
+      return defect(error);
+    }
+  };
+  return {
+    enter() {
+      if (inProgress >= options.maxRequests) return false;
+      inProgress += 1;
+      return true;
+    },
+    leave() {
+      inProgress -= 1;
+      if (inProgress === 0) idle?.();
+    },
+    whenIdle(graceMs) {
+      if (inProgress === 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        idle = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    },
+    admit: (request) => guarded(() => handler.admit(request)),
+    tooLarge: (request, maxBodyBytes) => guarded(() => handler.tooLarge(request, maxBodyBytes)),
+    answer(request, body, signal) {
+      const answer = guarded(() => handler.answer(request, body, signal));
+      return answer instanceof Promise ? answer.catch(defect) : answer;
+    },
+    overloaded() {
+      options.observer?.refused('overloaded');
+      return problemAnswer(OVERLOADED);
+    },
+  };
+}
+
+const DEFECT: WireError = {
+  code: 'internal_error',
+  message: 'The gateway met a defect; its log has the details.',
+};
+const OVERLOADED: WireError = {
+  code: 'unavailable',
+  message: 'Too many requests are in progress.',
+  retryAfterMs: 1_000,
+};
+
+export function isAnswer(
+  decision: { readonly maxBodyBytes: number } | HttpAnswer,
+): decision is HttpAnswer {
+  return 'status' in decision;
+}
+
+/** A head that HTTP allows and we do not. */
+export function unreadable(status: 400 | 431): HttpAnswer {
+  const message =
+    status === 431
+      ? `The request line and headers are longer than ${MAX_HEAD_BYTES} bytes.`
+      : 'The request is not well-formed HTTP/1.1.';
+  return problemAnswer({ code: 'malformed', message }, { status });
+}
+
+/** Header values as they may stand on the wire: a line break would begin a header of its own. */
+export function safeHeaders(answer: HttpAnswer): [name: string, value: string][] {
+  return Object.entries(answer.headers).map(([name, value]) => [
+    name,
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those must not reach the wire
+    value.replace(/[\u0000-\u001f\u007f]|[^\u0000-\u00ff]/g, ' '),
+  ]);
+}
+
+/** Adds one header to a record of them; a repeated one's values are joined. */
+export function addHeader(headers: Record<string, string>, name: string, value: string): void {
+  const before = headers[name];
+  headers[name] = before === undefined ? value : `${before}, ${value}`;
+}

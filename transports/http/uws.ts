@@ -1,0 +1,254 @@
+/**
+ * The HTTP server contract on uWebSockets.js, for the main thread only: a worker that ends while it listens aborts the
+ * process. A connection that sends no whole head is closed by the library itself after 10 s; the body's time is ours.
+ */
+
+import type {
+  HttpRequest as RawRequest,
+  HttpResponse as RawResponse,
+  TemplatedApp,
+  us_listen_socket,
+} from 'uWebSockets.js';
+import { STATUS_CODES } from 'node:http';
+import { createServer } from 'node:net';
+import { HttpListenError } from './errors.ts';
+import {
+  addHeader,
+  createExchanges,
+  type Exchanges,
+  isAnswer,
+  MAX_HEAD_BYTES,
+  safeHeaders,
+  unreadable,
+} from './exchange.ts';
+import type {
+  HttpAnswer,
+  HttpHandler,
+  HttpRequest,
+  HttpServer,
+  HttpServerOptions,
+  OpenHttpServer,
+} from './http-server.ts';
+
+type Library = typeof import('uWebSockets.js');
+
+/** Without it a second process could share the port, and steal every other connection. */
+const EXCLUSIVE_PORT = 1;
+
+/** Loads the library; rejects where it has no binary for this system. */
+export async function loadUws(): Promise<OpenHttpServer> {
+  const { default: library } = (await import('uWebSockets.js')) as unknown as { default: Library };
+  silence(library);
+  return (options, handler) => openUws(library, options, handler);
+}
+
+async function openUws(
+  library: Library,
+  options: HttpServerOptions,
+  handler: HttpHandler,
+): Promise<HttpServer> {
+  const app = library.App();
+  const front = new Front(options, createExchanges(options, handler));
+  app.any('/*', (response, raw) => front.receive(response, raw));
+  const socket = await listen(app, options);
+  if (socket === false) {
+    app.close();
+    throw new HttpListenError(options.host, options.port, await whyNot(options));
+  }
+  return front.opened(app, library, socket);
+}
+
+/** One request whose answer is still due. */
+interface Pending {
+  readonly response: RawResponse;
+  readonly startedAtMs: number;
+}
+
+class Front {
+  readonly #options: HttpServerOptions;
+  readonly #exchanges: Exchanges;
+  readonly #uploading = new Set<Pending>();
+  readonly #sweep: NodeJS.Timeout;
+  #stopping = false;
+
+  constructor(options: HttpServerOptions, exchanges: Exchanges) {
+    this.#options = options;
+    this.#exchanges = exchanges;
+    const everyMs = Math.min(1_000, Math.max(20, options.requestTimeoutMs / 4));
+    this.#sweep = setInterval(() => this.#closeSlow(), everyMs);
+    this.#sweep.unref();
+  }
+
+  opened(app: TemplatedApp, library: Library, socket: us_listen_socket): HttpServer {
+    const stopListening = async () => {
+      if (this.#stopping) return;
+      this.#stopping = true;
+      library.us_listen_socket_close(socket);
+    };
+    let closing: Promise<void> | undefined;
+    return {
+      host: this.#options.host,
+      port: library.us_socket_local_port(socket as never),
+      stopListening,
+      close: (graceMs) => {
+        closing ??= (async () => {
+          await stopListening();
+          await this.#exchanges.whenIdle(graceMs);
+          clearInterval(this.#sweep);
+          app.close();
+        })();
+        return closing;
+      },
+    };
+  }
+
+  receive(response: RawResponse, raw: RawRequest): void {
+    const request = readHead(raw);
+    if (typeof request === 'number') {
+      this.#options.observer?.refused('unreadable');
+      // What follows such a head cannot be told from a next request: the connection ends here.
+      send(response, 'GET', unreadable(request), true);
+      return;
+    }
+    if (!this.#exchanges.enter()) {
+      send(response, request.method, this.#exchanges.overloaded(), this.#stopping);
+      return;
+    }
+    const declaredBytes = Number(request.headers['content-length'] ?? 0);
+    const decision = this.#exchanges.admit(request);
+    if (isAnswer(decision)) {
+      this.#exchanges.leave();
+      send(response, request.method, decision, this.#stopping);
+    } else if (declaredBytes > decision.maxBodyBytes) {
+      this.#exchanges.leave();
+      const answer = this.#exchanges.tooLarge(request, decision.maxBodyBytes);
+      send(response, request.method, answer, this.#stopping);
+    } else {
+      this.#read(response, request, decision.maxBodyBytes);
+    }
+  }
+
+  #read(response: RawResponse, request: HttpRequest, maxBodyBytes: number): void {
+    const abort = new AbortController();
+    const pending: Pending = { response, startedAtMs: performance.now() };
+    const parts: Uint8Array[] = [];
+    let sizeBytes = 0;
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+      this.#uploading.delete(pending);
+      this.#exchanges.leave();
+    };
+    const finish = (answer: HttpAnswer) => {
+      if (isOver) return;
+      end();
+      send(response, request.method, answer, this.#stopping);
+    };
+    this.#uploading.add(pending);
+    response.onAborted(() => {
+      if (isOver) return;
+      end();
+      abort.abort();
+    });
+    response.onData((chunk, isLast) => {
+      if (isOver) return;
+      sizeBytes += chunk.byteLength;
+      if (sizeBytes > maxBodyBytes) {
+        finish(this.#exchanges.tooLarge(request, maxBodyBytes));
+        return;
+      }
+      // The library takes the memory back when this returns.
+      if (chunk.byteLength > 0) parts.push(new Uint8Array(chunk.slice(0)));
+      if (!isLast) return;
+      this.#uploading.delete(pending);
+      const answer = this.#exchanges.answer(request, join(parts, sizeBytes), abort.signal);
+      if (answer instanceof Promise) void answer.then(finish);
+      else finish(answer);
+    });
+  }
+
+  #closeSlow(): void {
+    const oldestMs = performance.now() - this.#options.requestTimeoutMs;
+    for (const { response, startedAtMs } of this.#uploading) {
+      if (startedAtMs > oldestMs) return;
+      this.#options.observer?.refused('timed_out');
+      response.close();
+    }
+  }
+}
+
+/** The head as plain data, or the status it is refused with. The raw request is gone when the caller returns. */
+function readHead(raw: RawRequest): HttpRequest | 400 | 431 {
+  const headers: Record<string, string> = Object.create(null);
+  const path = raw.getUrl();
+  const query = (raw.getQuery() as string | undefined) ?? '';
+  let headBytes = path.length + query.length;
+  let lengths = 0;
+  raw.forEach((name, value) => {
+    headBytes += name.length + value.length + 4;
+    if (name === 'content-length') lengths += 1;
+    addHeader(headers, name, value);
+  });
+  if (headBytes > MAX_HEAD_BYTES) return 431;
+  if (lengths > 1) return 400;
+  return { method: raw.getCaseSensitiveMethod(), path, query, headers };
+}
+
+function send(response: RawResponse, method: string, answer: HttpAnswer, close: boolean): void {
+  response.cork(() => {
+    response.writeStatus(`${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}`);
+    for (const [name, value] of safeHeaders(answer)) response.writeHeader(name, value);
+    if (method === 'HEAD') {
+      // With arguments the library never sees this answer as ended; the client closes by the header.
+      if (close) response.writeHeader('connection', 'close');
+      response.writeHeader('content-length', String(Buffer.byteLength(answer.body)));
+      response.endWithoutBody();
+      return;
+    }
+    response.end(answer.body, close);
+  });
+}
+
+function join(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(sizeBytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+function listen(
+  app: TemplatedApp,
+  { host, port }: HttpServerOptions,
+): Promise<us_listen_socket | false> {
+  // The library's types leave this form out: host, port, options, callback.
+  const listener = app as unknown as {
+    listen(
+      host: string,
+      port: number,
+      options: number,
+      opened: (socket: us_listen_socket | false) => void,
+    ): void;
+  };
+  return new Promise((resolve) => listener.listen(host, port, EXCLUSIVE_PORT, resolve));
+}
+
+/** The library only says that it could not listen; the system, asked once more, says why. */
+function whyNot({ host, port }: HttpServerOptions): Promise<unknown> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', resolve);
+    probe.listen({ host, port, exclusive: true }, () => {
+      probe.close(() => resolve({ code: 'EADDRINUSE' }));
+    });
+  });
+}
+
+/** Leaves the library's name out of every answer. */
+function silence(library: Library): void {
+  (library as unknown as { _cfg?(key: string): void })._cfg?.('silent');
+}
