@@ -84,7 +84,8 @@ export function problemOf(answer: Answer): CliError {
     const message = `the server answered ${answer.status} without a problem document`;
     return new CliError('unexpected_answer', EXIT.failure, message, { next });
   }
-  const detail = textField(problem, 'detail') || textField(problem, 'title') || code;
+  const what = textField(problem, 'detail') || textField(problem, 'title') || code;
+  const detail = [what, ...issuesOf(problem)].join('; ');
   const known = toCliError(Object.assign(new Error(detail), { code }));
   // A defect of the gateway is a failure here, not a defect of this command.
   const isKnown = known.code === code && code !== 'internal_error';
@@ -93,6 +94,14 @@ export function problemOf(answer: Answer): CliError {
   return new CliError(code, isKnown ? known.exitCode : EXIT.failure, detail, {
     next: wait || (isKnown ? known.next : ''),
   });
+}
+
+function issuesOf(problem: unknown): string[] {
+  if (typeof problem !== 'object' || problem === null || !('issues' in problem)) return [];
+  if (!Array.isArray(problem.issues)) return [];
+  return problem.issues.map(
+    (issue) => `${textField(issue, 'field')}: ${textField(issue, 'message')}`,
+  );
 }
 
 async function request(

@@ -24,7 +24,7 @@ export const DEFAULT_LISTEN = '127.0.0.1:7142';
 
 /** `env:NAME`, `file:PATH` or `vault:scope/key`. */
 const SECRET_REF =
-  /^(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:\S(?:.{0,1022}\S)?|vault:[a-z0-9._-]{1,64}\/[a-z0-9._-]{1,64})$/;
+  /^(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:[^\0]{1,4096}|vault:[a-z0-9._-]{1,64}\/[a-z0-9._-]{1,128})$/;
 const CHANNEL = /^[A-Za-z0-9._:-]{1,160}$/;
 const SENDER = /^[A-Za-z0-9._\-@:/#]{1,256}$/;
 

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildProgram, runCli } from '../../cli/program.ts';
+import { buildProgram } from '../../cli/program.ts';
+import { runInProcess } from './support/run-in-process.ts';
 
 const test = suite('cli: program');
 
@@ -23,28 +24,7 @@ const COMMANDS = [
   'webhooks test',
 ];
 
-interface End {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(...args: readonly string[]): Promise<End> {
-  let stdout = '';
-  let stderr = '';
-  const terminal = {
-    env: {},
-    isInteractive: false,
-    out: (text: string) => {
-      stdout += text;
-    },
-    err: (text: string) => {
-      stderr += text;
-    },
-  };
-  const code = await runCli({ args, terminal, version: '1.2.3', self: 'palyra' });
-  return { code, stdout, stderr };
-}
+const run = (...args: readonly string[]) => runInProcess(args);
 
 function leavesOf(command: Command, path: readonly string[]): (readonly [string, Command])[] {
   if (command.commands.length === 0) return [[path.join(' '), command]];
