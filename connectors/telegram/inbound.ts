@@ -7,7 +7,7 @@ import type { BotApi } from './bot-api.ts';
 import { BotApiError } from './errors.ts';
 import { createOfferer, type Offerer, ReceiverGone } from './offerer.ts';
 import type { TelegramOptions } from './options.ts';
-import { createRecovery, type Recovery } from './recovery.ts';
+import { createRecovery, type Recovery, WebhookInTheWay } from './recovery.ts';
 import { readUpdate, type TelegramUpdate } from './updates.ts';
 
 export interface ReceiverDeps {
@@ -166,9 +166,11 @@ class PollLoop {
       ? { waitMs: DOUBTED_WAIT_MS, refused: undefined }
       : this.#recovery.failed(error);
     if (refused !== undefined) this.#firstVerdict.reject(refused);
-    if (!(error instanceof BotApiError)) {
-      this.#receiver.deps.log('error', 'receiving met a defect', { error: String(error) });
+    const { deps } = this.#receiver;
+    if (!(error instanceof BotApiError) && !(error instanceof WebhookInTheWay)) {
+      const text = String(error).replaceAll(deps.credential.trim(), '<token>');
+      deps.log('error', 'receiving met a defect', { error: text });
     }
-    await this.#receiver.deps.sleep(waitMs, this.#polling.signal).catch(() => undefined);
+    await deps.sleep(waitMs, this.#polling.signal).catch(() => undefined);
   }
 }

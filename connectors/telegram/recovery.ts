@@ -20,7 +20,7 @@ export interface RecoveryDeps {
   readonly deps: ConnectorDeps;
 }
 
-class WebhookInTheWay extends Error {
+export class WebhookInTheWay extends Error {
   readonly code = 'webhook_active';
 }
 
@@ -54,11 +54,8 @@ export function createRecovery(
         return { waitMs: wait(REFUSED_WAIT_MS), refused: new PalyraError('auth_failed', reason) };
       }
       case 'webhook_active':
-        health.report({
-          readiness: 'misconfigured',
-          liveness: 'degraded',
-          reason: WEBHOOK_REASON,
-        });
+        // The credential works and so does sending: only receiving waits.
+        degraded(WEBHOOK_REASON);
         return { waitMs: WEBHOOK_WAIT_MS };
       case 'conflict':
         degraded(CONFLICT_REASON);
