@@ -107,8 +107,9 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         return state.meter.count(refused('conversation_busy'));
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
-      const plan = planAdmission(request, decision, envelopeId);
-      if (plan.run !== undefined) state.open.add(plan.run.sessionKey, plan.run.runId);
+      const after = state.open.newestOf(decision.sessionKey);
+      const plan = planAdmission(request, decision, { envelopeId, after });
+      if (plan.run !== undefined) state.open.add(plan.run);
       state.inFlight += 1;
       const answer = self.defer<AdmitReply>();
       const { ledger } = state.args;
@@ -184,9 +185,9 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
 async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
   const open = new OpenRuns();
   let newestMs = 0;
-  for (const { sessionKey, runId, envelopeId } of await readOpenRuns(self, ledger, '')) {
-    open.add(sessionKey, runId);
-    newestMs = Math.max(newestMs, ulidTimeMs(envelopeId));
+  for (const run of await readOpenRuns(self, ledger, '')) {
+    open.add(run);
+    newestMs = Math.max(newestMs, ulidTimeMs(run.envelopeId));
   }
   return { open, newestMs };
 }

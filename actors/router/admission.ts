@@ -26,8 +26,9 @@ export interface Plan {
 export function planAdmission(
   request: AdmitRequest,
   decision: Decision,
-  envelopeId: EnvelopeId,
+  ids: { readonly envelopeId: EnvelopeId; readonly after: string },
 ): Plan {
+  const { envelopeId, after } = ids;
   // Told by the id itself, so that whoever knows the id knows the instant.
   const nowMs = ulidTimeMs(envelopeId);
   const { bodySha256, replyTo, trace } = request;
@@ -55,7 +56,17 @@ export function planAdmission(
       pendingRunPart({ runId, envelopeId, sessionKey, createdAtMs: nowMs }),
     ),
     reply: { type: 'accepted', envelopeId, runId },
-    run: { runId, envelopeId, sessionKey, event, ...target, responsePrefix, attempts: 0, trace },
+    run: {
+      runId,
+      envelopeId,
+      sessionKey,
+      after,
+      event,
+      ...target,
+      responsePrefix,
+      attempts: 0,
+      trace,
+    },
   };
 }
 

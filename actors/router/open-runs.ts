@@ -1,6 +1,8 @@
-/** How many runs of each session have not ended: a cache of `runs_open`, so that a full conversation is refused from memory. */
+/** The runs of each session that have not ended: a cache of `runs_open`, so that a full conversation is refused from memory. */
+import type { OpenRun } from '../sessions/rows.ts';
+
 export class OpenRuns {
-  readonly #bySession = new Map<string, Set<string>>();
+  readonly #bySession = new Map<string, { readonly runs: Set<string>; newest: string }>();
   #size = 0;
 
   get size(): number {
@@ -8,30 +10,36 @@ export class OpenRuns {
   }
 
   of(sessionKey: string): number {
-    return this.#bySession.get(sessionKey)?.size ?? 0;
+    return this.#bySession.get(sessionKey)?.runs.size ?? 0;
+  }
+
+  /** The newest envelope of a session that has open runs; '' where it has none. */
+  newestOf(sessionKey: string): string {
+    return this.#bySession.get(sessionKey)?.newest ?? '';
   }
 
   list(sessionKey: string): readonly string[] {
-    return [...(this.#bySession.get(sessionKey) ?? [])];
+    return [...(this.#bySession.get(sessionKey)?.runs ?? [])];
   }
 
   /** Twice is once. */
-  add(sessionKey: string, runId: string): void {
-    let runs = this.#bySession.get(sessionKey);
-    if (runs === undefined) {
-      runs = new Set();
-      this.#bySession.set(sessionKey, runs);
+  add({ sessionKey, runId, envelopeId }: OpenRun): void {
+    let session = this.#bySession.get(sessionKey);
+    if (session === undefined) {
+      session = { runs: new Set(), newest: '' };
+      this.#bySession.set(sessionKey, session);
     }
-    if (runs.has(runId)) return;
-    runs.add(runId);
+    if (envelopeId > session.newest) session.newest = envelopeId;
+    if (session.runs.has(runId)) return;
+    session.runs.add(runId);
     this.#size += 1;
   }
 
   /** Twice is once. */
   remove(sessionKey: string, runId: string): void {
-    const runs = this.#bySession.get(sessionKey);
-    if (runs === undefined || !runs.delete(runId)) return;
+    const session = this.#bySession.get(sessionKey);
+    if (session === undefined || !session.runs.delete(runId)) return;
     this.#size -= 1;
-    if (runs.size === 0) this.#bySession.delete(sessionKey);
+    if (session.runs.size === 0) this.#bySession.delete(sessionKey);
   }
 }

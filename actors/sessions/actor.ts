@@ -20,7 +20,8 @@ import type { RunEnded, SessionsProtocol } from './protocol.ts';
 import { readOpenRuns } from './reading.ts';
 import { type Entry, Roster } from './roster.ts';
 import type { OpenRun } from './rows.ts';
-import { type RunStart, type SessionArgs, sessionActor } from './session-actor.ts';
+import { sessionActor } from './session-actor.ts';
+import type { RunStart, SessionArgs } from './session-state.ts';
 
 export interface SessionsArgs {
   readonly ledger: ActorRef<LedgerProtocol>;

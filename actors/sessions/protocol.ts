@@ -8,6 +8,8 @@ export interface RoutedRun {
   readonly runId: string;
   readonly envelopeId: string;
   readonly sessionKey: string;
+  /** Envelope of the run before it in this session, which may or may not have become durable; '' for none known. */
+  readonly after: string;
   /** Revision of its row in `runs`, and of the event's row in `inbox`. */
   readonly runRevision: number;
   readonly inboxRevision: number;

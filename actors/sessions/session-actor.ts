@@ -1,84 +1,20 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
-import {
-  type ActorRef,
-  type ChildEnded,
-  defineActor,
-  type Self,
-  type Settled,
-} from '../../runtime/actor.ts';
-
-import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
-import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
-
+import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
-import { type Finish, planFinish, type RunOutcome } from './finish.ts';
-import type { History } from './history.ts';
-import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import { planFinish, type RunOutcome } from './finish.ts';
+import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readHistory, readOpenRuns, readRows } from './reading.ts';
-import { type Cut, cutRunChanges, MAX_CRASHES, type OpenRun, type RunRow } from './rows.ts';
-import { RunQueue, type Waiting } from './run-queue.ts';
-import { readTask, type Task, type TaskRows, toTask } from './task.ts';
-
-/** How the tree starts a run: this folder does not know its code. */
-export interface RunStart {
-  readonly module: string;
-  readonly export: string;
-}
-
-export interface SessionArgs {
-  readonly sessionKey: string;
-  readonly ledger: ActorRef<LedgerProtocol>;
-  readonly outbox: ActorRef<OutboxProtocol>;
-  readonly sessions: ActorRef<SessionsProtocol>;
-  readonly run: RunStart;
-  /** Its first open run may have begun in an earlier life of the process. */
-  readonly mayBeCut: boolean;
-}
-
-interface Loaded {
-  readonly rows: TaskRows;
-  readonly history: History;
-}
-
-interface Own {
-  /** Takes up the next run where none is under way. */
-  next(nothing: null): void;
-  loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
-  counted(done: Subject & { readonly row: RunRow; readonly outcome: Settled<CommitReply> }): void;
-  runLost(lost: Subject): void;
-  finish(subject: Subject): void;
-  finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
-  refreshed(outcome: Settled<readonly OpenRun[]>): void;
-  sayEnded(nothing: null): void;
-  runStopped(nothing: null): void;
-}
-
-interface Subject {
-  readonly runId: string;
-}
-
-/** What is done for the head of the queue; a message that belongs to another phase is late and ignored. */
-type Phase = 'idle' | 'loading' | 'counting' | 'running' | 'finishing';
-
-export interface SessionState {
-  readonly args: SessionArgs;
-  readonly queue: RunQueue;
-  history: History;
-  phase: Phase;
-  /** Why the head must be counted before it is tried (again). */
-  cut: (Cut & { readonly envelopeId: string }) | undefined;
-  outcome: RunOutcome | undefined;
-  /** Of the run under way; '' = none. */
-  runChildId: string;
-  runsStarted: number;
-  failures: number;
-  /** The newest envelope that ended here. */
-  lastEnded: string;
-  /** Ends that the dispatcher refused to hear. */
-  readonly unsaid: RunEnded[];
-}
-
-type SessionSelf = Self<SessionProtocol & Own>;
+import { type Cut, cutRunChanges, MAX_CRASHES } from './rows.ts';
+import {
+  createSession,
+  headOf,
+  isHeadTaken,
+  type SessionArgs,
+  type SessionOwn,
+  type SessionSelf,
+  type SessionState,
+} from './session-state.ts';
+import { readTask, type Task, toTask } from './task.ts';
 
 /** A session holds at most 1,000 open runs; the router refuses more. */
 const MAX_OPEN = 1_024;
@@ -86,7 +22,13 @@ const AGAIN_MIN_MS = 100;
 const AGAIN_MAX_MS = 10_000;
 const RUN_SHUTDOWN_MS = 1_000;
 
-export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, SessionState, unknown>({
+export const sessionActor = defineActor<
+  SessionProtocol,
+  SessionOwn,
+  SessionArgs,
+  SessionState,
+  unknown
+>({
   module: import.meta.url,
   export: 'sessionActor',
   name: 'session',
@@ -97,24 +39,8 @@ export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, Sessi
       readHistory(self, ledger, sessionKey),
       readOpenRuns(self, ledger, sessionKey),
     ]);
-    const queue = new RunQueue();
-    for (const run of open) queue.add({ ...run, task: undefined }, false);
-    const first = queue.head?.envelopeId;
-    const isCut = first !== undefined && (args.mayBeCut || self.incarnation > 1);
     self.tell(self.ref, 'next', null);
-    return {
-      args,
-      queue,
-      history,
-      phase: 'idle',
-      cut: isCut ? { envelopeId: first, attempt: true, blamed: false } : undefined,
-      outcome: undefined,
-      runChildId: '',
-      runsStarted: 0,
-      failures: 0,
-      lastEnded: '',
-      unsaid: [],
-    };
+    return createSession(args, { history, open, mayBeCut: args.mayBeCut || self.incarnation > 1 });
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
@@ -122,24 +48,27 @@ export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, Sessi
       const { envelopeId, runId } = routed;
       // Told late, it may have ended meanwhile: then its row says so.
       const task = envelopeId > state.lastEnded ? toTask(routed) : undefined;
-      state.queue.add({ envelopeId, runId, task }, state.phase !== 'idle');
+      if (routed.after > state.newest) state.hasGap = true;
+      if (envelopeId > state.newest) state.newest = envelopeId;
+      state.queue.add({ envelopeId, runId, task }, isHeadTaken(state));
       takeNext(state, self);
     },
     refresh(state, _nothing, self) {
-      const { ledger, sessionKey } = state.args;
-      self.run(
-        () => readOpenRuns(self, ledger, sessionKey),
-        'refreshed',
-        (outcome) => outcome,
-      );
+      state.hasGap = true;
+      takeNext(state, self);
     },
     refreshed(state, outcome, self) {
+      if (state.phase !== 'refreshing') return;
       if (!outcome.ok) {
-        self.after('refresh', AGAIN_MAX_MS, 'refresh', null);
+        state.hasGap = true;
+        again(state, self);
         return;
       }
+      state.phase = 'idle';
+      state.failures = 0;
       for (const run of outcome.value) {
-        state.queue.add({ ...run, task: undefined }, state.phase !== 'idle');
+        if (run.envelopeId > state.newest) state.newest = run.envelopeId;
+        state.queue.add({ ...run, task: undefined }, false);
       }
       takeNext(state, self);
     },
@@ -159,8 +88,7 @@ export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, Sessi
       const status = task?.run.row.status ?? 'failed';
       if (task === undefined || status !== 'pending') {
         complete(state, status === 'pending' ? 'failed' : status, self);
-      } else if (state.outcome !== undefined) finish(state, task, state.outcome, self);
-      else begin(state, task, self);
+      } else begin(state, task, self);
     },
     counted(state, { runId, row, outcome }, self) {
       const head = headOf(state, 'counting', runId);
@@ -193,8 +121,7 @@ export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, Sessi
     },
     finish(state, { runId }, self) {
       const head = headOf(state, 'finishing', runId);
-      if (head?.task === undefined || state.outcome === undefined) return;
-      finish(state, head.task, state.outcome, self);
+      if (head?.task !== undefined) begin(state, head.task, self);
     },
     finished(state, { runId, plan, outcome }, self) {
       if (headOf(state, 'finishing', runId) === undefined) return;
@@ -222,9 +149,21 @@ export const sessionActor = defineActor<SessionProtocol, Own, SessionArgs, Sessi
 function takeNext(state: SessionState, self: SessionSelf): void {
   if (state.phase !== 'idle') return;
   const { head } = state.queue;
-  if (head === undefined) return;
-  if (head.task === undefined) load(state, self);
+  if (state.hasGap) refresh(state, self);
+  else if (head === undefined) return;
+  else if (head.task === undefined) load(state, self);
   else begin(state, head.task, self);
+}
+
+function refresh(state: SessionState, self: SessionSelf): void {
+  const { ledger, sessionKey } = state.args;
+  state.phase = 'refreshing';
+  state.hasGap = false;
+  self.run(
+    () => readOpenRuns(self, ledger, sessionKey),
+    'refreshed',
+    (outcome) => outcome,
+  );
 }
 
 /** Reads the head's rows, and the turns: whoever changed the one may have changed the other. */
@@ -248,9 +187,11 @@ function load(state: SessionState, self: SessionSelf): void {
   );
 }
 
-/** Counts a cut where there was one, gives up a run that crashed too often, else starts it. */
+/** Ends a run that has its outcome, counts a cut, gives up a run that crashed too often; else starts it. */
 function begin(state: SessionState, task: Task, self: SessionSelf): void {
-  if (state.cut?.envelopeId === task.envelopeId) {
+  if (state.outcome?.runId === task.runId) {
+    finish(state, task, state.outcome.result, self);
+  } else if (state.cut?.envelopeId === task.envelopeId) {
     count(state, task, state.cut, self);
   } else if (task.run.row.crashes >= MAX_CRASHES) {
     finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
@@ -317,7 +258,7 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   const { runId } = task;
   const plan = planFinish(task, outcome, state.history.count, self.clock.wallMs());
   state.phase = 'finishing';
-  state.outcome = outcome;
+  state.outcome = { runId, result: outcome };
   self.trace = plan.request.trace;
   self.run(
     () => self.ask(state.args.outbox, 'finish', plan.request, LEDGER_DEADLINE),
@@ -332,7 +273,7 @@ function complete(state: SessionState, status: RunEnded['status'], self: Session
   if (head === undefined) return;
   state.queue.shift();
   state.phase = 'idle';
-  state.outcome = undefined;
+  if (state.outcome?.runId === head.runId) state.outcome = undefined;
   state.failures = 0;
   if (state.cut?.envelopeId === head.envelopeId) state.cut = undefined;
   if (head.envelopeId > state.lastEnded) state.lastEnded = head.envelopeId;
@@ -361,11 +302,6 @@ function backoffMs(state: SessionState, self: SessionSelf): number {
   const ceilingMs = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** state.failures);
   state.failures += 1;
   return AGAIN_MIN_MS + self.random() * ceilingMs;
-}
-
-function headOf(state: SessionState, phase: Phase, runId: string): Waiting | undefined {
-  const { head } = state.queue;
-  return state.phase === phase && head?.runId === runId ? head : undefined;
 }
 
 function subjectOf(payload: unknown): string {

@@ -1,0 +1,118 @@
+/** What one session holds, and what it sends to itself. Memory only: all of it can be read again from the ledger. */
+import type { ActorRef, Self, Settled } from '../../runtime/actor.ts';
+import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
+import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
+import type { Finish, RunOutcome } from './finish.ts';
+import type { History } from './history.ts';
+import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import type { Cut, OpenRun, RunRow } from './rows.ts';
+import { RunQueue, type Waiting } from './run-queue.ts';
+import type { TaskRows } from './task.ts';
+
+/** How the tree starts a run: this folder does not know its code. */
+export interface RunStart {
+  readonly module: string;
+  readonly export: string;
+}
+
+export interface SessionArgs {
+  readonly sessionKey: string;
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly outbox: ActorRef<OutboxProtocol>;
+  readonly sessions: ActorRef<SessionsProtocol>;
+  readonly run: RunStart;
+  /** Its first open run may have begun in an earlier life of the process. */
+  readonly mayBeCut: boolean;
+}
+
+export interface Loaded {
+  readonly rows: TaskRows;
+  readonly history: History;
+}
+
+/** Kinds that a session sends to itself. */
+export interface SessionOwn {
+  /** Takes up the next run where none is under way. */
+  next(nothing: null): void;
+  loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
+  counted(done: Subject & { readonly row: RunRow; readonly outcome: Settled<CommitReply> }): void;
+  runLost(lost: Subject): void;
+  finish(subject: Subject): void;
+  finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
+  refreshed(outcome: Settled<readonly OpenRun[]>): void;
+  sayEnded(nothing: null): void;
+  runStopped(nothing: null): void;
+}
+
+export interface Subject {
+  readonly runId: string;
+}
+
+/** What is done for the head of the queue; a message that belongs to another phase is late and ignored. */
+export type Phase = 'idle' | 'refreshing' | 'loading' | 'counting' | 'running' | 'finishing';
+
+export interface SessionState {
+  readonly args: SessionArgs;
+  readonly queue: RunQueue;
+  history: History;
+  phase: Phase;
+  /** Why the head must be counted before it is tried (again). */
+  cut: (Cut & { readonly envelopeId: string }) | undefined;
+  /** Of a run whose end is not yet durable. */
+  outcome: { readonly runId: string; readonly result: RunOutcome } | undefined;
+  /** Of the run under way; '' = none. */
+  runChildId: string;
+  runsStarted: number;
+  failures: number;
+  /** The newest envelope that ended here. */
+  lastEnded: string;
+  /** The newest envelope it ever heard of. */
+  newest: string;
+  /** There may be earlier runs that it does not have: it looks before it takes up the next one. */
+  hasGap: boolean;
+  /** Ends that the dispatcher refused to hear. */
+  readonly unsaid: RunEnded[];
+}
+
+export type SessionSelf = Self<SessionProtocol & SessionOwn>;
+
+/** As read at its start; where it `mayBeCut`, the first open run had begun before. */
+export function createSession(
+  args: SessionArgs,
+  read: {
+    readonly history: History;
+    readonly open: readonly OpenRun[];
+    readonly mayBeCut: boolean;
+  },
+): SessionState {
+  const queue = new RunQueue();
+  for (const run of read.open) queue.add({ ...run, task: undefined }, false);
+  const first = queue.head?.envelopeId;
+  const isCut = first !== undefined && read.mayBeCut;
+  return {
+    args,
+    queue,
+    history: read.history,
+    phase: 'idle',
+    cut: isCut ? { envelopeId: first, attempt: true, blamed: false } : undefined,
+    outcome: undefined,
+    runChildId: '',
+    runsStarted: 0,
+    failures: 0,
+    lastEnded: '',
+    newest: read.open.at(-1)?.envelopeId ?? '',
+    hasGap: false,
+    unsaid: [],
+  };
+}
+
+/** True where the head of the queue is being worked on, so that nothing may go before it. */
+export function isHeadTaken({ phase }: SessionState): boolean {
+  return phase !== 'idle' && phase !== 'refreshing';
+}
+
+/** The head, where it is this run in this phase. */
+export function headOf(state: SessionState, phase: Phase, runId: string): Waiting | undefined {
+  const { head } = state.queue;
+  return state.phase === phase && head?.runId === runId ? head : undefined;
+}
