@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import { type FakeGateway, type FakeScript, openFakeGateway } from '../support/fake-gateway.ts';
 import { runInProcess } from '../support/run-in-process.ts';
+import { connectorView, deliveryView, webhookView } from '../support/views.ts';
 
 const test = suite('cli: webhooks');
 const ENVELOPE = '01KA0000000000000000000000';
@@ -12,20 +13,6 @@ const ENV = { PALYRA_ADMIN_TOKEN: 'secret-admin-token' };
 
 let gateway: FakeGateway;
 test.after.each(() => gateway.close());
-
-const webhook = (replies: boolean) => ({
-  integration_id: 'demo',
-  provider: 'generic',
-  managed_by: 'config',
-  enabled: true,
-  status: 'ready',
-  max_payload_bytes: 262_144,
-  secret_refs: ['vault:webhook/demo'],
-  ...(replies ? { reply_to: { connector: 'echo:default', conversation: 'demo' } } : {}),
-  accepted: 1,
-  duplicates: 0,
-  refused: { signature_invalid: 2 },
-});
 
 const run = (status: string, reason = '') => ({
   run_id: RUN,
@@ -41,45 +28,7 @@ const run = (status: string, reason = '') => ({
   ],
 });
 
-const delivery = (status: string, runId = RUN as string) => ({
-  delivery_id: `${runId}:0000`,
-  connector_id: 'echo:default',
-  conversation_id: 'demo',
-  status,
-  attempts: 1,
-  chunk: 0,
-  chunks: 1,
-  reason: '',
-  native_message_ids: [],
-  created_at_ms: 1,
-  updated_at_ms: 2,
-  maybe_duplicate: false,
-});
-
-const connector = {
-  connector_id: 'echo:default',
-  kind: 'echo',
-  availability: 'internal_test_only',
-  managed_by: 'config',
-  readiness: 'ready',
-  liveness: 'running',
-  reason: '',
-  restarts: 0,
-  last_inbound_at_ms: 0,
-  last_outbound_at_ms: 0,
-  queue: {
-    pending: 0,
-    sending: 0,
-    waiting: 0,
-    unknown: 0,
-    held: 0,
-    dead_letters: 0,
-    parked: false,
-    park_reason: '',
-    oldest_pending_at_ms: 0,
-    next_attempt_at_ms: 0,
-  },
-};
+const delivery = (status: string, runId: string = RUN) => deliveryView(`${runId}:0000`, status);
 
 /** A gateway on which one message goes through; `runs` and `deliveries` are what it shows, look after look. */
 function scriptOf(
@@ -94,14 +43,14 @@ function scriptOf(
   const nextRun = nextOf(runs);
   const nextDelivery = nextOf(deliveries);
   return {
-    'GET /admin/v1/webhooks': () => ({ body: { webhooks: [webhook(replies)] } }),
+    'GET /admin/v1/webhooks': () => ({ body: { webhooks: [webhookView(replies)] } }),
     'POST /admin/v1/webhooks/demo/sign': () => ({
       body: { webhook_id: 'msg_1', webhook_timestamp: '1', webhook_signature: 'v1,c2ln' },
     }),
     'POST /hooks/v1/demo': () => ({ status: 202, body: { accepted: true, envelope_id: ENVELOPE } }),
     [`GET /admin/v1/runs/${RUN}`]: () => ({ body: nextRun() }),
     'GET /admin/v1/channels/echo:default': () => ({
-      body: { connector, deliveries: [nextDelivery()], dead_letters: [] },
+      body: { connector: connectorView, deliveries: [nextDelivery()], dead_letters: [] },
     }),
   };
 }
@@ -220,7 +169,7 @@ test('an integration that is unknown is exit 3', async () => {
 test('add sends what was asked for and shows a made secret once', async () => {
   const secret = 'whsec_c2VjcmV0';
   gateway = await openFakeGateway({
-    'POST /admin/v1/webhooks': () => ({ body: { webhook: webhook(true), secret } }),
+    'POST /admin/v1/webhooks': () => ({ body: { webhook: webhookView(true), secret } }),
   });
   const end = await runInProcess(
     [
@@ -251,7 +200,9 @@ test('add sends what was asked for and shows a made secret once', async () => {
 
 test('list shows each integration with who manages it and where it replies', async () => {
   gateway = await openFakeGateway({
-    'GET /admin/v1/webhooks': () => ({ body: { webhooks: [webhook(true), webhook(false)] } }),
+    'GET /admin/v1/webhooks': () => ({
+      body: { webhooks: [webhookView(true), webhookView(false)] },
+    }),
   });
   const { stdout } = await runInProcess(['webhooks', 'list', '--url', gateway.url], ENV);
   assert.match(stdout, /^demo +ready +config +echo:default demo +1 +0 +2$/m);

@@ -1,0 +1,180 @@
+/** Holds `palyra status`, `channels …` and `runs get`: what they ask and what a person reads. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type FakeGateway, type FakeScript, openFakeGateway } from '../support/fake-gateway.ts';
+import { runInProcess } from '../support/run-in-process.ts';
+import { connectorView, deliveryView, webhookView } from '../support/views.ts';
+
+const test = suite('cli: channels, status, runs');
+let gateway: FakeGateway;
+test.after.each(() => gateway.close());
+
+async function run(script: FakeScript, ...args: readonly string[]) {
+  gateway = await openFakeGateway(script);
+  return runInProcess([...args, '--url', gateway.url], { PALYRA_ADMIN_TOKEN: 't' });
+}
+
+const STATUS = {
+  version: '0.1.0',
+  pid: 7,
+  started_at_ms: 1_700_000_000_000,
+  state: 'degraded',
+  http: 'http://127.0.0.1:7142',
+  model_provider: 'echo',
+  store: {
+    free_bytes: 1_048_576,
+    used_bytes: 524_288,
+    commits: 1,
+    flushes: 2,
+    journal_sequence: 3,
+    admitting: false,
+  },
+  counters: {},
+  connectors: [connectorView],
+  webhooks: [webhookView(true)],
+  components: [
+    { path: 'gateway', state: 'running', restarts: 0, thread: 'main', mailbox: 0, last_error: '' },
+    {
+      path: 'gateway/field',
+      state: 'degraded',
+      restarts: 9,
+      thread: 'main',
+      mailbox: 0,
+      last_error: 'boom\u001b[31m',
+    },
+  ],
+};
+
+test('status shows the whole, and of the components those in trouble', async () => {
+  const { code, stdout } = await run(
+    { 'GET /admin/v1/status': () => ({ body: STATUS }) },
+    'status',
+  );
+  assert.is(code, 0);
+  assert.match(stdout, /^GATEWAY +DEGRADED$/m);
+  assert.match(stdout, /^admitting +no/m);
+  assert.match(stdout, /^since +2023-11-14T22:13:20.000Z$/m);
+  assert.match(stdout, /^gateway\/field +degraded +9 +boom/m);
+  assert.not.match(stdout, /^gateway +running/m);
+  assert.not.match(stdout, '\u001b');
+});
+
+test('with --json the result is the operation’s output as it is', async () => {
+  const { stdout } = await run(
+    { 'GET /admin/v1/status': () => ({ body: STATUS }) },
+    'status',
+    '--json',
+  );
+  assert.equal(JSON.parse(stdout), STATUS);
+  assert.is(stdout.split('\n').length, 2);
+});
+
+test('list shows each connector with its queue and why it rests', async () => {
+  const script = { 'GET /admin/v1/channels': () => ({ body: { connectors: [connectorView] } }) };
+  const { stdout } = await run(script, 'channels', 'list');
+  assert.match(stdout, /^echo:default +ready +running +3 parked +4 +3 +auth_failed$/m);
+});
+
+test('status of a channel shows deliveries and dead letters', async () => {
+  const body = {
+    connector: connectorView,
+    deliveries: [deliveryView('run-1:0000', 'delivered')],
+    dead_letters: [deliveryView('run-2:0000', 'dead')],
+  };
+  const script = { 'GET /admin/v1/channels/echo:default': () => ({ body }) };
+  const { stdout } = await run(script, 'channels', 'status', 'echo:default', '--limit', '7');
+  assert.is(gateway.requests[0]?.query.limit, '7');
+  assert.match(stdout, 'pending 2, sending 1, dead_letters 4');
+  assert.match(stdout, /run-1:0000 +demo +delivered/);
+  assert.match(stdout, /dead letters\n.*\nrun-2:0000 +demo +dead/);
+});
+
+test('a channel that is unknown is exit 3', async () => {
+  assert.is((await run({}, 'channels', 'status', 'echo:none')).code, 3);
+});
+
+test('a test message is a direct one unless it is said to be of a group', async () => {
+  const script = {
+    'POST /admin/v1/channels/echo:a/test': () => ({
+      body: { accepted: true, envelope_id: 'E', reason: '' },
+    }),
+  };
+  const { code, stdout } = await run(
+    script,
+    'channels',
+    'test',
+    'echo:a',
+    '--text',
+    'hi',
+    '--group',
+    '--sender',
+    'me',
+  );
+  assert.is(code, 0);
+  assert.is(stdout, 'accepted E\n');
+  const { is_direct_message, sender_id } = JSON.parse(gateway.requests[0]?.body ?? '');
+  assert.equal([is_direct_message, sender_id], [false, 'me']);
+});
+
+test('a test message that was rejected is exit 4 with the reason', async () => {
+  const script = {
+    'POST /admin/v1/channels/echo:a/test': () => ({
+      body: { accepted: false, envelope_id: 'E', reason: 'channel_disabled' },
+    }),
+  };
+  const { code, stderr } = await run(script, 'channels', 'test', 'echo:a', '--text', 'hi');
+  assert.is(code, 4);
+  assert.match(stderr, 'channel_disabled');
+});
+
+const JOURNAL: FakeScript = {
+  'GET /admin/v1/channels/echo:a': () => ({
+    body: { connector: connectorView, deliveries: [], dead_letters: [] },
+  }),
+  'GET /admin/v1/journal': () => ({
+    body: {
+      entries: [
+        {
+          sequence: 9,
+          at_ms: 0,
+          hash: 'h',
+          facts: [{ type: 'delivery.sent', deliveryId: 'd\n1' }],
+        },
+      ],
+      next: 9,
+    },
+  }),
+};
+
+test('logs are the newest journal entries that name the connector, one fact a line', async () => {
+  const { stdout } = await run(JOURNAL, 'channels', 'logs', 'echo:a');
+  const { query } = gateway.requests.at(-1) ?? {};
+  assert.equal([query?.subject, query?.tail], ['echo:a', 'true']);
+  assert.is(stdout, '9 - delivery.sent deliveryId=d 1\n');
+});
+
+test('logs of all connectors go on after a cursor', async () => {
+  await run(JOURNAL, 'channels', 'logs', '--after', '5', '--limit', '2');
+  const { query } = gateway.requests[0] ?? {};
+  assert.equal([query?.subject, query?.tail, query?.after, query?.limit], ['', 'false', '5', '2']);
+});
+
+test('a run is shown with its tape', async () => {
+  const id = '01KA0000000000000000000000';
+  const body = {
+    run_id: id,
+    envelope_id: 'E',
+    session_key: 's',
+    status: 'failed',
+    attempts: 1,
+    created_at_ms: 0,
+    reason: 'interrupted',
+    tape: [{ seq: 1, type: 'status', text: 'cut', at_ms: 1 }],
+  };
+  const script = { [`GET /admin/v1/runs/${id}`]: () => ({ body }) };
+  const { stdout } = await run(script, 'runs', 'get', id.toLowerCase());
+  assert.match(stdout, `run ${id} failed: interrupted`);
+  assert.match(stdout, /^1 +status +cut$/m);
+});
+
+test.run();
