@@ -39,6 +39,8 @@ export interface ConnectorUp {
   readonly onUnknown: 'retry' | 'hold';
   /** A delivery older than this is dead. */
   readonly maxAgeMs: number;
+  /** `self.incarnation` of the connector actor: a late `Down` of an earlier one is then told from its own. */
+  readonly incarnation?: number;
 }
 
 export interface QueueSnapshot {

@@ -1,0 +1,54 @@
+/** Brings steps to the ledger, and reads their rows again when no answer came. What the answers mean is `outcomes.ts`'s. */
+import type { StoredRow } from '../../runtime/store/store.ts';
+import { DELIVERIES } from './rows.ts';
+import type { Doubt, OutboxSelf, OutboxState, Step } from './state.ts';
+
+// Longer than a flush on a slow disk; an answer that comes later is found by reading the rows.
+const COMMIT_DEADLINE_MS = 10_000;
+const READ_DEADLINE_MS = 5_000;
+const READ_AGAIN_MS = 1_000;
+
+export function commit(state: OutboxState, self: OutboxSelf, step: Step): void {
+  const number = state.nextStep;
+  state.nextStep += 1;
+  state.steps.set(number, step);
+  const request = { changes: step.changes, admits: false };
+  self.run(
+    () => self.ask(state.ledger, 'commit', request, { inMs: COMMIT_DEADLINE_MS }),
+    'committed',
+    (outcome) => ({ step: number, outcome }),
+  );
+}
+
+/** The rows of a step, through the same queue as its commit: what they say is final. */
+export function readFate(state: OutboxState, self: OutboxSelf, number: number, doubt: Doubt): void {
+  const step = state.steps.get(number);
+  if (step === undefined) return;
+  state.unsure.set(number, doubt);
+  const keys = rowKeysOf(step);
+  self.run(
+    () => Promise.all(keys.map((key) => readRow(state, self, key))),
+    'fateRead',
+    (outcome) => ({ step: number, outcome }),
+  );
+}
+
+export function readFatesLater(self: OutboxSelf): void {
+  self.after('readFates', READ_AGAIN_MS, 'readFates', null);
+}
+
+async function readRow(
+  state: OutboxState,
+  self: OutboxSelf,
+  key: string,
+): Promise<StoredRow | undefined> {
+  const deadline = { inMs: READ_DEADLINE_MS };
+  const [stored] = await self.ask(state.ledger, 'read', { table: DELIVERIES, key }, deadline);
+  return stored;
+}
+
+/** A change set is all or nothing: one of a run's deliveries speaks for all. */
+function rowKeysOf(step: Step): readonly string[] {
+  if (step.kind === 'move') return step.moves.map(({ entry }) => entry.deliveryId);
+  return step.arrivals.slice(0, 1).map(({ deliveryId }) => deliveryId);
+}

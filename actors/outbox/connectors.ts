@@ -1,0 +1,147 @@
+/** Connectors come, go, rest and answer: what that means for the lanes behind them. */
+import type { Down } from '../../runtime/actor.ts';
+import type { Account, Lane } from './book.ts';
+import { accountAfter, fits } from './decide.ts';
+import { acknowledge, isOpen, pump, pumpAll, tellAttempt, termsOf } from './lanes.ts';
+import type { ConnectorUp, Settlement } from './protocol.ts';
+import type { OutboxSelf, OutboxState } from './state.ts';
+
+/** Beyond this an attempt's answer is asked for: the tell may have been lost on its way. */
+const ANSWER_DUE_MS = 60_000;
+const SWEEP_MS = 15_000;
+
+export function connectorUp(state: OutboxState, self: OutboxSelf, up: ConnectorUp): void {
+  const account = state.book.account(up.connectorId);
+  account.onUnknown = up.onUnknown;
+  account.maxAgeMs = up.maxAgeMs;
+  const incarnation = up.incarnation ?? 0;
+  const { ref } = account;
+  if (ref?.address === up.ref.address && incarnation === account.incarnation) {
+    pumpAll(state, self, account);
+    return;
+  }
+  if (ref !== undefined && ref.address !== up.ref.address) {
+    self.unwatch(ref);
+    lose(state, self, account, account.epoch);
+  }
+  account.ref = up.ref;
+  account.incarnation = incarnation;
+  account.epoch += 1;
+  // A new connector tries its credential anew; it says so when it is refused.
+  account.isParked = false;
+  account.parkReason = '';
+  self.watch(up.ref);
+  pumpAll(state, self, account);
+}
+
+export function connectorDown(state: OutboxState, self: OutboxSelf, down: Down): void {
+  for (const account of state.book.accounts.values()) {
+    if (account.ref?.address !== down.ref.address) continue;
+    // Its successor may have registered before this arrived.
+    const isSucceeded = account.incarnation > 0 && down.incarnation < account.incarnation;
+    if (!isSucceeded) account.ref = undefined;
+    lose(state, self, account, account.epoch - (isSucceeded ? 1 : 0), down);
+    pumpAll(state, self, account);
+  }
+}
+
+export function park(
+  state: OutboxState,
+  self: OutboxSelf,
+  { connectorId, parked, reason }: { connectorId: string; parked: boolean; reason: string },
+): void {
+  const account = state.book.account(connectorId);
+  account.isParked = parked;
+  account.parkReason = parked ? reason : '';
+  pumpAll(state, self, account);
+}
+
+export function settled(state: OutboxState, self: OutboxSelf, settlement: Settlement): void {
+  const entry = state.book.entries.get(settlement.deliveryId);
+  if (entry === undefined) {
+    // It has ended, and its row with the connector's name is elsewhere: only the one that waits for this takes it.
+    for (const account of state.book.accounts.values()) acknowledge(self, account, settlement);
+    return;
+  }
+  const { lane } = entry;
+  // A step is under way; the connector repeats what is not acknowledged.
+  if (lane.isBusy || lane.pending !== undefined) return;
+  if (!fits(entry.row, settlement)) {
+    acknowledge(self, lane.account, settlement);
+    return;
+  }
+
+  const { outcome, chunks } = settlement;
+  restAccount(state, self, lane.account, settlement);
+  lane.pending = {
+    entry,
+    happening: { type: 'ended', outcome, chunks, maySend: false },
+    settlement,
+  };
+  pump(state, self, lane);
+}
+
+/** Pieces that nobody has answered for long are asked about; the connector says what it knows, or that it is unknown. */
+export function sweep(state: OutboxState, self: OutboxSelf): void {
+  const nowMs = self.clock.monotonicMs();
+  let waiting = 0;
+  for (const account of state.book.accounts.values()) {
+    waiting += account.inFlight.size;
+    for (const lane of account.inFlight) ask(self, lane, nowMs);
+  }
+  state.isSweeping = waiting > 0;
+  if (state.isSweeping) self.after('sweep', SWEEP_MS, 'sweep', null);
+}
+
+function ask(self: OutboxSelf, lane: Lane, nowMs: number): void {
+  const head = lane.entries[0];
+  const isWaiting = lane.toldEpoch !== 0 && !lane.isBusy && lane.pending === undefined;
+  if (head?.row.status !== 'sending' || !isWaiting || nowMs - lane.toldAtMs < ANSWER_DUE_MS) return;
+  if (tellAttempt(self, head, true)) lane.toldAtMs = nowMs;
+}
+
+/** Told attempts whose connector has ended are of unknown outcome. */
+function lose(
+  state: OutboxState,
+  self: OutboxSelf,
+  account: Account,
+  upToEpoch: number,
+  down?: Down,
+): void {
+  for (const lane of [...account.inFlight]) {
+    const head = lane.entries[0];
+    const isTold = lane.toldEpoch !== 0 && lane.toldEpoch <= upToEpoch;
+    // A step under way knows more, or has told nobody yet.
+    if (head?.row.status !== 'sending' || !isTold || lane.isBusy || lane.pending !== undefined) {
+      continue;
+    }
+    const blamed = down !== undefined && isBlamed(down, head.deliveryId);
+    const reason = `connector ${down?.cause.code ?? 'replaced'}`;
+    lane.pending = { entry: head, happening: { type: 'lost', reason, blamed } };
+    pump(state, self, lane);
+  }
+}
+
+function isBlamed({ cause }: Down, deliveryId: string): boolean {
+  if (cause.subject !== deliveryId) return false;
+  return cause.kind === 'crashed' || cause.culprit === true;
+}
+
+function restAccount(
+  state: OutboxState,
+  self: OutboxSelf,
+  account: Account,
+  { outcome }: Settlement,
+): void {
+  const after = accountAfter(outcome, termsOf(account, self));
+  if (after === undefined) return;
+  if ('parked' in after) {
+    account.isParked = true;
+    account.parkReason = after.parked;
+    return;
+  }
+  const nowMs = self.clock.monotonicMs();
+  const untilMs = nowMs + after.restMs;
+  if (isOpen(account, nowMs) || untilMs > account.restUntilMs) account.restUntilMs = untilMs;
+  state.wakes.set(account, account.restUntilMs);
+}

@@ -1,0 +1,78 @@
+/** A run's end and its deliveries as one change set; the first of an idle lane is already `sending` in it. */
+import { deliveryIdOf, type RunId } from '../../proto/ids.ts';
+import { joinChanges } from '../../runtime/store/change-set.ts';
+import type { Lane } from './book.ts';
+import { commit } from './commits.ts';
+import { decide } from './decide.ts';
+import { hasPlace, isOpen, termsOf } from './lanes.ts';
+import type { FinishReply, FinishRequest } from './protocol.ts';
+import { type DeliveryRow, queuedPart, queuedRow } from './rows.ts';
+import { type Arrival, bump, type OutboxSelf, type OutboxState } from './state.ts';
+
+const FULL_RETRY_MS = 1_000;
+
+export function finish(
+  state: OutboxState,
+  self: OutboxSelf,
+  request: FinishRequest,
+): FinishReply | Promise<FinishReply> {
+  if (isFull(state, request)) {
+    bump(state, 'finishes:full');
+    return { type: 'busy', retryAfterMs: FULL_RETRY_MS };
+  }
+  const arrivals = request.outputs.map((_, n) => arrive(state, self, request, n));
+  const deliveries = arrivals.map(({ deliveryId, row }) => ({ deliveryId, row }));
+  const later = self.defer<FinishReply>();
+  commit(state, self, {
+    kind: 'finish',
+    arrivals,
+    changes: joinChanges(request.changes, queuedPart(deliveries)),
+    later,
+  });
+  return later.promise;
+}
+
+/** One delivery's row; its place in the lane is kept until the commit is answered, so that nothing overtakes it. */
+function arrive(state: OutboxState, self: OutboxSelf, request: FinishRequest, n: number): Arrival {
+  const output = request.outputs[n];
+  if (output === undefined) throw new RangeError(`a run has no output ${n}`);
+  const { target, message } = output;
+  const lane = state.book.lane(target.connectorId, target.conversationId, target.threadId);
+  const queued = queuedRow({
+    runId: request.runId,
+    target,
+    message,
+    order: state.nextOrder,
+    trace: request.trace,
+    atMs: self.clock.wallMs(),
+  });
+  state.nextOrder += 1;
+  const row = mayStart(state, self, lane) ? begun(self, lane, queued) : queued;
+  if (row.status === 'sending') {
+    lane.isBusy = true;
+    lane.account.inFlight.add(lane);
+  }
+  state.book.reserve(lane, row);
+  return { deliveryId: deliveryIdOf(request.runId as RunId, n), lane, row };
+}
+
+function begun(self: OutboxSelf, lane: Lane, queued: DeliveryRow): DeliveryRow {
+  return decide(queued, { type: 'turn' }, termsOf(lane.account, self)) ?? queued;
+}
+
+function mayStart(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
+  const { account } = lane;
+  const isIdle = lane.entries.length + lane.arriving.size === 0 && !lane.isBusy;
+  const isFree = account.ready.size === 0 && hasPlace(state, account);
+  return isIdle && isFree && isOpen(account, self.clock.monotonicMs());
+}
+
+/** One account that sends nothing must not fill the memory, nor hold up the others. */
+function isFull(state: OutboxState, { outputs }: FinishRequest): boolean {
+  const { activePerConnector, textCharsPerConnector } = state.policies;
+  return outputs.some(({ target }) => {
+    const account = state.book.accounts.get(target.connectorId);
+    if (account === undefined) return false;
+    return account.active >= activePerConnector || account.textChars >= textCharsPerConnector;
+  });
+}

@@ -1,0 +1,213 @@
+/** Moves lanes on: whose turn it is, what is sent, who waits for what. One step of a lane at a time, one piece in flight. */
+import { joinChanges } from '../../runtime/store/change-set.ts';
+import type { Attempt } from '../channels/protocol.ts';
+import { type Account, type Entry, isOvertaken, type Lane, type Pending } from './book.ts';
+import { commit } from './commits.ts';
+import { decide, fits, type Happening, type Terms } from './decide.ts';
+import type { Settlement } from './protocol.ts';
+import { type DeliveryRow, isActive, steppedPart } from './rows.ts';
+import type { Move, OutboxSelf, OutboxState } from './state.ts';
+
+/** A connector that refuses a tell has a full mailbox. */
+const TELL_AGAIN_MS = 250;
+const SWEEP_MS = 15_000;
+
+/** Looks at a lane and does what can be done now; else it says when to look again. Harmless at any time. */
+export function pump(state: OutboxState, self: OutboxSelf, lane: Lane): void {
+  if (lane.isBusy) return;
+  const nowMs = self.clock.monotonicMs();
+  const wakeAtMs = nowMs < lane.notBeforeMs ? lane.notBeforeMs : act(state, self, lane, nowMs);
+  if (wakeAtMs === undefined || wakeAtMs === Number.POSITIVE_INFINITY) state.wakes.delete(lane);
+  else state.wakes.set(lane, wakeAtMs);
+}
+
+export function pumpAll(state: OutboxState, self: OutboxSelf, account: Account): void {
+  for (const lane of [...account.lanes]) pump(state, self, lane);
+}
+
+/** Gives free places of an account to the lanes that wait for one. */
+export function fill(state: OutboxState, self: OutboxSelf, account: Account): void {
+  for (const lane of account.ready) {
+    if (!hasPlace(state, account)) return;
+    account.ready.delete(lane);
+    pump(state, self, lane);
+  }
+}
+
+export function isOpen(account: Account, nowMs: number): boolean {
+  return account.ref !== undefined && !account.isParked && nowMs >= account.restUntilMs;
+}
+
+export function hasPlace(state: OutboxState, account: Account): boolean {
+  return account.inFlight.size < state.policies.inFlightPerConnector;
+}
+
+export function termsOf(account: Account, self: OutboxSelf): Terms {
+  return { onUnknown: account.onUnknown, atMs: self.clock.wallMs(), random: self.random() };
+}
+
+export function acknowledge(self: OutboxSelf, account: Account, settlement: Settlement): void {
+  if (account.ref === undefined) return;
+  const { deliveryId, attempt, chunk } = settlement;
+  self.tell(account.ref, 'settledAck', { deliveryId, attempt, chunk });
+}
+
+/** One timer for whoever is to be looked at first. */
+export function armTimer(state: OutboxState, self: OutboxSelf): void {
+  const { earliestMs } = state.wakes;
+  if (earliestMs === undefined || earliestMs >= (state.timerAtMs ?? Number.POSITIVE_INFINITY)) {
+    return;
+  }
+  state.timerAtMs = earliestMs;
+  self.after('wake', Math.max(0, earliestMs - self.clock.monotonicMs()), 'wake', null);
+}
+
+/** Does one thing, or gives the time at which there is something to do. */
+function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): number | undefined {
+  if (lane.pending !== undefined && settle(state, self, lane.pending)) return undefined;
+  const { account } = lane;
+  for (const held of account.isParked ? [] : lane.held) {
+    if (nowMs >= expiryOf(held)) return step(state, self, held, { type: 'expired' });
+  }
+  const head = lane.entries[0];
+  if (head === undefined) {
+    state.book.dropIdle(lane);
+    return heldExpiry(lane);
+  }
+  const isSending = head.row.status === 'sending';
+  const wakeAtMs = isSending ? send(state, self, head, nowMs) : advance(state, self, head, nowMs);
+  return wakeAtMs === undefined ? undefined : Math.min(wakeAtMs, heldExpiry(lane));
+}
+
+/** The head's turn, where nothing stands in its way. */
+function advance(
+  state: OutboxState,
+  self: OutboxSelf,
+  head: Entry,
+  nowMs: number,
+): number | undefined {
+  const { lane } = head;
+  const { account } = lane;
+  if (account.isParked) return Number.POSITIVE_INFINITY;
+  const expiresAtMs = expiryOf(head);
+  if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
+  if (isOvertaken(head)) return expiresAtMs;
+  if (nowMs < head.dueAtMs) return Math.min(head.dueAtMs, expiresAtMs);
+  account.ready.delete(lane);
+  if (!isOpen(account, nowMs)) return expiresAtMs;
+  if (!account.inFlight.has(lane) && !hasPlace(state, account)) {
+    account.ready.add(lane);
+    return expiresAtMs;
+  }
+  return step(state, self, head, { type: 'turn' });
+}
+
+/** Tells the connector of a piece whose row says `sending`, once. */
+function send(
+  state: OutboxState,
+  self: OutboxSelf,
+  head: Entry,
+  nowMs: number,
+): number | undefined {
+  const { lane } = head;
+  const { account } = lane;
+  if (lane.toldEpoch !== 0) return Number.POSITIVE_INFINITY;
+  if (account.ref === undefined) {
+    if (nowMs >= expiryOf(head)) return step(state, self, head, { type: 'expired' });
+    return expiryOf(head);
+  }
+  if (!tellAttempt(self, head, lane.isResumed)) return nowMs + TELL_AGAIN_MS;
+  lane.toldEpoch = account.epoch;
+  lane.toldAtMs = nowMs;
+  if (!state.isSweeping) {
+    state.isSweeping = true;
+    self.after('sweep', SWEEP_MS, 'sweep', null);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+export function tellAttempt(self: OutboxSelf, { deliveryId, lane, row }: Entry, resumed: boolean) {
+  const { ref } = lane.account;
+  if (ref === undefined) return false;
+  const attempt: Attempt = {
+    deliveryId,
+    attempt: row.attempt,
+    chunk: row.chunk,
+    text: row.message.text,
+    conversationId: row.conversationId,
+    threadId: row.threadId,
+    inReplyTo: row.message.inReplyTo,
+    resumed,
+    trace: row.trace,
+  };
+  self.trace = row.trace;
+  return self.tell(ref, 'deliver', attempt);
+}
+
+/** True: a step is under way. False: it was stale, there is nothing to wait for. */
+function settle(state: OutboxState, self: OutboxSelf, pending: Pending): boolean {
+  const { entry, happening, settlement } = pending;
+  const { lane } = entry;
+  const { account } = lane;
+  const isHead = entry === lane.entries[0];
+  const isStale =
+    settlement === undefined ? entry.row.status !== 'sending' : !fits(entry.row, settlement);
+  const maySend = isHead && isOpen(account, self.clock.monotonicMs());
+  const known: Happening = happening.type === 'ended' ? { ...happening, maySend } : happening;
+  const after = isStale ? undefined : decide(entry.row, known, termsOf(account, self));
+  if (after === undefined) {
+    lane.pending = undefined;
+    if (settlement !== undefined) acknowledge(self, account, settlement);
+    return false;
+  }
+  const next = leavesLane(after) && isHead ? follower(self, lane) : [];
+  launch(state, self, [{ entry, after }, ...next], pending);
+  return true;
+}
+
+/** The lane's next delivery starts in the change set that ends this one, unless other lanes wait for the place. */
+function follower(self: OutboxSelf, lane: Lane): readonly Move[] {
+  const entry = lane.entries[1];
+  const { account } = lane;
+  const nowMs = self.clock.monotonicMs();
+  if (entry === undefined || isOvertaken(entry) || !isOpen(account, nowMs)) return [];
+  if (nowMs < entry.dueAtMs || nowMs >= expiryOf(entry) || account.ready.size > 0) return [];
+  const after = decide(entry.row, { type: 'turn' }, termsOf(account, self));
+  return after?.status === 'sending' ? [{ entry, after }] : [];
+}
+
+function step(state: OutboxState, self: OutboxSelf, entry: Entry, happening: Happening): undefined {
+  const after = decide(entry.row, happening, termsOf(entry.lane.account, self));
+  if (after !== undefined) launch(state, self, [{ entry, after }], undefined);
+}
+
+function launch(
+  state: OutboxState,
+  self: OutboxSelf,
+  moves: readonly [Move, ...Move[]],
+  pending: Pending | undefined,
+): void {
+  const { lane } = moves[0].entry;
+  lane.isBusy = true;
+  lane.account.ready.delete(lane);
+  if (moves.some(({ after }) => after.status === 'sending')) lane.account.inFlight.add(lane);
+  const parts = moves.map(({ entry, after }) =>
+    steppedPart({ deliveryId: entry.deliveryId, revision: entry.revision, after }),
+  );
+  commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), pending });
+}
+
+function leavesLane(row: DeliveryRow): boolean {
+  return row.status === 'held' || !isActive(row.status);
+}
+
+function expiryOf(entry: Entry): number {
+  return entry.bornAtMs + entry.lane.account.maxAgeMs;
+}
+
+function heldExpiry(lane: Lane): number {
+  let earliestMs = Number.POSITIVE_INFINITY;
+  if (lane.account.isParked) return earliestMs;
+  for (const held of lane.held) earliestMs = Math.min(earliestMs, expiryOf(held));
+  return earliestMs;
+}

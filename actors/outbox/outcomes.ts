@@ -1,0 +1,200 @@
+/** What the ledger's answers mean: a step is applied to the cache, given up, or its rows are read again. */
+import type { Settled } from '../../runtime/actor.ts';
+import type { StoredRow } from '../../runtime/store/store.ts';
+import type { CommitReply } from '../ledger/protocol.ts';
+import { type Entry, type Lane, remember } from './book.ts';
+import { readFate, readFatesLater } from './commits.ts';
+import { acknowledge, fill, pump } from './lanes.ts';
+import { type DeliveryRow, parseDeliveryRow, toView } from './rows.ts';
+import {
+  bump,
+  type FinishStep,
+  type MoveStep,
+  type OutboxSelf,
+  type OutboxState,
+  type Step,
+  timesOf,
+} from './state.ts';
+
+const BUSY_RETRY_MS = 250;
+
+export function committed(
+  state: OutboxState,
+  self: OutboxSelf,
+  answer: { readonly step: number; readonly outcome: Settled<CommitReply> },
+): void {
+  const step = state.steps.get(answer.step);
+  if (step === undefined) return;
+  if (!answer.outcome.ok) {
+    bump(state, 'commits:unanswered');
+    readFate(state, self, answer.step, 'unanswered');
+    return;
+  }
+  const reply = answer.outcome.value;
+  if (reply.ok) {
+    state.steps.delete(answer.step);
+    apply(state, self, step, reply.revision);
+  } else if (reply.code !== 'conflict') {
+    state.steps.delete(answer.step);
+    bump(state, `commits:${reply.code}`);
+    giveUp(state, self, step, Math.max(BUSY_RETRY_MS, reply.retryAfterMs));
+  } else if (step.kind === 'finish') {
+    state.steps.delete(answer.step);
+    step.later.resolve({ type: 'conflict', table: reply.table, key: reply.key });
+    release(state, self, step);
+  } else {
+    bump(state, 'commits:conflict');
+    readFate(state, self, answer.step, 'conflict');
+  }
+}
+
+export function fateRead(
+  state: OutboxState,
+  self: OutboxSelf,
+  answer: {
+    readonly step: number;
+    readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
+  },
+): void {
+  const step = state.steps.get(answer.step);
+  const doubt = state.unsure.get(answer.step);
+  if (step === undefined || doubt === undefined) return;
+  if (!answer.outcome.ok) {
+    readFatesLater(self);
+    return;
+  }
+
+  state.steps.delete(answer.step);
+  state.unsure.delete(answer.step);
+  const rows = answer.outcome.value;
+  if (step.kind === 'finish') {
+    const [first] = rows;
+    if (first !== undefined) apply(state, self, step, first.revision);
+    else giveUp(state, self, step, BUSY_RETRY_MS);
+    return;
+  }
+  const changed = step.moves.filter(({ entry }, i) => rows[i]?.revision !== entry.revision);
+  if (doubt === 'unanswered' && changed.length > 0) {
+    apply(state, self, step, rows.find((row) => row !== undefined)?.revision ?? 0);
+    return;
+  }
+  for (const [i, { entry }] of step.moves.entries()) adopt(state, self, entry, rows[i]);
+
+  giveUp(state, self, step, 0);
+}
+
+/** Reads again what could not be read. */
+export function readFates(state: OutboxState, self: OutboxSelf): void {
+  for (const [number, doubt] of state.unsure) readFate(state, self, number, doubt);
+}
+
+function apply(state: OutboxState, self: OutboxSelf, step: Step, revision: number): void {
+  if (step.kind === 'finish') applyFinish(state, self, step, revision);
+  else applyMove(state, self, step, revision);
+}
+
+function applyFinish(
+  state: OutboxState,
+  self: OutboxSelf,
+  step: FinishStep,
+  revision: number,
+): void {
+  const now = timesOf(self);
+  for (const { deliveryId, lane, row } of step.arrivals) {
+    state.book.release(lane, row);
+    state.book.add(deliveryId, row, revision, now);
+    if (row.status === 'sending') lane.isBusy = false;
+  }
+  step.later.resolve({
+    type: 'finished',
+    deliveryIds: step.arrivals.map(({ deliveryId }) => deliveryId),
+  });
+  for (const lane of lanesOf(step)) pump(state, self, lane);
+}
+
+function applyMove(state: OutboxState, self: OutboxSelf, step: MoveStep, revision: number): void {
+  const now = timesOf(self);
+  const { lane, pending } = step;
+  // A held delivery stands aside: its step says nothing about the piece that the lane may be sending.
+  if (step.moves.some(({ entry }) => entry.row.status !== 'held')) {
+    lane.toldEpoch = 0;
+    lane.isResumed = false;
+  }
+  for (const { entry, after } of step.moves) {
+    note(state, entry, after);
+    state.book.step(entry, after, revision, now);
+  }
+  if (pending !== undefined) {
+    const { happening, settlement } = pending;
+    bump(state, `attempts:${happening.type === 'ended' ? happening.outcome.type : 'lost'}`);
+    if (settlement !== undefined) acknowledge(self, lane.account, settlement);
+    if (lane.pending === pending) lane.pending = undefined;
+  }
+  goOn(state, self, lane);
+}
+
+/** Nothing of it was written. */
+function giveUp(state: OutboxState, self: OutboxSelf, step: Step, retryAfterMs: number): void {
+  if (step.kind === 'finish') {
+    step.later.resolve({ type: 'busy', retryAfterMs });
+    release(state, self, step);
+    return;
+  }
+  step.lane.notBeforeMs = self.clock.monotonicMs() + retryAfterMs;
+  goOn(state, self, step.lane);
+}
+
+function goOn(state: OutboxState, self: OutboxSelf, lane: Lane): void {
+  const { account } = lane;
+  lane.isBusy = false;
+  if (lane.entries[0]?.row.status !== 'sending') account.inFlight.delete(lane);
+  pump(state, self, lane);
+  fill(state, self, account);
+}
+
+function release(state: OutboxState, self: OutboxSelf, step: FinishStep): void {
+  for (const { lane, row } of step.arrivals) {
+    state.book.release(lane, row);
+    if (row.status !== 'sending') continue;
+    lane.isBusy = false;
+    lane.account.inFlight.delete(lane);
+  }
+  for (const lane of lanesOf(step)) {
+    pump(state, self, lane);
+    fill(state, self, lane.account);
+  }
+}
+
+function lanesOf(step: FinishStep): ReadonlySet<Lane> {
+  return new Set(step.arrivals.map(({ lane }) => lane));
+}
+
+/** The cache was wrong: the store is right. */
+function adopt(
+  state: OutboxState,
+  self: OutboxSelf,
+  entry: Entry,
+  stored: StoredRow | undefined,
+): void {
+  if (stored === undefined) {
+    state.book.remove(entry);
+    if (entry.lane.pending?.entry === entry) entry.lane.pending = undefined;
+  } else if (stored.revision !== entry.revision) {
+    state.book.step(entry, parseDeliveryRow(stored.row), stored.revision, timesOf(self));
+  }
+}
+
+/** Counts what a delivery has become, and keeps the ended ones in sight. */
+function note(state: OutboxState, entry: Entry, after: DeliveryRow): void {
+  const { account } = entry.lane;
+  if (after.status === 'delivered') {
+    account.lastDeliveredAtMs = after.updatedAtMs;
+    remember(account.recentDelivered, toView(entry.deliveryId, after));
+    bump(state, 'ended:delivered');
+  } else if (after.status === 'dead') {
+    account.deadLetters += 1;
+    remember(account.recentDead, toView(entry.deliveryId, after));
+    bump(state, 'ended:dead');
+    bump(state, `dead:${after.ending}`);
+  }
+}

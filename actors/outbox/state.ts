@@ -1,0 +1,128 @@
+/** The state of the outbox actor, its own messages, and its bounds. */
+import type { ActorRef, Deferred, Self, Settled } from '../../runtime/actor.ts';
+import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
+import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
+import { type Account, Book, type Entry, type Lane, type Pending } from './book.ts';
+import { DEFAULT_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
+import type { FinishReply, FinishRequest, OutboxProtocol } from './protocol.ts';
+import type { DeliveryRow } from './rows.ts';
+import { WakeQueue } from './wake-queue.ts';
+
+export interface OutboxPolicies {
+  /** For accounts that have not registered yet. */
+  readonly onUnknown: UnknownPolicy;
+  readonly maxAgeMs: number;
+  /** Lanes of one account that send at the same time. */
+  readonly inFlightPerConnector: number;
+  /** Deliveries of one account that have not ended; beyond it `finish` is `busy`. */
+  readonly activePerConnector: number;
+  /** Their text in UTF-16 units: it is what the cache costs. */
+  readonly textCharsPerConnector: number;
+}
+
+export const DEFAULT_POLICIES: OutboxPolicies = {
+  onUnknown: 'retry',
+  maxAgeMs: DEFAULT_MAX_AGE_MS,
+  inFlightPerConnector: 64,
+  activePerConnector: 10_000,
+  textCharsPerConnector: 16 * 1_024 * 1_024,
+};
+
+export interface OutboxArgs {
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly policies?: Partial<OutboxPolicies>;
+}
+
+export interface Move {
+  readonly entry: Entry;
+  readonly after: DeliveryRow;
+}
+
+/** A lane goes one step on. */
+export interface MoveStep {
+  readonly kind: 'move';
+  readonly lane: Lane;
+  /** One delivery's next state and, where that ends it, the start of the next. */
+  readonly moves: readonly Move[];
+  readonly changes: ChangeSet;
+  /** What the first move answers to. */
+  readonly pending: Pending | undefined;
+}
+
+export interface Arrival {
+  readonly deliveryId: string;
+  readonly lane: Lane;
+  readonly row: DeliveryRow;
+}
+
+/** A run ends, its deliveries arrive. */
+export interface FinishStep {
+  readonly kind: 'finish';
+  readonly arrivals: readonly Arrival[];
+  readonly changes: FinishRequest['changes'];
+  readonly later: Deferred<FinishReply>;
+}
+
+export type Step = MoveStep | FinishStep;
+
+/** What the outbox tells itself. */
+export interface OutboxOwn {
+  committed(answer: { readonly step: number; readonly outcome: Settled<CommitReply> }): void;
+  /** The rows of a step whose commit was not answered. */
+  fateRead(answer: {
+    readonly step: number;
+    readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
+  }): void;
+  readFates(nothing: null): void;
+  wake(nothing: null): void;
+  /** Asks again about pieces that nobody has answered for long. */
+  sweep(nothing: null): void;
+}
+
+/** `unanswered`: it may have been committed · `conflict`: it was not, and a row is not as this cache has it. */
+export type Doubt = 'unanswered' | 'conflict';
+
+export type OutboxSelf = Self<OutboxProtocol & OutboxOwn>;
+
+export interface OutboxState {
+  readonly ledger: ActorRef<LedgerProtocol>;
+  readonly policies: OutboxPolicies;
+  readonly book: Book;
+  /** At the ledger, by number. */
+  readonly steps: Map<number, Step>;
+  /** Those of them whose rows must be read again to know what became of them, and why. */
+  readonly unsure: Map<number, Doubt>;
+  nextStep: number;
+  nextOrder: number;
+  /** Who waits for a time: a lane for its head, an account for the end of its rest. */
+  readonly wakes: WakeQueue<Lane | Account>;
+  timerAtMs: number | undefined;
+  isSweeping: boolean;
+  readonly counters: Map<string, number>;
+}
+
+export function createOutboxState(args: OutboxArgs): OutboxState {
+  const policies = { ...DEFAULT_POLICIES, ...args.policies };
+  return {
+    ledger: args.ledger,
+    policies,
+    book: new Book(policies),
+    steps: new Map(),
+    unsure: new Map(),
+    nextStep: 1,
+    nextOrder: 1,
+    wakes: new WakeQueue(),
+    timerAtMs: undefined,
+    isSweeping: false,
+    counters: new Map(),
+  };
+}
+
+/** A counter has a name and one label: `attempts:delivered`. */
+export function bump(state: OutboxState, counter: string, by = 1): void {
+  state.counters.set(counter, (state.counters.get(counter) ?? 0) + by);
+}
+
+export function timesOf(self: OutboxSelf) {
+  return { monotonicMs: self.clock.monotonicMs(), wallMs: self.clock.wallMs() };
+}
