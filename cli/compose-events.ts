@@ -1,0 +1,58 @@
+/** What the runtime says happened, as log lines. */
+import type { SystemEvent } from '../runtime/system.ts';
+import type { Log } from './log.ts';
+
+export function logEvent(log: Log, event: SystemEvent): void {
+  switch (event.type) {
+    case 'actor.crashed': {
+      const { address, cause, stack, restartInMs } = event;
+      const { kind, code, message = '', subject = '' } = cause;
+      log('error', 'an actor has ended by an error', {
+        address,
+        kind,
+        code,
+        reason: message,
+        subject,
+        restartInMs,
+        stack,
+      });
+      return;
+    }
+    case 'actor.stopped':
+      log('debug', 'an actor is gone', { address: event.address, code: event.cause.code });
+      return;
+    case 'supervisor.exhausted':
+      log('error', 'a supervisor has spent its restarts', {
+        address: event.address,
+        child: event.child,
+        degraded: event.degraded,
+      });
+      return;
+    case 'thread.lost':
+      log('error', 'a thread is lost; its actors start again elsewhere', {
+        lost: event.thread,
+        code: event.code,
+        culprit: event.culprit,
+        subject: event.subject,
+        actors: event.actors,
+      });
+      return;
+    case 'thread.stalled':
+      log('warn', 'a thread does not turn', {
+        stalled: event.thread,
+        forMs: event.forMs,
+        culprit: event.culprit,
+      });
+      return;
+    case 'thread.started':
+      log('debug', 'a thread has started', { started: event.thread });
+      return;
+    case 'dead_letter':
+      log('debug', 'a message found nobody', {
+        address: event.address,
+        kind: event.kind,
+        reason: event.reason,
+      });
+      return;
+  }
+}

@@ -1,0 +1,74 @@
+/** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { VaultDeps } from '../actors/vault/actor.ts';
+import { codeOf } from '../runtime/errors.ts';
+import { adminTokenFileOf } from './state-root.ts';
+
+const KEY_BYTES = 32;
+
+export const STORE_DIRECTORY = 'store';
+
+/** What the vault asks for. */
+export function machineSecrets(stateRoot: string): VaultDeps {
+  return {
+    readEnv: (name) => process.env[name],
+    readFile: readBounded,
+    randomBytes: (size) => randomBytes(size),
+    masterKey: () => masterKey(join(stateRoot, 'vault.key')),
+  };
+}
+
+async function readBounded(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+  try {
+    await using file = await open(path, 'r');
+    const buffer = Buffer.alloc(maxBytes + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return buffer.subarray(0, length);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The key file's bytes; made, for its owner only and flushed, where there is none. */
+async function masterKey(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+  await writeWhole(path, randomBytes(KEY_BYTES));
+  return readFile(path);
+}
+
+/** Whole or not at all, readable by its owner only, on the disk when it settles. */
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  await writeFile(partial, content, { mode: 0o600, flush: true });
+  await rename(partial, path);
+  await using directory = await open(dirname(path), 'r');
+  await directory.sync();
+}
+
+export async function publishToken(stateRoot: string, token: string): Promise<void> {
+  await writeWhole(adminTokenFileOf(stateRoot), `${token}\n`);
+}
+
+/** A token file of an earlier configuration would send commands off with the wrong token. */
+export async function withdrawToken(stateRoot: string): Promise<void> {
+  await rm(adminTokenFileOf(stateRoot), { force: true });
+}
+
+/** Where the copy of this id goes: a path below the state root that does not exist yet. */
+export async function prepareBackup(stateRoot: string, id: string): Promise<string> {
+  const parent = join(stateRoot, 'backups');
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  return join(parent, id);
+}

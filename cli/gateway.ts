@@ -1,0 +1,230 @@
+/** A whole gateway in the host's process: started, called, stopped. It handles no signal and never ends the process. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { extname, resolve } from 'node:path';
+import { gatewayTree, refsOf } from '../actors/tree.ts';
+import type { KindSource } from '../connectors/kinds.ts';
+import type { InputOf, OperationName, OutputOf } from '../proto/control/catalogue.ts';
+import { SCOPES } from '../proto/control/operation.ts';
+import { PalyraError } from '../proto/errors.ts';
+import { createTraceId } from '../proto/ids.ts';
+import type { ExitCause } from '../runtime/actor.ts';
+import { createSystem } from '../runtime/create-system.ts';
+import { codeOf, messageOf } from '../runtime/errors.ts';
+import type { System } from '../runtime/system.ts';
+import { logEvent } from './compose-events.ts';
+import { openHostLine } from './compose-line.ts';
+import { withdrawToken } from './compose-machine.ts';
+import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
+import { packageVersion } from './compose-version.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Log, LogLevel } from './log.ts';
+import { lendHost, type ThreadArgs } from './thread-setup.ts';
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  /** Everything durable lives below it; made, for its owner only, where it is not there. */
+  readonly stateRoot: string;
+  /** Kinds of connector that the host brings; each module exports a `ConnectorKind`. */
+  readonly connectors?: Readonly<Record<string, KindSource>>;
+  /** Hears every line of at least `logLevel`, from all threads; must not throw. Default: nobody. */
+  readonly log?: Log;
+  /** Default `info`. */
+  readonly logLevel?: LogLevel;
+  /** Worker threads for connectors, webhooks and sessions, 1 to 64. Default: 2 to 4, by the processors there are. */
+  readonly threads?: number;
+}
+
+export interface GatewayHandle {
+  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `EADDRINUSE`. */
+  readonly ready: Promise<{ readonly http: string }>;
+  /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
+  call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
+  /** Drains and stops; settles when it is over, by the deadline (24 s) at the latest. Twice is once. */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>;
+  /**
+   * Never rejects. `code` is what a process would exit with: 0 stopped · 74 the store failed · 4 another gateway has
+   * it · 1 it is newer or corrupt · 2 the configuration contradicts it · 70 anything else.
+   */
+  readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
+}
+
+/** An operation's input; what has a default may be left out. */
+type CallInput<N extends OperationName> = Partial<InputOf<N>>;
+
+const STOP_DEADLINE_MS = 24_000;
+/** Of it: the tree stops in reverse, threads join. */
+const TREE_STOP_MS = 6_000;
+const CALL_DEADLINE_MS = 30_000;
+
+const CODES: Readonly<Record<string, number>> = {
+  store_failed: 74,
+  store_locked: 4,
+  store_newer: 1,
+  store_older: 1,
+  store_corrupt: 1,
+  duplicate_webhook: 2,
+};
+
+/** Starts at once; see `ready`. Several may run in one process, each with its own state root. */
+export function createGateway(options: GatewayOptions): GatewayHandle {
+  return new Gateway(options);
+}
+
+class Gateway implements GatewayHandle {
+  readonly ready: Promise<{ readonly http: string }>;
+  readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
+  readonly #options: GatewayOptions;
+  readonly #log: Log;
+  readonly #refs = refsOf(SYSTEM);
+  #system: System | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#log = filtered(options.log, options.logLevel ?? 'info');
+    this.ready = this.#start();
+    this.ended = this.#end();
+    // Whoever does not look at `ready` hears of the failure by `ended`.
+    this.ready.catch(() => undefined);
+  }
+
+  async call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>> {
+    const system = this.#system;
+    if (system === undefined) throw new PalyraError('unavailable', 'the gateway is not running');
+    const call = {
+      operation,
+      input,
+      principal: { name: 'host', scopes: SCOPES },
+      idempotencyKey: '',
+      trace: createTraceId(Math.random),
+    };
+    const reply = await system.ask(this.#refs.control, 'call', call, { inMs: CALL_DEADLINE_MS });
+    if (reply.ok) return reply.output as OutputOf<N>;
+    const { code, message, ...details } = reply.error;
+    throw new PalyraError(code, message, details);
+  }
+
+  stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.deadlineMs ?? STOP_DEADLINE_MS);
+    return this.#stopping;
+  }
+
+  async #start(): Promise<{ readonly http: string }> {
+    const { config, connectors = {}, threads = defaultThreads() } = this.#options;
+    const stateRoot = resolve(this.#options.stateRoot);
+    const gatewayId = randomUUID();
+    mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
+    const args: ThreadArgs = { gatewayId, stateRoot, model: config.model, hostKinds: connectors };
+    const host = { log: this.#log, reveal: (ref: string) => this.#reveal(ref) };
+    const takeBack = lendHost(gatewayId, host);
+    const line = openHostLine(gatewayId, host);
+    try {
+      const system = await createSystem({
+        name: SYSTEM,
+        threads: { pool: threads },
+        thread: { module: SETUP_MODULE, export: 'setup', args },
+        onEvent: (event) => logEvent(this.#log, event),
+      });
+      this.#system = system;
+      void system.ended.then(() => line.close());
+    } catch (error) {
+      line.close();
+      throw error;
+    } finally {
+      takeBack();
+    }
+    return this.#raise(this.#system, config, stateRoot);
+  }
+
+  async #raise(
+    system: System,
+    config: GatewayConfig,
+    stateRoot: string,
+  ): Promise<{ readonly http: string }> {
+    if (this.#stopping !== undefined)
+      throw new PalyraError('stopping', 'stopped before it started');
+    const version = packageVersion();
+    const root = system.spawn(gatewayTree(planOf(config, version)));
+    await system.started(root as never);
+    if (!makesToken(config)) await withdrawToken(stateRoot);
+    const { url } = await system.ask(this.#refs.http, 'where', null, { inMs: CALL_DEADLINE_MS });
+    this.#log('info', 'the gateway is ready', { http: url, version });
+    return { http: url };
+  }
+
+  async #end(): Promise<{ readonly code: number; readonly cause: string }> {
+    const failure = await this.ready.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const system = this.#system;
+    const isAsked = this.#stopping !== undefined;
+    if (failure !== undefined && !isAsked) await system?.stop({ deadlineMs: TREE_STOP_MS });
+    const cause = await system?.ended;
+    if (failure !== undefined && !isAsked) return toEnd(codeOf(failure), messageOf(failure));
+    if (cause === undefined || cause.kind === 'stopped') return { code: 0, cause: 'stopped' };
+    return toEnd(cause.code, causeText(cause));
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    const endAtMs = performance.now() + deadlineMs;
+    await untilSettled(this.ready, deadlineMs - TREE_STOP_MS);
+    const system = this.#system;
+    if (system === undefined) return;
+    const drainMs = Math.max(0, endAtMs - performance.now() - TREE_STOP_MS);
+    await system
+      .ask(this.#refs.gateway, 'drain', { deadlineMs: drainMs }, { inMs: drainMs + 500 })
+      .catch((error: unknown) => {
+        this.#log('warn', 'the drain was cut short', { code: codeOf(error) });
+      });
+    await system.stop({ deadlineMs: Math.max(500, endAtMs - performance.now()) });
+  }
+
+  #reveal(ref: string) {
+    const system = this.#system;
+    if (system === undefined) throw new PalyraError('unavailable', 'the gateway is not running');
+    return system.ask(this.#refs.vault, 'reveal', { ref }, { inMs: CALL_DEADLINE_MS });
+  }
+}
+
+const SETUP_MODULE = new URL(`./thread-setup${extname(import.meta.url)}`, import.meta.url).href;
+
+function defaultThreads(): number {
+  return Math.min(4, Math.max(2, availableParallelism()));
+}
+
+const SEVERITIES: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+function filtered(log: Log | undefined, least: LogLevel): Log {
+  if (log === undefined) return () => undefined;
+  const from = SEVERITIES.indexOf(least);
+  return (level, message, fields) => {
+    if (SEVERITIES.indexOf(level) >= from) log(level, message, fields);
+  };
+}
+
+function toEnd(code: string, message: string): { readonly code: number; readonly cause: string } {
+  const known = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
+  return { code: known ?? 70, cause: `${code}: ${message}` };
+}
+
+function causeText(cause: ExitCause): string {
+  return cause.message ?? cause.kind;
+}
+
+async function untilSettled(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, Math.max(0, ms));
+  });
+  await Promise.race([
+    work.then(
+      () => undefined,
+      () => undefined,
+    ),
+    late,
+  ]);
+  clearTimeout(timer);
+}

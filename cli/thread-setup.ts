@@ -1,0 +1,143 @@
+/** What every thread of a gateway starts with: the dependencies of its actors, loaded when they are used. Main has more than the others. */
+
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { ConnectorActorDeps } from '../actors/channels/opening.ts';
+import type { ControlDeps } from '../actors/control/actor.ts';
+import type { GatewayDeps } from '../actors/gateway/actor.ts';
+import type { LedgerDeps } from '../actors/ledger/ledger-state.ts';
+import { type Bound, type HttpListenerDeps, urlOf } from '../actors/listeners/http-state.ts';
+import type { RouterDeps } from '../actors/router/actor.ts';
+import type { RunDeps } from '../actors/runs/actor.ts';
+import type { VaultDeps } from '../actors/vault/actor.ts';
+import type { SecretReply } from '../actors/vault/protocol.ts';
+import { type KindSource, loadKind } from '../connectors/kinds.ts';
+import type { Model } from '../connectors/models/model.ts';
+import { PalyraError } from '../proto/errors.ts';
+import type { JobsDeps } from '../runtime/jobs/actor.ts';
+import type { ThreadContext, ThreadWorld } from '../runtime/system.ts';
+import { openThreadLine } from './compose-line.ts';
+import { machineSecrets, prepareBackup, publishToken, STORE_DIRECTORY } from './compose-machine.ts';
+import type { ModelConfig } from './config/gateway-config.ts';
+import type { Log } from './log.ts';
+
+/** Plain data: it crosses threads. */
+export interface ThreadArgs {
+  readonly gatewayId: string;
+  readonly stateRoot: string;
+  readonly model: ModelConfig;
+  readonly hostKinds: Readonly<Record<string, KindSource>>;
+}
+
+/** What main's actors need of the host beside plain data. */
+export interface GatewayHost {
+  readonly log: Log;
+  reveal(ref: string): Promise<SecretReply>;
+}
+
+type FieldDeps = ConnectorActorDeps & RunDeps & { readonly log: Log };
+type MainDeps = FieldDeps &
+  LedgerDeps &
+  VaultDeps &
+  RouterDeps &
+  ControlDeps &
+  GatewayDeps &
+  HttpListenerDeps &
+  JobsDeps;
+
+// Functions cannot travel in the arguments of a thread; main's setup finds them here.
+const hosts = new Map<string, GatewayHost>();
+
+/** Until the returned function is called, main's setup of this gateway finds `host`. */
+export function lendHost(gatewayId: string, host: GatewayHost): () => void {
+  hosts.set(gatewayId, host);
+  return () => hosts.delete(gatewayId);
+}
+
+export async function setup(args: unknown, thread: ThreadContext): Promise<ThreadWorld> {
+  const given = args as ThreadArgs;
+  return thread.isMain ? setupMain(given, thread) : setupPool(given, thread);
+}
+
+function setupPool(args: ThreadArgs, thread: ThreadContext): ThreadWorld {
+  const line = openThreadLine(args.gatewayId, thread.name);
+  return {
+    deps: fieldDeps(args, line.log, (ref) => line.reveal(ref)),
+    close: async () => line.close(),
+  };
+}
+
+async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<ThreadWorld> {
+  const host = hosts.get(args.gatewayId);
+  if (host === undefined) {
+    throw new PalyraError('internal_error', 'the main thread was set up without its host');
+  }
+  const { stateRoot } = args;
+  const { log } = host;
+  const [{ createJobPool }, { createBallast, openLmdbStore }] = await Promise.all([
+    import('../runtime/jobs/pool.ts'),
+    import('../runtime/store/lmdb/index.ts'),
+  ]);
+  const jobPool = createJobPool({ maxThreads: 2 });
+  let bound: Bound | undefined;
+  const deps: MainDeps = {
+    ...fieldDeps(args, log, host.reveal),
+    ...machineSecrets(stateRoot),
+    pid: process.pid,
+    inspect: () => thread.inspect(),
+    httpUrl: () => (bound === undefined ? '' : urlOf(bound)),
+    bound: {
+      get: () => bound,
+      set(where) {
+        bound = where;
+      },
+    },
+    openHttp: async (options, ports) => {
+      const { openGatewayHttp } = await import('../transports/http/index.ts');
+      return openGatewayHttp(options, ports, log);
+    },
+    publishToken: (token) => publishToken(stateRoot, token),
+    openStore: () => openLmdbStore({ directory: join(stateRoot, STORE_DIRECTORY) }),
+    ballast: createBallast({ path: join(stateRoot, 'ballast') }),
+    prepareBackup: (id) => prepareBackup(stateRoot, id),
+    jobPool,
+  };
+  return { deps, close: () => jobPool.close() };
+}
+
+/** What actors need wherever they are placed. */
+function fieldDeps(
+  args: ThreadArgs,
+  log: Log,
+  reveal: (ref: string) => Promise<SecretReply>,
+): FieldDeps {
+  let model: Promise<Model> | undefined;
+  return {
+    log,
+    sleep: async (ms, signal) => {
+      await wait(ms, undefined, { signal });
+    },
+    connectorKind: (kind) => loadKind(kind, { hostKinds: args.hostKinds }),
+    openModel() {
+      // One that could not be opened is tried anew: its key may be there by then.
+      model ??= openConfigured(args.model, reveal).catch((error: unknown) => {
+        model = undefined;
+        throw error;
+      });
+      return model;
+    },
+  };
+}
+
+async function openConfigured(
+  config: ModelConfig,
+  reveal: (ref: string) => Promise<SecretReply>,
+): Promise<Model> {
+  const { openModel } = await import('../connectors/models/open-model.ts');
+  if (config.provider === 'echo') return openModel({ provider: 'echo' });
+  const { provider, baseUrl, model, apiKeyRef } = config;
+  if (apiKeyRef === '') return openModel({ provider, baseUrl, model, apiKey: '' });
+  const reply = await reveal(apiKeyRef);
+  if (reply.ok) return openModel({ provider, baseUrl, model, apiKey: reply.secret });
+  throw new PalyraError('secret_unavailable', `the model's key ${apiKeyRef}: ${reply.message}`);
+}
