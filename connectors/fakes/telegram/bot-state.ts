@@ -148,6 +148,11 @@ export class BotState {
     });
   }
 
+  /** The poll in flight is answered with nothing, before its time. */
+  answerEmpty(): void {
+    this.#poll?.answer([]);
+  }
+
   interruptPoll(refusal: BotRefusal): void {
     this.#poll?.refuse(refusal);
   }

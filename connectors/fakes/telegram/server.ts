@@ -171,7 +171,7 @@ class FakeState {
       await playOnConnection(fault, response, gone);
       return;
     }
-    const result = await run({
+    const running = run({
       bot,
       parameters,
       chats: this.#chats,
@@ -179,6 +179,8 @@ class FakeState {
       signal: gone,
       accept: (message) => this.#accept(message),
     });
+    this.watch.changed();
+    const result = await running;
     if (fault !== undefined && (await playOnConnection(fault, response, gone))) return;
     answerJson(response, 200, { ok: true, result });
   }
