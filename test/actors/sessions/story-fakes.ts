@@ -1,0 +1,227 @@
+/** The neighbours of router and sessions in a seeded world: a ledger and an outbox that may be busy or silent, senders, a model. */
+
+import type {
+  CommitReply,
+  CommitRequest,
+  LedgerProtocol,
+} from '../../../actors/ledger/protocol.ts';
+import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
+import { routerActor } from '../../../actors/router/actor.ts';
+import type { RouterRules } from '../../../actors/router/decide.ts';
+import type { AdmitReply, AdmitRequest, RouterProtocol } from '../../../actors/router/protocol.ts';
+import { runActor } from '../../../actors/runs/actor.ts';
+import { sessionsActor } from '../../../actors/sessions/actor.ts';
+import { sessionActor } from '../../../actors/sessions/session-actor.ts';
+import type { Model } from '../../../connectors/models/model.ts';
+import type { InboundOffer } from '../../../proto/channel-messages.ts';
+import { type ActorRef, child, defineActor, type Settled } from '../../../runtime/actor.ts';
+import { joinChanges } from '../../../runtime/store/change-set.ts';
+import type { ScanQuery, Store } from '../../../runtime/store/store.ts';
+import { SeededWorld } from './seeded-world.ts';
+
+export interface StoryDeps {
+  readonly store: Store;
+  random(): number;
+  /** Shares of commits that are refused, and of those that are done and never answered. */
+  readonly faults: { busy: number; silent: number };
+  openModel(): Promise<Model>;
+  randomBytes(size: number): Uint8Array;
+}
+
+const FOREVER = new Promise<never>(() => undefined);
+
+const ledgerActor = defineActor({
+  module: 'test',
+  export: 'ledgerActor',
+  name: 'ledger',
+  mailbox: { limitMessages: 1_000, overflow: 'reject' },
+  start: (_self, _args: null, deps: StoryDeps) => deps,
+  receive: {
+    async commit(deps: StoryDeps, { changes }: CommitRequest): Promise<CommitReply> {
+      if (deps.random() < deps.faults.busy) return { ok: false, code: 'busy', retryAfterMs: 50 };
+      const [outcome] = await deps.store.commit([changes], 0);
+      if (outcome === undefined || deps.random() < deps.faults.silent) return FOREVER;
+      return outcome;
+    },
+    read(deps: StoryDeps, { table, key }: { readonly table: string; readonly key: string }) {
+      const stored = deps.store.read(table, key);
+      return stored === undefined ? [] : [stored];
+    },
+    scan: (deps: StoryDeps, query: ScanQuery) =>
+      deps.store.scan({ ...query, limit: Math.min(query.limit, 3) }),
+  },
+});
+
+type OutboxState = { readonly ledger: ActorRef<LedgerProtocol> };
+
+const outboxActor = defineActor<
+  { finish(request: FinishRequest): FinishReply },
+  {
+    committed(end: {
+      readonly request: FinishRequest;
+      readonly outcome: Settled<CommitReply>;
+      readonly answer: (reply: FinishReply) => void;
+    }): void;
+  },
+  OutboxState,
+  OutboxState,
+  StoryDeps
+>({
+  module: 'test',
+  export: 'outboxActor',
+  name: 'outbox',
+  mailbox: { limitMessages: 1_000, overflow: 'reject' },
+  start: (_self, args) => args,
+  receive: {
+    finish(state, request, self) {
+      const later = self.defer<FinishReply>();
+      const { runId, outputs } = request;
+      const changes = joinChanges(request.changes, {
+        put: outputs.map(({ target, message }, n) => ({
+          table: 'deliveries',
+          key: `${runId}:${n}`,
+          row: { v: 1, ...target, ...message },
+        })),
+      });
+      self.run(
+        () => self.ask(state.ledger, 'commit', { changes, admits: false }, { inMs: 5_000 }),
+        'committed',
+        (outcome) => ({ request, outcome, answer: later.resolve }),
+      );
+      return later.promise;
+    },
+    committed(_state, { request, outcome, answer }) {
+      if (!outcome.ok) return;
+      const { value } = outcome;
+      if (value.ok) answer({ type: 'finished', deliveryIds: request.outputs.map(String) });
+      else if (value.code === 'conflict')
+        answer({ type: 'conflict', table: value.table, key: value.key });
+      else answer({ type: 'busy', retryAfterMs: value.retryAfterMs });
+    },
+  },
+});
+
+interface SenderArgs {
+  readonly router: ActorRef<RouterProtocol>;
+  readonly request: AdmitRequest;
+  readonly answers: AdmitReply[];
+}
+
+/** Offers its message until it is told something that lasts, like a platform that redelivers. */
+const senderActor = defineActor<
+  Record<never, never>,
+  { offer(nothing: null): void; answered(outcome: Settled<AdmitReply>): void },
+  SenderArgs,
+  SenderArgs,
+  StoryDeps
+>({
+  module: 'test',
+  export: 'senderActor',
+  name: 'sender',
+  mailbox: { limitMessages: 10, overflow: 'reject' },
+  start(self, args) {
+    self.after('offer', 0, 'offer', null);
+    return args;
+  },
+  receive: {
+    offer(args, _nothing, self) {
+      self.run(
+        () => self.ask(args.router, 'admit', args.request, { inMs: 15_000 }),
+        'answered',
+        (outcome) => outcome,
+      );
+    },
+    answered(args, outcome, self) {
+      if (outcome.ok && outcome.value.type !== 'refused') args.answers.push(outcome.value);
+      else self.after('offer', 500, 'offer', null);
+    },
+  },
+});
+
+export const OPEN_RULES: RouterRules = {
+  enabled: true,
+  maxMessageBytes: 32_768,
+  defaults: {
+    enabled: true,
+    allowDirectMessages: true,
+    directMessagePolicy: 'allow',
+    isolateSessionBySender: false,
+    responsePrefix: '',
+    broadcastStrategy: 'deny',
+  },
+  channels: [],
+};
+
+const LEDGER = { address: 'test/ledger' };
+const ROUTER = { address: 'test/router' };
+const SESSIONS = { address: 'test/sessions' };
+const OUTBOX = { address: 'test/outbox' };
+
+/** Ledger, outbox, sessions and router over `deps.store`, as after a start of the process. */
+export function startStory(deps: StoryDeps, wallMs: number, maxLive = 4_096): SeededWorld {
+  const world = new SeededWorld({
+    random: deps.random,
+    deps,
+    definitions: {
+      ledgerActor,
+      outboxActor,
+      senderActor,
+      routerActor,
+      sessionsActor,
+      sessionActor,
+      runActor,
+    },
+    wallMs,
+  });
+  const run = { module: runActor.module, export: runActor.export };
+  world.spawn(child(ledgerActor, { id: 'ledger', args: null }) as never);
+  world.spawn(child(outboxActor, { id: 'outbox', args: { ledger: LEDGER } }) as never);
+  const sessions = { ledger: LEDGER, outbox: OUTBOX, router: ROUTER, run, maxLive };
+  world.spawn(child(sessionsActor, { id: 'sessions', args: sessions }) as never);
+  const router = { ledger: LEDGER, sessions: SESSIONS, rules: OPEN_RULES };
+  world.spawn(child(routerActor, { id: 'router', args: router }) as never);
+  return world;
+}
+
+export function offer(conversationId: string, nativeId: string, body: string): InboundOffer {
+  return {
+    connectorId: 'echo:default',
+    conversationId,
+    threadId: '',
+    senderId: 'alice',
+    senderDisplay: 'Alice',
+    senderVerified: true,
+    body,
+    adapterMessageId: nativeId,
+    receivedAtMs: 0,
+    isDirectMessage: true,
+    requestedBroadcast: false,
+    attachments: [],
+    nativeId,
+  };
+}
+
+export function request(conversationId: string, nativeId: string, body = nativeId): AdmitRequest {
+  return {
+    offer: offer(conversationId, nativeId, body),
+    bodySha256: `sha-of-${body}`,
+    replyTo: { connectorId: 'echo:default', conversationId, threadId: '' },
+    trace: `trace-${nativeId}`,
+  };
+}
+
+/** A platform that offers one message until it is settled; what it was told stands in `answers`. */
+export function send(world: SeededWorld, id: string, admit: AdmitRequest): AdmitReply[] {
+  const answers: AdmitReply[] = [];
+  const args: SenderArgs = { router: ROUTER, request: admit, answers };
+  world.spawn(child(senderActor, { id, args, restart: 'temporary' }) as never);
+  return answers;
+}
+
+/** Facts of the journal in the order of their commits. */
+export function factsOf(store: Store, type: string) {
+  return store
+    .journal(0, 100_000)
+    .flatMap((entry) => entry.facts)
+    .filter((fact) => fact.type === type);
+}
