@@ -114,7 +114,11 @@ class RunningSystem implements System {
 
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P> {
     this.#firstId ??= spec.id;
-    return this.#root.spawn(spec as ChildSpec<unknown, unknown>) as ActorRef<P>;
+    // Nobody is above the root to bring its children back: their end is the host's to judge.
+    return this.#root.spawn({ ...spec, restart: 'temporary' } as ChildSpec<
+      unknown,
+      unknown
+    >) as ActorRef<P>;
   }
 
   async started(ref: ActorRef<unknown>): Promise<void> {

@@ -124,7 +124,7 @@ export interface SystemSnapshot {
 
 export interface System {
   readonly name: string;
-  /** Starts a child of the root. The first one's permanent end ends the system. */
+  /** Starts a child of the root. It is not restarted, whatever its spec says: the first one's end ends the system. */
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P>;
   /** Settles when the actor and its static children run; rejects with the cause when its first start failed. */
   started(ref: ActorRef<unknown>): Promise<void>;

@@ -65,6 +65,108 @@ function misbehave(how: 'exit' | 'loop' | 'oom' | 'throw-later'): void {
   }
 }
 
+export interface TraceProtocol {
+  read(nothing: null): readonly string[];
+  note(line: string): void;
+}
+
+/** Writes down what it hears, in order. */
+export const traceActor = defineActor<TraceProtocol, TraceProtocol, null, string[], unknown>({
+  module: import.meta.url,
+  export: 'traceActor',
+  name: 'trace',
+  mailbox: { limitMessages: 10_000, overflow: 'reject' },
+  start: () => [],
+  receive: {
+    read: (state) => [...state],
+    note(state, line) {
+      state.push(line);
+    },
+  },
+});
+
+export interface LifeProtocol {
+  timer(ms: number): void;
+  runs(how: 'resolve' | 'reject'): void;
+  deferAnswer(ms: number): string;
+  crash(reason: string): void;
+  crashLate(reason: string): void;
+  ping(nothing: null): number;
+}
+
+interface LifeOwn {
+  fired(name: string): void;
+  ran(outcome: string): void;
+}
+
+export interface LifeArgs {
+  readonly name: string;
+  readonly trace: ActorRef<TraceProtocol>;
+  readonly failStart?: string;
+  readonly stopMs?: number;
+  readonly limit?: number;
+}
+
+/** Tells its trace of each step of its life. */
+export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, unknown>({
+  module: import.meta.url,
+  export: 'lifeActor',
+  name: 'life',
+  mailbox: { limitMessages: 4, overflow: 'reject' },
+  start(self, args) {
+    self.tell(args.trace, 'note', `start ${args.name}`);
+    if (args.failStart !== undefined)
+      throw Object.assign(new Error('told to'), { code: args.failStart });
+    return args;
+  },
+  receive: {
+    timer(_state, ms, self) {
+      self.after('t', ms, 'fired', 't');
+    },
+    runs(_state, how, self) {
+      self.run(
+        () => (how === 'resolve' ? Promise.resolve('good') : Promise.reject(new Error('bad'))),
+        'ran',
+        (outcome) => (outcome.ok ? outcome.value : String(outcome.error)),
+      );
+    },
+    deferAnswer(_state, ms, self) {
+      const later = self.defer<string>();
+      setTimeout(() => later.resolve('later'), ms);
+      return later.promise;
+    },
+    crash(_state, reason) {
+      throw Object.assign(new Error(reason), { code: reason });
+    },
+    async crashLate(state, reason, self) {
+      await Promise.resolve();
+      setTimeout(() => {
+        try {
+          self.tell(state.trace, 'note', `zombie ${state.name}`);
+        } catch (error) {
+          zombieErrors.push(String((error as { code?: string }).code));
+        }
+      }, 20);
+      throw Object.assign(new Error(reason), { code: reason });
+    },
+    ping: (_state, _nothing, self) => self.incarnation,
+    fired(state, name, self) {
+      self.tell(state.trace, 'note', `fired ${name} ${self.incarnation}`);
+    },
+    ran(state, outcome, self) {
+      self.tell(state.trace, 'note', `ran ${outcome}`);
+    },
+  },
+  async stop(state, self) {
+    if (state.stopMs !== undefined)
+      await new Promise((resolve) => setTimeout(resolve, state.stopMs));
+    self.tell(state.trace, 'note', `stop ${state.name}`);
+  },
+});
+
+/** What zombies of this thread met. */
+export const zombieErrors: string[] = [];
+
 export interface WatcherProtocol {
   watch(ref: ActorRef<CounterProtocol>): void;
   downs(nothing: null): readonly Down[];

@@ -1,0 +1,174 @@
+/** Messages and asks, inline and over threads: runtime/SEMANTICS.md M and A. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { AskError, child, refTo } from '../../runtime/index.ts';
+import { until, within } from '../support/within.ts';
+import {
+  type CounterProtocol,
+  counterActor,
+  type LifeProtocol,
+  lifeActor,
+  type TraceProtocol,
+  traceActor,
+} from './support/actors.ts';
+import { MODES, withTree } from './support/system.ts';
+
+const a = refTo<CounterProtocol>('t', 'root/a');
+const b = refTo<CounterProtocol>('t', 'root/b');
+const trace = refTo<TraceProtocol>('t', 'root/trace');
+const life = refTo<LifeProtocol>('t', 'root/life');
+const PAIR = [
+  child(traceActor, { id: 'trace', args: null, placement: { hash: 'b' } }),
+  child(counterActor, { id: 'a', args: {}, placement: { hash: 'a' } }),
+  child(counterActor, { id: 'b', args: {}, placement: { hash: 'b' } }),
+  child(lifeActor, { id: 'life', args: { name: 'life', trace }, placement: { hash: 'b' } }),
+];
+const IN_2S = { inMs: 2_000 };
+
+async function codeOf(ask: Promise<unknown>): Promise<string> {
+  try {
+    await ask;
+  } catch (error) {
+    return error instanceof AskError ? error.code : `not an AskError: ${error}`;
+  }
+  return 'no error';
+}
+
+for (const mode of MODES) {
+  const test = suite(`messages, ${mode}`);
+  const it = (title: string, work: Parameters<typeof withTree>[2]) =>
+    test(title, () => within(title, withTree(mode, { children: PAIR }, work), 20_000));
+
+  it('M1 messages of one sender are handled in the order sent', async ({ system }) => {
+    for (let i = 0; i < 5_000; i += 1) {
+      while (!system.tell(trace, 'note', String(i)))
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    const lines = (await system.ask(trace, 'read', null, IN_2S)).filter((line) => /^\d/.test(line));
+    assert.equal(
+      lines,
+      Array.from({ length: 5_000 }, (_, i) => String(i)),
+    );
+  });
+
+  it('M1 messages between two threads go directly and in order', async ({ system }) => {
+    for (let n = 1; n <= 20; n += 1) {
+      assert.is(await system.ask(a, 'relay', { to: b, n: 1 }, IN_2S), n);
+    }
+  });
+
+  it('M3 a tell to nobody is false or becomes a dead letter, and is counted', async ({
+    system,
+  }) => {
+    const nobody = refTo<CounterProtocol>('t', 'root/nobody');
+    assert.is(system.tell(nobody, 'add', 1), false);
+    assert.is((await system.inspect()).counters.dead_letters, 1);
+  });
+
+  it('M4 a full mailbox refuses; nothing it took is lost', async ({ system }) => {
+    await system.ask(life, 'ping', null, IN_2S);
+    const parked = system.ask(a, 'slow', 200, IN_2S);
+    const answers = Array.from({ length: 3 }, () => system.ask(a, 'total', null, IN_2S));
+    await parked;
+    assert.equal(await Promise.all(answers), [0, 0, 0]);
+  });
+
+  it('M6 a name that is not in the table is refused, also a name of every object', async ({
+    system,
+  }) => {
+    for (const kind of ['nonsense', 'constructor', '__proto__', 'hasOwnProperty', 'toString']) {
+      assert.is(await codeOf(system.ask(a, kind as 'total', null, IN_2S)), 'unknown_kind', kind);
+    }
+    assert.is((await system.ask(a, 'where', null, IN_2S)).incarnation, 1);
+  });
+
+  it('values of every plain shape arrive as they were sent', async ({ system }) => {
+    const values = [
+      null,
+      true,
+      0,
+      -1.5,
+      2 ** 40,
+      'ä€😀',
+      [],
+      [1, [2]],
+      { a: { b: [null] }, ü: '' },
+    ];
+    for (const value of values) assert.equal(await system.ask(a, 'echo', value, IN_2S), value);
+    for (const size of [0, 5, 20_000]) {
+      const bytes = new Uint8Array(size).fill(7);
+      const echoed = (await system.ask(a, 'echo', { bytes }, IN_2S)) as { bytes: Uint8Array };
+      assert.equal(new Uint8Array(echoed.bytes), bytes, `${size} bytes`);
+    }
+  });
+
+  it('A1 A4 an ask to an actor that crashes on it ends with actor_crashed', async ({ system }) => {
+    assert.is(await codeOf(system.ask(a, 'crash' as 'total', null, IN_2S)), 'actor_crashed');
+  });
+
+  it('A2 an ask ends at its deadline, and an expired one is never handled', async ({ system }) => {
+    const parked = system.ask(a, 'slow', 150, IN_2S);
+    const beganMs = performance.now();
+    assert.is(await codeOf(system.ask(a, 'relay', { to: b, n: 9 }, { inMs: 50 })), 'ask_timeout');
+    assert.ok(performance.now() - beganMs < 140, 'at the deadline, not at the reply');
+    await parked;
+    assert.is(await system.ask(b, 'total', null, IN_2S), 0);
+  });
+
+  it('A2 an ask ends when its signal aborts', async ({ system }) => {
+    const abort = new AbortController();
+    const asked = codeOf(system.ask(a, 'slow', 300, { inMs: 2_000, signal: abort.signal }));
+    abort.abort();
+    assert.is(await asked, 'ask_aborted');
+  });
+
+  it('A3 an ask that waits for its own asker is refused at once', async ({ system, events }) => {
+    assert.is(await codeOf(system.ask(a, 'relay', { to: a, n: 1 }, IN_2S)), 'actor_crashed');
+    const crash = events.find((event) => event.type === 'actor.crashed');
+    assert.is(crash?.type === 'actor.crashed' ? crash.cause.code : '', 'ask_cycle');
+  });
+
+  it('A5 a deferred answer leaves the mailbox open, an awaited one parks it', async ({
+    system,
+  }) => {
+    const later = system.ask(life, 'deferAnswer', 100, IN_2S);
+    assert.is(await system.ask(life, 'ping', null, { inMs: 90 }), 1);
+    assert.is(await later, 'later');
+    const slow = system.ask(a, 'slow', 100, IN_2S);
+    assert.is(await codeOf(system.ask(a, 'total', null, { inMs: 40 })), 'ask_timeout');
+    await slow;
+  });
+
+  test.run();
+}
+
+const threads = suite('messages, between threads only');
+
+threads('M7 a message that cannot be encoded fails its asker; its neighbours arrive', async () => {
+  await withTree('threads', { children: PAIR }, async ({ system }) => {
+    const before = system.ask(a, 'echo', 1, IN_2S);
+    const broken = codeOf(system.ask(a, 'echo', { f: Symbol('no form') }, IN_2S));
+    const after = system.ask(a, 'echo', 2, IN_2S);
+    assert.is(await broken, 'not_encodable');
+    assert.equal(await Promise.all([before, after]), [1, 2]);
+  });
+});
+
+threads('M8 a sender faster than its receiver is refused, and memory stays bounded', async () => {
+  await withTree('threads', { children: PAIR }, async ({ system }) => {
+    let refused = 0;
+    let taken = 0;
+    for (let i = 0; i < 40_000; i += 1) {
+      if (system.tell(a, 'add', 1)) taken += 1;
+      else refused += 1;
+    }
+    assert.ok(refused > 0, 'a synchronous flood must be refused');
+    assert.ok(taken <= 1_024 + 8_192 + 256, `taken ${taken}`);
+    await until('all that was taken has arrived', async () => {
+      const total = await system.ask(a, 'total', null, IN_2S).catch(() => -1);
+      return total === taken;
+    });
+  });
+});
+
+threads.run();
