@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import type { ChangeSet, CommitOutcome, Row, Store } from '../../runtime/store/store.ts';
-import type { StorePlace } from './store.contract.ts';
+import type { StorePlace } from './store-samples.ts';
 
 type Step =
   | { readonly type: 'batch'; readonly sets: readonly DrawnSet[] }

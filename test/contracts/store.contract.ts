@@ -2,18 +2,20 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { codeOf } from '../../runtime/errors.ts';
-import type { ChangeSet, Fact, Row, Store } from '../../runtime/store/store.ts';
+import type { ChangeSet } from '../../runtime/store/store.ts';
+import { within } from '../support/within.ts';
+import { journalPromises } from './store-journal.contract.ts';
 import { runAgainstModel, writesOf } from './store-model.ts';
-import { within } from './within.ts';
-
-/** One place where a store lives, used by one test. */
-export interface StorePlace {
-  open(): Promise<Store>;
-  /** Overwrites one byte of this journal entry's facts behind the closed store's back. */
-  tamper(sequence: number): Promise<void>;
-  dispose(): Promise<void>;
-}
+import {
+  codeOfRejection,
+  commit,
+  expected,
+  fact,
+  type Promises,
+  put,
+  type StorePlace,
+} from './store-samples.ts';
+import { scanPromises } from './store-scans.contract.ts';
 
 export interface StoreContract {
   readonly name: string;
@@ -22,49 +24,26 @@ export interface StoreContract {
   readonly propertyRuns: number;
 }
 
-const AT_MS = 1_800_000_000_000;
 const DEADLINE_MS = 60_000;
 
-export function changes(parts: Partial<ChangeSet>): ChangeSet {
-  return { expect: [], put: [], remove: [], facts: [], ...parts };
-}
-
-export function put(key: string, row: Row, table = 'rows') {
-  return { table, key, row };
-}
-
-const expected = (key: string, revision: number, table = 'rows') => ({ table, key, revision });
-const fact = (n: number): Fact => ({ type: 'counted', n, even: n % 2 === 0, who: `é${n}` });
-
-async function commit(store: Store, ...batch: Partial<ChangeSet>[]) {
-  return store.commit(batch.map(changes), AT_MS);
-}
-
-async function codeOfRejection(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    return codeOf(error);
-  }
-  return 'nothing was thrown';
-}
-
-export function storeContract({ name, newPlace, propertyRuns }: StoreContract): void {
+export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
   const test = suite(`${name} keeps the store contract`);
 
-  /** The work sees an open store; what it opens by itself it also closes. */
-  function promises(title: string, work: (store: Store, place: StorePlace) => Promise<void>) {
+  const promises: Promises = (title, work) => {
     test(title, async () => {
       const place = await newPlace();
       try {
-        const store = await within(DEADLINE_MS, 'opening', place.open());
-        await within(DEADLINE_MS, title, work(store, place));
-        await within(DEADLINE_MS, 'closing', store.close());
+        const store = await within('opening', place.open(), DEADLINE_MS);
+        await within(title, work(store, place), DEADLINE_MS);
+        await within('closing', store.close(), DEADLINE_MS);
       } finally {
         await place.dispose();
       }
     });
-  }
+  };
+
+  scanPromises(promises);
+  journalPromises(promises);
 
   promises('a row is what was put, with the number of its change set', async (store) => {
     const row = { v: 1, text: 'héllo', list: [1, 2.5, null], at: { deep: true }, big: 2 ** 45 };
@@ -193,69 +172,6 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract): 
     );
   });
 
-  promises('a scan goes through keys by their UTF-8 bytes, forth and back', async (store) => {
-    const keys = ['Z', 'a', 'a\0b', 'a b', 'ab', 'é', 'ｚ', '￿', '😀', '😀a', '𐀀', '日本'];
-    const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    assert.not.equal(sorted, [...keys].sort(), 'the sample must tell bytes from UTF-16 units');
-    await commit(store, { put: keys.map((key) => put(key, { v: 1 })) });
-    const forth = store.scan({ table: 'rows', limit: 100 });
-    assert.equal(forth, {
-      rows: sorted.map((key) => ({ key, revision: 1, row: { v: 1 } })),
-      next: '',
-    });
-    const back = store.scan({ table: 'rows', limit: 100, reverse: true });
-    assert.equal(
-      back.rows.map(({ key }) => key),
-      sorted.reverse(),
-    );
-  });
-
-  promises('a prefix and a cursor bound a scan in both directions', async (store) => {
-    const keys = ['a', 'b', 'b:1', 'b:2', 'b:3', 'b:\u{10ffff}', 'b;', 'c'];
-    await commit(store, { put: keys.map((key) => put(key, { v: 1 })) });
-    const page = (prefix: string, after: string, reverse: boolean) =>
-      store
-        .scan({ table: 'rows', prefix, after, reverse, limit: 100 })
-        .rows.map(({ key }) => key)
-        .join(' ');
-    assert.is(page('b:', '', false), 'b:1 b:2 b:3 b:\u{10ffff}');
-    assert.is(page('b:', '', true), 'b:\u{10ffff} b:3 b:2 b:1');
-    assert.is(page('b:', 'b:2', false), 'b:3 b:\u{10ffff}');
-    assert.is(page('b:', 'b:2', true), 'b:1');
-    assert.is(page('b:', 'b:15', false), 'b:2 b:3 b:\u{10ffff}');
-    assert.is(page('b:', 'b:15', true), 'b:1');
-    assert.is(page('b:', 'a', false), 'b:1 b:2 b:3 b:\u{10ffff}', 'a cursor before the prefix');
-    assert.is(page('b:', 'a', true), '');
-    assert.is(page('b:', 'c', false), '', 'a cursor behind the prefix');
-    assert.is(page('b:', 'c', true), 'b:\u{10ffff} b:3 b:2 b:1');
-    assert.is(page('b', '', false), 'b b:1 b:2 b:3 b:\u{10ffff} b;');
-    assert.is(page('b', '', true), 'b; b:\u{10ffff} b:3 b:2 b:1 b');
-    assert.is(page('', 'b;', false), 'c');
-    assert.is(page('', 'b', true), 'a');
-    assert.is(page('x', '', false), '');
-  });
-
-  promises(
-    'pages follow each other by next without a gap, and the last one says so',
-    async (store) => {
-      const keys = Array.from({ length: 25 }, (_, n) => `k${String(n).padStart(3, '0')}`);
-      await commit(store, { put: keys.map((key) => put(key, { v: 1 })) });
-      for (const reverse of [false, true]) {
-        const seen: string[] = [];
-        let after = '';
-        for (let pages = 0; pages < 30; pages += 1) {
-          const page = store.scan({ table: 'rows', prefix: 'k', after, limit: 5, reverse });
-          assert.ok(page.rows.length <= 5);
-          seen.push(...page.rows.map(({ key }) => key));
-          after = page.next;
-          if (after === '') break;
-        }
-        assert.equal(seen, reverse ? [...keys].reverse() : keys);
-      }
-      assert.equal(store.scan({ table: 'nothing', limit: 5 }), { rows: [], next: '' });
-    },
-  );
-
   promises('the longest key is taken and one byte more is refused', async (store) => {
     const longest = 'é'.repeat(950);
     await commit(store, { put: [put(longest, { v: 1 }, 't'.repeat(64))] });
@@ -286,63 +202,6 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract): 
       }
       assert.is(store.read('rows', 'good'), undefined);
       assert.is((await commit(store, { put: [put('good', { v: 1 })] }))[0]?.ok, true);
-    },
-  );
-
-  promises(
-    'the journal has one entry a batch, over the facts of what was accepted',
-    async (store) => {
-      await commit(
-        store,
-        { facts: [fact(1), fact(2)] },
-        { expect: [expected('x', 4)], facts: [fact(3)] },
-      );
-      await commit(store, { expect: [expected('x', 4)], facts: [fact(4)] });
-      await store.commit([changes({ facts: [fact(5)] })], AT_MS + 1);
-      const entries = store.journal(0, 10);
-      assert.equal(
-        entries.map(({ sequence, atMs, facts }) => ({ sequence, atMs, facts })),
-        [
-          { sequence: 1, atMs: AT_MS, facts: [fact(1), fact(2)] },
-          { sequence: 2, atMs: AT_MS + 1, facts: [fact(5)] },
-        ],
-      );
-      assert.is(entries[0]?.previous, '0'.repeat(64));
-      assert.is(entries[1]?.previous, entries[0]?.hash);
-      assert.equal(store.journal(1, 10), entries.slice(1));
-      assert.equal(store.journal(0, 1), entries.slice(0, 1));
-      assert.equal(store.journal(2, 10), []);
-    },
-  );
-
-  promises('an untouched journal verifies, whole and from its checkpoint', async (store, place) => {
-    for (let n = 0; n < 12; n += 1) await commit(store, { facts: [fact(n), fact(n)] });
-    const head = store.journal(11, 1)[0]?.hash ?? '';
-    const whole = { ok: true, entries: 12, facts: 24, head } as const;
-    assert.equal(await store.verify({ whole: true }), whole);
-    assert.equal(await store.verify({ whole: false }), whole, 'no checkpoint yet');
-    await store.close();
-    const again = await place.open();
-    assert.equal(await again.verify({ whole: true }), whole);
-    await again.close();
-  });
-
-  promises('an empty journal verifies', async (store) => {
-    const verdict = await store.verify({ whole: true });
-    assert.equal(verdict, { ok: true, entries: 0, facts: 0, head: '0'.repeat(64) });
-  });
-
-  promises(
-    'one changed byte in a fact is found, with the place where it is',
-    async (store, place) => {
-      for (let n = 0; n < 9; n += 1) await commit(store, { facts: [fact(n)] });
-      await store.close();
-      await place.tamper(4);
-      const again = await place.open();
-      const verdict = await again.verify({ whole: true });
-      assert.is(verdict.ok, false);
-      assert.is(verdict.ok ? 0 : verdict.sequence, 4);
-      await again.close();
     },
   );
 
@@ -410,8 +269,8 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract): 
       }
     });
     // A failure prints its seed and the smallest counter-example.
-    await within(DEADLINE_MS, 'the property', fc.assert(property, { numRuns: propertyRuns }));
+    await within('the property', fc.assert(property, { numRuns: propertyRuns }), DEADLINE_MS);
   });
 
-  test.run();
+  return test;
 }

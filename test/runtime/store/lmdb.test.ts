@@ -18,7 +18,7 @@ storeContract({
       dispose: async () => rmSync(directory, { recursive: true, force: true }),
     };
   },
-});
+}).run();
 
 /** Through a handle of its own, which knows nothing of the store's rules. */
 async function tamperDirectory(directory: string, sequence: number): Promise<void> {

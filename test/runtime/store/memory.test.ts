@@ -14,4 +14,4 @@ storeContract({
       dispose: async () => undefined,
     };
   },
-});
+}).run();

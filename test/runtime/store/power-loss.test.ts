@@ -4,8 +4,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf } from '../../../runtime/errors.ts';
 import { PowerLossStore, type Store, Tables } from '../../../runtime/store/index.ts';
-import { changes, put, storeContract } from '../../contracts/store.contract.ts';
-import { within } from '../../contracts/within.ts';
+import { storeContract } from '../../contracts/store.contract.ts';
+import { AT_MS, changes, put } from '../../contracts/store-samples.ts';
+import { within } from '../../support/within.ts';
 import { tamperTables } from './tamper-tables.ts';
 
 storeContract({
@@ -19,11 +20,10 @@ storeContract({
       dispose: async () => undefined,
     };
   },
-});
+}).run();
 
 const test = suite('the power-loss twin');
 
-const AT_MS = 1_800_000_000_000;
 const DEADLINE_MS = 10_000;
 
 /** Commits one row and reports how it ended, without waiting for it. */
@@ -93,7 +93,7 @@ test('the same seed loses the same', async () => {
     };
     assert.is(run(), run());
   });
-  await within(DEADLINE_MS, 'the property', fc.assert(property, { numRuns: 100 }));
+  await within('the property', fc.assert(property, { numRuns: 100 }), DEADLINE_MS);
 });
 
 test('after a crash the old instance refuses everything and changes nothing', async () => {

@@ -1,0 +1,62 @@
+/** What every store keeps about its journal: one entry a batch, a chain that verifies. Part of the store contract. */
+import * as assert from 'uvu/assert';
+import { AT_MS, changes, commit, expected, fact, type Promises } from './store-samples.ts';
+
+export function journalPromises(promises: Promises): void {
+  promises(
+    'the journal has one entry a batch, over the facts of what was accepted',
+    async (store) => {
+      await commit(
+        store,
+        { facts: [fact(1), fact(2)] },
+        { expect: [expected('x', 4)], facts: [fact(3)] },
+      );
+      await commit(store, { expect: [expected('x', 4)], facts: [fact(4)] });
+      await store.commit([changes({ facts: [fact(5)] })], AT_MS + 1);
+      const entries = store.journal(0, 10);
+      assert.equal(
+        entries.map(({ sequence, atMs, facts }) => ({ sequence, atMs, facts })),
+        [
+          { sequence: 1, atMs: AT_MS, facts: [fact(1), fact(2)] },
+          { sequence: 2, atMs: AT_MS + 1, facts: [fact(5)] },
+        ],
+      );
+      assert.is(entries[0]?.previous, '0'.repeat(64));
+      assert.is(entries[1]?.previous, entries[0]?.hash);
+      assert.equal(store.journal(1, 10), entries.slice(1));
+      assert.equal(store.journal(0, 1), entries.slice(0, 1));
+      assert.equal(store.journal(2, 10), []);
+    },
+  );
+
+  promises('an untouched journal verifies, whole and from its checkpoint', async (store, place) => {
+    for (let n = 0; n < 12; n += 1) await commit(store, { facts: [fact(n), fact(n)] });
+    const head = store.journal(11, 1)[0]?.hash ?? '';
+    const whole = { ok: true, entries: 12, facts: 24, head } as const;
+    assert.equal(await store.verify({ whole: true }), whole);
+    assert.equal(await store.verify({ whole: false }), whole, 'no checkpoint yet');
+    await store.close();
+    const again = await place.open();
+    assert.equal(await again.verify({ whole: true }), whole);
+    await again.close();
+  });
+
+  promises('an empty journal verifies', async (store) => {
+    const verdict = await store.verify({ whole: true });
+    assert.equal(verdict, { ok: true, entries: 0, facts: 0, head: '0'.repeat(64) });
+  });
+
+  promises(
+    'one changed byte in a fact is found, with the place where it is',
+    async (store, place) => {
+      for (let n = 0; n < 9; n += 1) await commit(store, { facts: [fact(n)] });
+      await store.close();
+      await place.tamper(4);
+      const again = await place.open();
+      const verdict = await again.verify({ whole: true });
+      assert.is(verdict.ok, false);
+      assert.is(verdict.ok ? 0 : verdict.sequence, 4);
+      await again.close();
+    },
+  );
+}
