@@ -70,10 +70,15 @@ export function problemAnswer(
       : { issues: error.issues.slice(0, MAX_ISSUES).map(toIssue) }),
   };
   return typedAnswer(status, 'application/problem+json', JSON.stringify(document), {
-    ...(error.code === 'unauthorized' ? { 'www-authenticate': 'Bearer realm="palyra"' } : {}),
+    ...(status === 401 ? { 'www-authenticate': schemeOf(error.code) } : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
     ...more.headers,
   });
+}
+
+/** RFC 9110 wants one with every 401; a webhook's sender proves itself by its signature. */
+function schemeOf(code: ErrorCode): string {
+  return code === 'unauthorized' ? 'Bearer realm="palyra"' : 'StandardWebhooks';
 }
 
 function retryAfterSeconds(error: WireError, status: number): number | undefined {

@@ -1,0 +1,218 @@
+/** The gateway's HTTP routes: webhook ingress, probes, metrics and the admin API, over the ports. They decide nothing else. */
+
+import { operations } from '../../proto/control/catalogue.ts';
+import { PalyraError, toWireError, type WireError } from '../../proto/errors.ts';
+import { type IntegrationId, parseIntegrationId } from '../../proto/ids.ts';
+import {
+  ADMIN_PREFIX,
+  type AdminMatch,
+  decodePart,
+  inputOf,
+  matchAdminRoutes,
+  maxBodyBytesOf,
+} from './admin-routes.ts';
+import { jsonAnswer, typedAnswer, withHeaders } from './answers.ts';
+import type { GatewayPorts, Principal, WebhookAnswer } from './gateway-ports.ts';
+import type { HttpCounters } from './http-counters.ts';
+import type { HttpAnswer, HttpHandler, HttpRequest } from './http-server.ts';
+import { problemAnswer } from './problem.ts';
+import { PROMETHEUS_CONTENT_TYPE, toPrometheus } from './prometheus.ts';
+import { bearerOf, idempotencyKeyOf, idsOf, type RequestIds } from './request-head.ts';
+
+const HOOKS_PREFIX = '/hooks/v1/';
+
+/** What a head leads to: an answer at once, or work to do when the body is here. */
+interface Plan {
+  readonly route: string;
+  readonly maxBodyBytes: number;
+  work(body: Uint8Array, ids: RequestIds, signal: AbortSignal): Promise<HttpAnswer> | HttpAnswer;
+}
+
+type Decision = Plan | { readonly route: string; readonly answer: HttpAnswer };
+
+/** `POST /hooks/v1/{integration_id}`, `/livez`, `/readyz`, `/healthz`, `/metrics`, and `/admin/v1/*` behind the token. */
+export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters): HttpHandler {
+  const finish = (route: string, answer: HttpAnswer, ids: RequestIds): HttpAnswer => {
+    counters.answered(route, answer.status);
+    return withHeaders(answer, { 'x-request-id': ids.requestId });
+  };
+  const ids = (request: HttpRequest) => idsOf(request, ports.nextTraceId);
+  return {
+    admit(request) {
+      const decision = decide(ports, counters, request);
+      if ('answer' in decision) return finish(decision.route, decision.answer, ids(request));
+      return { maxBodyBytes: decision.maxBodyBytes };
+    },
+    tooLarge(request, maxBodyBytes) {
+      const message = `The body is longer than the ${maxBodyBytes} bytes allowed here.`;
+      const answer = problemAnswer({ code: 'payload_too_large', message });
+      return finish(decide(ports, counters, request).route, answer, ids(request));
+    },
+    async answer(request, body, signal) {
+      // Decided again: while the body came, a webhook may have been disabled or a token changed.
+      const decision = decide(ports, counters, request);
+      const own = ids(request);
+      if ('answer' in decision) return finish(decision.route, decision.answer, own);
+      try {
+        return finish(decision.route, await decision.work(body, own, signal), own);
+      } catch (error) {
+        if (error instanceof PalyraError) {
+          return finish(decision.route, problemAnswer(toWireError(error)), own);
+        }
+        counters.answered(decision.route, 500);
+        throw error;
+      }
+    },
+  };
+}
+
+function decide(ports: GatewayPorts, counters: HttpCounters, request: HttpRequest): Decision {
+  try {
+    const { path } = request;
+    if (path.startsWith(HOOKS_PREFIX)) return decideHook(ports, request);
+    if (path.startsWith(ADMIN_PREFIX)) return decideAdmin(ports, request);
+    const probe = decideProbe(ports, counters, request);
+    return probe ?? refuse('other', { code: 'not_found', message: 'There is nothing here.' });
+  } catch (error) {
+    if (error instanceof PalyraError) return refuse('other', error.toWire());
+    throw error;
+  }
+}
+
+function refuse(
+  route: string,
+  error: WireError,
+  headers: Readonly<Record<string, string>> = {},
+): Decision {
+  return { route, answer: problemAnswer(error, { headers }) };
+}
+
+function wrongMethod(route: string, allowed: readonly string[]): Decision {
+  const allow = allowed.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one])).join(', ');
+  const message = `This path takes ${allow}.`;
+  return refuse(route, { code: 'method_not_allowed', message }, { allow });
+}
+
+function isRead(request: HttpRequest): boolean {
+  return request.method === 'GET' || request.method === 'HEAD';
+}
+
+function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
+  const route = '/hooks/v1/{integration_id}';
+  if (request.method !== 'POST') return wrongMethod(route, ['POST']);
+  const integrationId = parseIntegrationId(decodePart(request.path.slice(HOOKS_PREFIX.length)));
+  const gate = integrationId === undefined ? undefined : ports.webhook(integrationId);
+  if (integrationId === undefined || gate === undefined || gate.state === 'unknown') {
+    return refuse(route, { code: 'not_found', message: 'There is no such webhook.' });
+  }
+  if (gate.state === 'disabled') {
+    return refuse(route, { code: 'webhook_disabled', message: 'This webhook is disabled.' });
+  }
+  return {
+    route,
+    maxBodyBytes: gate.maxPayloadBytes,
+    work: async (body, ids, signal) =>
+      toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids), signal)),
+  };
+}
+
+function toIngest(
+  integrationId: IntegrationId,
+  { headers }: HttpRequest,
+  body: Uint8Array,
+  { trace }: RequestIds,
+) {
+  return {
+    integrationId,
+    webhookId: headers['webhook-id'] ?? '',
+    webhookTimestamp: headers['webhook-timestamp'] ?? '',
+    webhookSignature: headers['webhook-signature'] ?? '',
+    body,
+    trace,
+  };
+}
+
+function toHookAnswer(answer: WebhookAnswer): HttpAnswer {
+  switch (answer.type) {
+    case 'accepted':
+      return jsonAnswer(202, { accepted: true, envelope_id: answer.envelopeId });
+    case 'duplicate':
+      return jsonAnswer(200, { accepted: true, duplicate: true });
+    case 'refused':
+      return problemAnswer(answer.error);
+  }
+}
+
+function decideAdmin(ports: GatewayPorts, request: HttpRequest): Decision {
+  const principal = ports.authenticate(bearerOf(request));
+  if (principal === undefined) {
+    const message = 'Send the admin token as Authorization: Bearer.';
+    return refuse(ADMIN_PREFIX, { code: 'unauthorized', message });
+  }
+  const matches = matchAdminRoutes(request.path);
+  const method = isRead(request) ? 'GET' : request.method;
+  const match = matches.find(({ route }) => route.method === method);
+  if (match !== undefined) return adminPlan(ports, principal, match, request);
+  if (matches.length === 0) {
+    return refuse(ADMIN_PREFIX, { code: 'not_found', message: 'There is nothing here.' });
+  }
+  return wrongMethod(
+    matches[0]?.route.path ?? ADMIN_PREFIX,
+    matches.map(({ route }) => route.method),
+  );
+}
+
+function adminPlan(
+  ports: GatewayPorts,
+  principal: Principal,
+  match: AdminMatch,
+  request: HttpRequest,
+): Plan {
+  const { operation, path } = match.route;
+  return {
+    route: path,
+    maxBodyBytes: maxBodyBytesOf(match.route),
+    async work(body, ids, signal) {
+      const call = {
+        operation,
+        input: inputOf(match, request, body),
+        principal,
+        idempotencyKey: idempotencyKeyOf(request),
+        trace: ids.trace,
+      };
+      const reply = await ports.call(call, signal);
+      if (!reply.ok) return problemAnswer(reply.error);
+      return jsonAnswer(operations[operation].kind === 'job' ? 202 : 200, reply.output);
+    },
+  };
+}
+
+function decideProbe(
+  ports: GatewayPorts,
+  counters: HttpCounters,
+  request: HttpRequest,
+): Decision | undefined {
+  const { path } = request;
+  if (!['/livez', '/readyz', '/healthz', '/metrics'].includes(path)) return undefined;
+  if (!isRead(request)) return wrongMethod(path, ['GET']);
+  if (path === '/livez') return { route: path, answer: jsonAnswer(200, { status: 'alive' }) };
+  if (path === '/metrics') {
+    const work = async () => {
+      const metrics = [...(await ports.metrics()), ...counters.metrics()];
+      return typedAnswer(200, PROMETHEUS_CONTENT_TYPE, toPrometheus(metrics));
+    };
+    return { route: path, maxBodyBytes: 0, work };
+  }
+  return { route: path, answer: readiness(ports, request.query) };
+}
+
+/** Degraded is ready: traffic is still served. `?verbose` names the parts. */
+function readiness(ports: GatewayPorts, query: string): HttpAnswer {
+  const { ready, failing, degraded } = ports.readiness();
+  const status = ready ? (degraded.length > 0 ? 'degraded' : 'ready') : 'unready';
+  const parts = new URLSearchParams(query).has('verbose') ? { failing, degraded } : {};
+  return withHeaders(
+    jsonAnswer(ready ? 200 : 503, { status, ...parts }),
+    ready ? {} : { 'retry-after': '2' },
+  );
+}
