@@ -1,0 +1,284 @@
+/** A signed webhook in over HTTP, its reply out through a Telegram account: real processes, real client libraries, local fake. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  DEFAULT_TOKEN,
+  startTelegramFake,
+  type TelegramFake,
+} from '../../connectors/fakes/telegram/index.ts';
+import {
+  type GatewayProcess,
+  runGatewayToEnd,
+  startGateway,
+  withStateRoot,
+} from '../support/gateway-process.ts';
+import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
+import { until } from '../support/within.ts';
+
+const LANES = 10;
+const ENV = { TELEGRAM_TOKEN: DEFAULT_TOKEN, ORDERS_SECRET: TEST_SECRET };
+
+function configOf(fake: TelegramFake, tokenRef = 'env:TELEGRAM_TOKEN'): string {
+  const webhooks = Array.from(
+    { length: LANES },
+    (_, n) => `
+[[webhooks]]
+integration_id = "orders-${n}"
+provider = "generic"
+secret_refs = ["env:ORDERS_SECRET"]
+reply_to = { connector = "telegram:main", conversation = "${100 + n}" }
+`,
+  );
+  return `
+[model]
+provider = "echo"
+[[connectors]]
+id = "echo:side"
+kind = "echo"
+[[connectors]]
+id = "telegram:main"
+kind = "telegram"
+token_ref = "${tokenRef}"
+api_root = "${fake.url}"
+poll_timeout_s = 1
+[channel_router]
+enabled = true
+[[channel_router.routing.channels]]
+channel = "telegram:main"
+enabled = true
+allow_direct_messages = true
+direct_message_policy = "allow"
+[[channel_router.routing.channels]]
+channel = "echo:side"
+enabled = true
+allow_direct_messages = true
+direct_message_policy = "allow"
+${webhooks.join('')}
+[[webhooks]]
+integration_id = "off"
+secret_refs = ["env:ORDERS_SECRET"]
+enabled = false
+`;
+}
+
+interface World {
+  readonly fake: TelegramFake;
+  readonly stateRoot: string;
+  start(tokenRef?: string): Promise<GatewayProcess>;
+}
+
+async function withWorld(work: (world: World) => Promise<void>): Promise<void> {
+  const fake = await startTelegramFake();
+  const started: GatewayProcess[] = [];
+  try {
+    await withStateRoot((stateRoot) =>
+      work({
+        fake,
+        stateRoot,
+        async start(tokenRef) {
+          const gateway = await startGateway({
+            config: configOf(fake, tokenRef),
+            stateRoot,
+            env: ENV,
+          });
+          started.push(gateway);
+          return gateway;
+        },
+      }).finally(() => Promise.all(started.map((gateway) => gateway.kill()))),
+    );
+  } finally {
+    await fake.close();
+  }
+}
+
+function order(gateway: GatewayProcess, n: number, lane = 0) {
+  const integrationId = `orders-${lane}`;
+  const payload = { text: `order ${n}` };
+  return postWebhook({ url: gateway.url, integrationId, webhookId: `msg-${n}`, payload });
+}
+
+const story = suite('webhook to telegram');
+
+story('a signed webhook is accepted and its reply arrives in the Telegram conversation', () =>
+  withWorld(async ({ fake, start }) => {
+    const gateway = await start();
+    const answer = await order(gateway, 1);
+    assert.is(answer.status, 202);
+    assert.is(answer.body.accepted, true);
+    assert.match(String(answer.body.envelope_id), /^[0-9A-HJKMNP-TV-Z]{26}$/);
+    const [message] = await fake.waitForAccepted(1, 10_000);
+    assert.is(message?.chatId, '100');
+    assert.is(message?.text, 'order 1');
+    assert.equal(await gateway.stop(), { code: 0, signal: null });
+  }),
+);
+
+story(
+  'a Telegram update goes in and its reply goes out to the same chat, confirmed after the commit',
+  () =>
+    withWorld(async ({ fake, start }) => {
+      const gateway = await start();
+      const { messageId } = fake.pushUpdate({ chatId: 42, text: 'hello there' });
+      const [reply] = await fake.waitForAccepted(1, 10_000);
+      assert.is(reply?.chatId, '42');
+      assert.is(reply?.text, 'hello there');
+      assert.ok(messageId > 0);
+      await fake.until(
+        'the offset behind the update is asked for',
+        ({ calls }) =>
+          calls.some((c) => c.method === 'getUpdates' && Number(c.parameters.offset) > 1),
+        10_000,
+      );
+      await gateway.stop();
+    }),
+);
+
+story('1,000 webhooks are answered, each conversation in its own order, each once', () =>
+  withWorld(async ({ fake, start }) => {
+    const gateway = await start();
+    const perLane = 100;
+    const lanes = Array.from({ length: LANES }, async (_, lane) => {
+      for (let n = 0; n < perLane; n += 1) {
+        const answer = await order(gateway, n, lane);
+        assert.is(answer.status, 202);
+      }
+    });
+    await Promise.all(lanes);
+    await fake.waitForAccepted(LANES * perLane, 60_000);
+    const expected = Array.from({ length: perLane }, (_, n) => `order ${n}`);
+    for (let lane = 0; lane < LANES; lane += 1) {
+      const texts = fake.accepted.filter((m) => m.chatId === String(100 + lane)).map((m) => m.text);
+      assert.equal(texts, expected);
+    }
+    await gateway.stop();
+  }),
+);
+
+story(
+  'the same id again is a duplicate, also after a restart; with another body it is a conflict',
+  () =>
+    withWorld(async ({ fake, start }) => {
+      const first = await start();
+      assert.is((await order(first, 1)).status, 202);
+      await fake.waitForAccepted(1, 10_000);
+      const again = await order(first, 1);
+      assert.equal([again.status, again.body.duplicate], [200, true]);
+      await first.kill();
+      const second = await start();
+      const afterRestart = await order(second, 1);
+      assert.equal([afterRestart.status, afterRestart.body.duplicate], [200, true]);
+      const other = await postWebhook({
+        url: second.url,
+        integrationId: 'orders-0',
+        webhookId: 'msg-1',
+        payload: { text: 'changed' },
+      });
+      assert.equal([other.status, other.body.code], [409, 'idempotency_conflict']);
+      await order(second, 2);
+      await fake.waitForAccepted(2, 10_000);
+      assert.equal(
+        fake.accepted.map((m) => m.text),
+        ['order 1', 'order 2'],
+      );
+      await second.stop();
+    }),
+);
+
+story('what is wrong with a request is said by status and code, in the promised order', () =>
+  withWorld(async ({ start }) => {
+    const gateway = await start();
+    const { url } = gateway;
+    const post = { url, webhookId: 'x', payload: { text: 'x' } };
+    const stale = new Date(Date.now() - 10 * 60_000);
+    const cases: readonly [number, string, Parameters<typeof postWebhook>[0]][] = [
+      [404, 'not_found', { ...post, integrationId: 'nobody' }],
+      [403, 'webhook_disabled', { ...post, integrationId: 'off' }],
+      [
+        413,
+        'payload_too_large',
+        { ...post, integrationId: 'orders-0', payload: 'x'.repeat(300_000) },
+      ],
+      [
+        401,
+        'signature_invalid',
+        { ...post, integrationId: 'orders-0', headers: { 'webhook-signature': 'v1,AAAA' } },
+      ],
+      [
+        401,
+        'signature_missing',
+        { ...post, integrationId: 'orders-0', headers: { 'webhook-signature': '' } },
+      ],
+      [401, 'timestamp_stale', { ...post, integrationId: 'orders-0', at: stale }],
+      [400, 'malformed', { ...post, integrationId: 'orders-0', payload: '{"text":' }],
+    ];
+    for (const [status, code, given] of cases) {
+      const answer = await postWebhook(given);
+      assert.equal([answer.status, answer.body.code], [status, code]);
+      assert.not.ok(JSON.stringify(answer.body).includes(TEST_SECRET));
+    }
+    await gateway.stop();
+  }),
+);
+
+story('what was accepted before a kill -9 is delivered after the restart', () =>
+  withWorld(async ({ fake, start }) => {
+    fake.script({
+      method: 'sendMessage',
+      fault: { type: 'error', status: 500 },
+      times: 1_000,
+    } as never);
+    const first = await start();
+    const accepted = [];
+    for (let n = 0; n < 20; n += 1) {
+      const answer = await order(first, n, n % LANES);
+      if (answer.status === 202) accepted.push(`order ${n}`);
+    }
+    await first.kill();
+    assert.is(accepted.length, 20);
+    assert.is(fake.accepted.length, 0);
+    fake.clearScript();
+    const second = await start();
+    await fake.waitForAccepted((log) => new Set(log.map((m) => m.text)).size === 20, 30_000);
+    assert.equal([...new Set(fake.accepted.map((m) => m.text))].sort(), accepted.sort());
+    await second.stop();
+  }),
+);
+
+story('a missing token parks its account and nothing else; the gateway is ready', () =>
+  withWorld(async ({ fake, start }) => {
+    const gateway = await start('env:NOT_THERE');
+    const ready = await fetch(`${gateway.url}/readyz`);
+    assert.is(ready.status, 200);
+    assert.is((await order(gateway, 1)).status, 202);
+    const account = await until(
+      'the account says missing_credential and its queue is parked',
+      async () => {
+        const shown = (await gateway.admin('/admin/v1/channels/telegram:main')) as {
+          connector: { readiness: string; queue: { parked: boolean; pending: number } };
+        };
+        return (
+          shown.connector.queue.parked && shown.connector.queue.pending === 1 && shown.connector
+        );
+      },
+      10_000,
+    );
+    assert.is(account.readiness, 'missing_credential');
+    const body = JSON.stringify({ text: 'still here' });
+    const test = await gateway.admin('/admin/v1/channels/echo:side/test', { method: 'POST', body });
+    assert.is((test as { accepted: boolean }).accepted, true);
+    assert.is(fake.accepted.length, 0);
+    await gateway.stop();
+  }),
+);
+
+story('a second gateway on one state root is refused with exit 4', () =>
+  withWorld(async ({ fake, start, stateRoot }) => {
+    const gateway = await start();
+    const second = await runGatewayToEnd({ config: configOf(fake), stateRoot, env: ENV });
+    assert.is(second.code, 4);
+    assert.is((await fetch(`${gateway.url}/livez`)).status, 200);
+    await gateway.stop();
+  }),
+);
+
+story.run();
