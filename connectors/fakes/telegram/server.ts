@@ -53,6 +53,8 @@ export interface TelegramFake {
   /** The token is refused from now on (401), or taken again. */
   revoke(token: string): void;
   restore(token: string): void;
+  /** As a server does that keeps connections for a short time only. */
+  closeIdleConnections(): void;
   close(): Promise<void>;
 }
 
@@ -71,7 +73,11 @@ export async function startTelegramFake(options: TelegramFakeOptions = {}): Prom
   });
   server.keepAliveTimeout = 60_000;
   const url = await listenOn(server, options.host ?? '127.0.0.1', options.port ?? 0);
-  return state.toFake(url, () => closeServer(server));
+  return state.toFake({
+    url,
+    closeIdleConnections: () => server.closeIdleConnections(),
+    close: () => closeServer(server),
+  });
 }
 
 class FakeState {
@@ -91,9 +97,9 @@ class FakeState {
     }
   }
 
-  toFake(url: string, closeListener: () => Promise<void>): TelegramFake {
+  toFake(listener: Pick<TelegramFake, 'url' | 'closeIdleConnections' | 'close'>): TelegramFake {
     const fake: TelegramFake = {
-      url,
+      ...listener,
       chats: this.#chats,
       accepted: this.#accepted,
       calls: this.#calls,
@@ -117,7 +123,6 @@ class FakeState {
         this.#botOf(token).interruptPoll(new BotRefusal(401, 'Unauthorized'));
       },
       restore: (token) => void this.#revoked.delete(token),
-      close: closeListener,
     };
     this.#fake = fake;
     return fake;

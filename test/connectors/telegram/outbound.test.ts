@@ -1,0 +1,293 @@
+/** How the Telegram connector sends: requests, and each answer's outcome, against the fake Bot API. */
+import { createServer, type Socket } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Connector, DeliveryAttempt } from '../../../connectors/connector.ts';
+import {
+  DEFAULT_TOKEN,
+  startTelegramFake,
+  type TelegramFake,
+  type TelegramFault,
+} from '../../../connectors/fakes/telegram/index.ts';
+import { createTelegram } from '../../../connectors/telegram/telegram.ts';
+import { createTestDeps, createTestPorts, never, type TestDeps } from '../test-deps.ts';
+import { until, within } from '../within.ts';
+
+const test = suite('telegram outbound');
+
+const TIMING = { connectTimeoutMs: 150, callDeadlineMs: 300, pollGraceMs: 1_000 };
+
+function createAt(
+  apiRoot: string,
+  deps: TestDeps,
+  options: Readonly<Record<string, unknown>> = {},
+): Connector {
+  const all = { api_root: apiRoot, poll_timeout_s: 1, ...options };
+  const account = { connectorId: 'telegram:main', kind: 'telegram', options: all };
+  return createTelegram(account, deps, TIMING);
+}
+
+/** Sending needs no receiving: the connector is not opened. */
+async function onStage(
+  work: (stage: { fake: TelegramFake; connector: Connector; deps: TestDeps }) => Promise<void>,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const fake = await startTelegramFake();
+  const deps = createTestDeps(DEFAULT_TOKEN);
+  const connector = createAt(fake.url, deps, options);
+  try {
+    await work({ fake, connector, deps });
+  } finally {
+    await within('close', connector.close(never()));
+    await fake.close();
+  }
+}
+
+const attempt = (more: Partial<DeliveryAttempt> = {}): DeliveryAttempt => ({
+  deliveryId: 'd:0000',
+  attempt: 1,
+  chunk: 0,
+  text: 'hello',
+  conversationId: '42',
+  threadId: '',
+  inReplyTo: '',
+  ...more,
+});
+
+test('a piece is one sendMessage with its chat, topic and the message it answers', () =>
+  onStage(async ({ fake, connector }) => {
+    fake.pushUpdate({ chatId: -100, text: 'question' });
+    const outcome = await connector.deliver(
+      attempt({ conversationId: '-100', threadId: '5', inReplyTo: '-100:1', text: '*as* it <is>' }),
+      never(),
+    );
+    assert.equal(outcome, { type: 'delivered', nativeMessageId: '-100:2' });
+    assert.equal(
+      fake.calls.map(({ method, parameters }) => [method, parameters]),
+      [
+        [
+          'sendMessage',
+          {
+            chat_id: -100,
+            text: '*as* it <is>',
+            message_thread_id: 5,
+            reply_parameters: { message_id: 1, allow_sending_without_reply: true },
+          },
+        ],
+      ],
+    );
+  }));
+
+test('a message to answer that is gone, or of another platform, does not stop the reply', () =>
+  onStage(async ({ fake, connector }) => {
+    for (const inReplyTo of ['42:999', 'some-uuid', '']) {
+      const outcome = await connector.deliver(attempt({ inReplyTo }), never());
+      assert.is(outcome.type, 'delivered');
+    }
+    assert.equal(
+      fake.accepted.map((message) => message.replyToMessageId),
+      [0, 0, 0],
+    );
+  }));
+
+const OUTCOMES: readonly (readonly [TelegramFault, Readonly<Record<string, unknown>>])[] = [
+  [
+    { type: 'rate-limit', retryAfterS: 7 },
+    { type: 'rate_limited', retryAfterMs: 7_000, scope: 'conversation' },
+  ],
+  [
+    { type: 'html', status: 429, retryAfterS: 9 },
+    { type: 'rate_limited', retryAfterMs: 9_000, scope: 'account' },
+  ],
+  [
+    { type: 'html', status: 429 },
+    { type: 'rate_limited', retryAfterMs: 5_000, scope: 'account' },
+  ],
+  [{ type: 'html', status: 502 }, { type: 'transient' }],
+  [{ type: 'html', status: 504 }, { type: 'transient' }],
+  [{ type: 'error', status: 500, description: 'Internal Server Error' }, { type: 'transient' }],
+  [{ type: 'error', status: 401, description: 'Unauthorized' }, { type: 'auth' }],
+  [
+    { type: 'error', status: 400, description: 'Bad Request: chat not found' },
+    { type: 'permanent' },
+  ],
+  [
+    { type: 'error', status: 403, description: 'Forbidden: bot was blocked by the user' },
+    { type: 'permanent' },
+  ],
+  [{ type: 'error', status: 404, description: 'Not Found' }, { type: 'permanent' }],
+  [{ type: 'html', status: 413 }, { type: 'permanent' }],
+  [{ type: 'html', status: 302 }, { type: 'transient' }],
+  [{ type: 'garbage' }, { type: 'unknown' }],
+  [{ type: 'drop', accepted: true }, { type: 'unknown' }],
+  [{ type: 'drop', accepted: false }, { type: 'unknown' }],
+  [{ type: 'hang', accepted: true }, { type: 'unknown' }],
+  [{ type: 'slow', ms: 2_000 }, { type: 'unknown' }],
+];
+
+for (const [fault, expected] of OUTCOMES) {
+  test(`${JSON.stringify(fault)} ends as ${JSON.stringify(expected)}, with one request`, () =>
+    onStage(async ({ fake, connector }) => {
+      fake.script({ method: 'sendMessage', fault });
+      const { reason, ...outcome } = {
+        reason: '',
+        ...(await within('deliver', connector.deliver(attempt(), never()))),
+      };
+      assert.equal(outcome, expected);
+      assert.ok(reason !== '');
+      assert.not.match(reason, DEFAULT_TOKEN.slice(12));
+      assert.is(fake.calls.length, 1);
+    }));
+}
+
+test('what Telegram itself refuses is permanent, with Telegram’s words', () =>
+  onStage(async ({ fake, connector }) => {
+    fake.chats.forget('7');
+    fake.chats.block('8');
+    const cases = [
+      [{ conversationId: '7' }, 'chat not found'],
+      [{ conversationId: '8' }, 'blocked by the user'],
+      [{ conversationId: 'no-such-name' }, 'chat not found'],
+      [{ text: '  \n' }, 'text is empty'],
+      [{ text: 'x'.repeat(4_097) }, 'too long'],
+    ] as const;
+    for (const [more, words] of cases) {
+      const outcome = await connector.deliver(attempt(more), never());
+      assert.is(outcome.type, 'permanent');
+      assert.match('reason' in outcome ? outcome.reason : '', words);
+    }
+    assert.is(fake.accepted.length, 0);
+  }));
+
+test('pieces made by split are taken by the platform', () =>
+  onStage(async ({ fake, connector }) => {
+    const text = `\`\`\`ts\n${'const x = "😀";\n'.repeat(900)}\`\`\`\nend`;
+    for (const [chunk, piece] of connector.split(text).entries()) {
+      const outcome = await connector.deliver(attempt({ chunk, text: piece }), never());
+      assert.is(outcome.type, 'delivered');
+    }
+    assert.ok(fake.accepted.length >= 4);
+  }));
+
+test('a group that became a supergroup is sent to under its new id, at once and from then on', () =>
+  onStage(async ({ fake, connector }) => {
+    fake.chats.migrate('-5', '-1005');
+    const first = await connector.deliver(attempt({ conversationId: '-5' }), never());
+    assert.equal(first, { type: 'delivered', nativeMessageId: '-1005:1' });
+    await connector.deliver(attempt({ conversationId: '-5', chunk: 1 }), never());
+    assert.equal(
+      fake.calls.map((call) => call.parameters.chat_id),
+      [-5, -1005, -1005],
+    );
+  }));
+
+test('groups that move in a circle end as permanent', () =>
+  onStage(async ({ fake, connector }) => {
+    fake.chats.migrate('-5', '-6');
+    fake.chats.migrate('-6', '-5');
+    const outcome = await connector.deliver(attempt({ conversationId: '-5' }), never());
+    assert.is(outcome.type, 'permanent');
+    assert.is(fake.calls.length, 2);
+  }));
+
+test('nothing at api_root is transient: certainly not sent', async () => {
+  const fake = await startTelegramFake();
+  await fake.close();
+  const connector = createAt(fake.url, createTestDeps(DEFAULT_TOKEN));
+  const outcome = await connector.deliver(attempt(), never());
+  assert.is(outcome.type, 'transient');
+  assert.match('reason' in outcome ? outcome.reason : '', 'ECONNREFUSED');
+  await connector.close(never());
+});
+
+test('a name that does not resolve is transient', async () => {
+  const connector = createAt('http://no-such-host.invalid', createTestDeps(DEFAULT_TOKEN));
+  const outcome = await within('deliver', connector.deliver(attempt(), never()));
+  assert.is(outcome.type, 'transient');
+  await connector.close(never());
+});
+
+/** A server that takes connections, reads what comes, and never says a word. */
+async function withSilentServer(work: (port: number) => Promise<void>): Promise<void> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy()).resume();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  try {
+    await work(typeof address === 'object' && address !== null ? address.port : 0);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+test('a TLS handshake that never ends is transient: nothing was written', () =>
+  withSilentServer(async (port) => {
+    const connector = createAt(`https://127.0.0.1:${port}`, createTestDeps(DEFAULT_TOKEN));
+    const outcome = await within('deliver', connector.deliver(attempt(), never()));
+    assert.is(outcome.type, 'transient');
+    assert.match('reason' in outcome ? outcome.reason : '', 'connect_timeout');
+    await connector.close(never());
+  }));
+
+test('a server that takes the request and says nothing is unknown after the deadline', () =>
+  withSilentServer(async (port) => {
+    const connector = createAt(`http://127.0.0.1:${port}`, createTestDeps(DEFAULT_TOKEN));
+    const outcome = await within('deliver', connector.deliver(attempt(), never()));
+    assert.is(outcome.type, 'unknown');
+    assert.match('reason' in outcome ? outcome.reason : '', 'deadline');
+    await connector.close(never());
+  }));
+
+test('a kept connection that the server has closed is not used for the next send', () =>
+  onStage(async ({ fake, connector }) => {
+    await connector.deliver(attempt(), never());
+    fake.closeIdleConnections();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.is((await connector.deliver(attempt({ chunk: 1 }), never())).type, 'delivered');
+  }));
+
+test('there is no pacing but the platform’s', () =>
+  onStage(async ({ connector, deps }) => {
+    const sends = Array.from({ length: 20 }, (_, chunk) =>
+      connector.deliver(attempt({ chunk }), never()),
+    );
+    const outcomes = await Promise.all(sends);
+    assert.ok(outcomes.every((outcome) => outcome.type === 'delivered'));
+    assert.equal(deps.waitsMs, []);
+  }));
+
+test('min_interval_ms spaces sends, and refuses rather than queue without end', () =>
+  onStage(
+    async ({ connector, deps, fake }) => {
+      const sends = Array.from({ length: 70 }, (_, chunk) =>
+        connector.deliver(attempt({ chunk, text: `n${chunk}` }), never()),
+      );
+      const types = (await within('all', Promise.all(sends))).map((outcome) => outcome.type);
+      assert.is(types.filter((type) => type === 'delivered').length, 64);
+      assert.is(types.filter((type) => type === 'rate_limited').length, 6);
+      assert.is(fake.accepted.length, 64);
+      assert.equal([...new Set(deps.waitsMs)], [200]);
+    },
+    { min_interval_ms: 200 },
+  ));
+
+test('a send whose credential is refused makes the account auth_failed until a trial succeeds', () =>
+  onStage(async ({ fake, connector, deps }) => {
+    const ports = createTestPorts();
+    await within('open', connector.open(ports, never()));
+    await fake.until('a held poll', () => fake.bot().isPolling, 5_000);
+    fake.script({
+      method: 'sendMessage',
+      fault: { type: 'error', status: 401, description: 'Unauthorized' },
+    });
+    assert.is((await connector.deliver(attempt(), never())).type, 'auth');
+    assert.ok(ports.healths.some(({ readiness }) => readiness === 'auth_failed'));
+    await until('running again', () => ports.healths.at(-1)?.liveness === 'running');
+    assert.ok(deps.waitsMs.includes(2_000));
+  }));
+
+test.run();
