@@ -136,7 +136,9 @@ rules('names of forms, long files, files without a module comment are refused', 
 rules('a suite that never runs is refused', () => {
   breaks(checkTestRuns, 'test/a.test.ts', "const t = suite('a');\nconst u = suite('b');\nt.run();");
   breaks(checkTestRuns, 'test/a.test.ts', "const t = suite('a');\n// t.run();");
+  breaks(checkTestRuns, 'test/a.test.ts', 'export {};');
   keeps(checkTestRuns, 'test/a.test.ts', "const t = suite('a');\nt.run();");
+  keeps(checkTestRuns, 'test/a.test.ts', "import { a } from './contracts/a.contract.ts';\na();");
 });
 
 rules('ambient powers are refused where behaviour must be repeatable', () => {

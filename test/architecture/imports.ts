@@ -29,7 +29,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['transports/http'],
   xstate: ['runtime/machine'],
   zod: ['proto', 'cli'],
-  'node:worker_threads': ['runtime/host', 'runtime/thread'],
+  'node:worker_threads': ['runtime/host', 'runtime/link', 'runtime/thread'],
   'node:fs': ['cli', 'runtime/host', 'runtime/store/lmdb'],
   'node:fs/promises': ['cli', 'runtime/host', 'runtime/store/lmdb'],
 };
@@ -136,7 +136,7 @@ function isPureName(name: string): boolean {
   return ['decide.ts', 'machine.ts', 'rows.ts'].includes(name);
 }
 
-/** Pure files may also see their own folder's pure files, rows of others, and types of protocols. */
+/** Pure files may also see their own folder's pure files, rows of others, and types of protocols and contracts. */
 function mayPure(actor: string, name: string, one: Import): boolean {
   if (one.package !== '') return ['node:crypto', 'node:buffer'].includes(one.package);
   const [folder, second = '', third = ''] = one.file.split('/');
@@ -144,6 +144,9 @@ function mayPure(actor: string, name: string, one: Import): boolean {
   if (folder === 'runtime') {
     if (name === 'rows.ts') return second === 'store' && one.kind === 'type';
     return second === 'machine' || (second === 'store' && one.kind === 'type');
+  }
+  if (one.file === 'connectors/connector.ts' || one.file === 'connectors/models/model.ts') {
+    return one.kind === 'type';
   }
   if (folder !== 'actors') return false;
   if (third === 'rows.ts') return true;
