@@ -1,0 +1,155 @@
+/** How each answer of an OpenAI-compatible server, and each silence, becomes a model outcome. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type OpenAiFake,
+  type OpenAiFault,
+  startOpenAiFake,
+} from '../../../connectors/fakes/openai/index.ts';
+import { openModel } from '../../../connectors/models/open-model.ts';
+import { codeOf } from '../../../runtime/errors.ts';
+import { within } from '../within.ts';
+
+const test = suite('openai-compatible model');
+
+const KEY = 'sk-test-0123456789abcdef';
+const never = () => new AbortController().signal;
+const request = { runId: 'r1', turns: [{ role: 'user', text: 'hello' }] } as const;
+
+async function withFake(
+  work: (fake: OpenAiFake, ask: () => Promise<unknown>) => Promise<void>,
+  config: { apiKey?: string; timeoutMs?: number } = {},
+): Promise<void> {
+  const fake = await startOpenAiFake({ apiKey: KEY });
+  const model = await openModel({
+    provider: 'openai-compatible',
+    baseUrl: fake.url,
+    model: 'fake-1',
+    apiKey: KEY,
+    ...config,
+  });
+  try {
+    await work(fake, () => within('an outcome', model.answer(request, never())));
+  } finally {
+    await fake.close();
+  }
+}
+
+test('the request carries model, key and turns; tokens are the server’s', () =>
+  withFake(async (fake, ask) => {
+    assert.equal(await ask(), {
+      type: 'answer',
+      text: 'hello',
+      promptTokens: 1,
+      completionTokens: 1,
+    });
+    const { authorization, body } = fake.calls[0] ?? { authorization: '', body: {} };
+    assert.is(authorization, `Bearer ${KEY}`);
+    assert.is(body.model, 'fake-1');
+    assert.equal(body.messages, [{ role: 'user', content: 'hello' }]);
+  }));
+
+const CASES: readonly (readonly [OpenAiFault, Readonly<Record<string, unknown>>])[] = [
+  [
+    { type: 'error', status: 429, headers: { 'retry-after': '7' } },
+    { type: 'transient', retryAfterMs: 7_000 },
+  ],
+  [
+    { type: 'error', status: 429, headers: { 'retry-after-ms': '250' } },
+    { type: 'transient', retryAfterMs: 250 },
+  ],
+  [{ type: 'error', status: 429 }, { type: 'transient' }],
+  [{ type: 'error', status: 429, headers: { 'retry-after': 'soon' } }, { type: 'transient' }],
+  [
+    {
+      type: 'error',
+      status: 503,
+      headers: {
+        date: 'Wed, 21 Oct 2026 07:28:00 GMT',
+        'retry-after': 'Wed, 21 Oct 2026 07:28:30 GMT',
+      },
+    },
+    { type: 'transient', retryAfterMs: 30_000 },
+  ],
+  [{ type: 'error', status: 500 }, { type: 'transient' }],
+  [{ type: 'error', status: 408 }, { type: 'transient' }],
+  [{ type: 'error', status: 401 }, { type: 'permanent' }],
+  [{ type: 'error', status: 404 }, { type: 'permanent' }],
+  [{ type: 'error', status: 400 }, { type: 'permanent' }],
+  [{ type: 'error', status: 413 }, { type: 'permanent' }],
+  [{ type: 'filtered' }, { type: 'permanent' }],
+  [{ type: 'garbage' }, { type: 'transient' }],
+  [{ type: 'drop' }, { type: 'transient' }],
+  [{ type: 'cut' }, { type: 'transient' }],
+  [
+    { type: 'slow', ms: 30 },
+    { type: 'answer', text: 'hello', promptTokens: 1, completionTokens: 1 },
+  ],
+];
+
+for (const [fault, expected] of CASES) {
+  test(`${JSON.stringify(fault)} is ${JSON.stringify(expected)}, after one call`, () =>
+    withFake(async (fake, ask) => {
+      fake.script({ fault });
+      const { reason, ...outcome } = (await ask()) as { reason?: string };
+      assert.equal(outcome, expected);
+      if (!('text' in expected)) assert.ok((reason ?? '') !== '');
+      assert.is(fake.calls.length, 1);
+    }));
+}
+
+test('a refused key is permanent and not repeated, although the provider repeats it', () =>
+  withFake(
+    async (_fake, ask) => {
+      const outcome = (await ask()) as { type: string; reason: string };
+      assert.is(outcome.type, 'permanent');
+      assert.match(outcome.reason, 'credential');
+      assert.not.match(outcome.reason, 'wrong-key');
+    },
+    { apiKey: 'my-wrong-key-0123' },
+  ));
+
+test('an answer that does not come in time is transient', () =>
+  withFake(
+    async (fake, ask) => {
+      fake.script({ fault: { type: 'hang' } });
+      assert.equal(await ask(), { type: 'transient', reason: 'no answer in time' });
+    },
+    { timeoutMs: 50 },
+  ));
+
+test('nothing at base_url is transient, with the system’s code', async () => {
+  const fake = await startOpenAiFake();
+  await fake.close();
+  const model = await openModel({
+    provider: 'openai-compatible',
+    baseUrl: fake.url,
+    model: 'm',
+    apiKey: '',
+  });
+  const outcome = await within('an outcome', model.answer(request, never()));
+  assert.equal(outcome, { type: 'transient', reason: 'no answer (ECONNREFUSED)' });
+});
+
+test('a request without turns is permanent: it would fail again', () =>
+  withFake(async (fake) => {
+    const model = await openModel({
+      provider: 'openai-compatible',
+      baseUrl: fake.url,
+      model: 'm',
+      apiKey: KEY,
+    });
+    const outcome = await within('an outcome', model.answer({ runId: 'r1', turns: [] }, never()));
+    assert.is(outcome.type, 'permanent');
+    assert.is(fake.calls.length, 0);
+  }));
+
+test('an unknown provider is refused', async () => {
+  let code = '';
+  await openModel({ provider: 'oracle' } as never).catch((error: unknown) => {
+    code = codeOf(error);
+  });
+  assert.is(code, 'invalid_options');
+});
+
+test.run();
