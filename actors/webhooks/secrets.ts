@@ -7,7 +7,7 @@ import { parseSecret, toSecret } from './standard-webhooks.ts';
 const VAULT_DEADLINE_MS = 5_000;
 const SECRET_BYTES = 32;
 
-/** What stood at one reference: a key, nothing usable and why, or the vault did not say. */
+/** What stands at one reference: a key, nothing usable and why, or nobody can say now. */
 export type KeyLookup =
   | { readonly state: 'found'; readonly key: Uint8Array }
   | { readonly state: 'unusable'; readonly reason: string }
@@ -28,7 +28,13 @@ async function lookUpKey(
 ): Promise<KeyLookup> {
   try {
     const reply = await self.ask(vault, 'reveal', { ref }, { inMs: VAULT_DEADLINE_MS });
-    if (!reply.ok) return { state: 'unusable', reason: reply.message };
+    if (!reply.ok) {
+      // What the vault cannot read just now may still be what it was.
+      return {
+        state: reply.code === 'unreadable' ? 'unknown' : 'unusable',
+        reason: reply.message,
+      };
+    }
     const key = parseSecret(reply.secret);
     if (key !== undefined) return { state: 'found', key };
     return { state: 'unusable', reason: secretIssue(ref, reply.secret) };

@@ -4,9 +4,11 @@ import * as assert from 'uvu/assert';
 import { ledgerActor } from '../../../actors/ledger/actor.ts';
 import { RuntimeError } from '../../../runtime/errors.ts';
 import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { within } from '../../support/within.ts';
 import { openLedger, sofar, turnOfLoop } from './open-ledger.ts';
 
-const test = suite('ledger: group commit');
+const flow = suite('ledger: group commit');
+const test = (title: string, run: () => Promise<void>) => flow(title, () => within(title, run()));
 
 test('a commit is answered only after its flush', async () => {
   const { store, put, drain } = await openLedger();
@@ -196,4 +198,4 @@ test('an orderly stop writes down what waits, then closes the store', async () =
   );
 });
 
-test.run();
+flow.run();

@@ -52,6 +52,7 @@ async function open(world: World = {}) {
       const { ref } = payload as { ref: string };
       const secret = secrets[ref];
       if (secret === 'vault-is-down') throw new AskError('ask_timeout', to, kind);
+      if (secret === 'unreadable') return { ok: false, code: 'unreadable', message: 'no ledger' };
       return secret === undefined
         ? { ok: false, code: 'missing', message: `nothing stands at ${ref}` }
         : { ok: true, secret };
@@ -230,12 +231,22 @@ test('a rotated secret is taken up within a minute, and the old one no longer', 
   assert.is(codeOf(await world.ingest(signed('{}'))), 'signature_invalid');
 });
 
-test('a vault that does not answer takes no secret away', async () => {
+test('a vault that does not answer, or cannot read just now, takes no secret away', async () => {
+  for (const trouble of ['vault-is-down', 'unreadable']) {
+    const world = await open();
+    world.secrets['env:A'] = trouble;
+    await world.kit.advance(60_000);
+    await world.kit.settle();
+    assert.is(codeOf(await world.ingest(signed('{}'))), 'accepted', trouble);
+  }
+});
+
+test('a secret that was taken away is good no longer', async () => {
   const world = await open();
-  world.secrets['env:A'] = 'vault-is-down';
+  delete world.secrets['env:A'];
   await world.kit.advance(60_000);
   await world.kit.settle();
-  assert.is(codeOf(await world.ingest(signed('{}'))), 'accepted');
+  assert.is(codeOf(await world.ingest(signed('{}'))), 'unavailable');
 });
 
 test('two secrets are both good while one is being replaced, also when one reference is empty', async () => {
