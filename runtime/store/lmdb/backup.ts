@@ -23,7 +23,8 @@ export async function copyDatabase(database: Database, toDirectory: string): Pro
     await rename(partial, target);
     await sync(dirname(target));
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
+    // What went wrong first is what counts.
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
     const message = `no backup was made at ${target}: ${messageOf(error)}`;
     throw new RuntimeError('store_failed', message, { cause: error, retryable: true });
   }

@@ -26,13 +26,13 @@ export function createBallast({ path, bytes = DEFAULT_BYTES }: BallastOptions): 
   const partial = `${path}.partial`;
   return {
     async ensure() {
-      if ((await sizeOf(path)) === bytes) return;
       try {
+        if ((await sizeOf(path)) === bytes) return;
         await mkdir(dirname(path), { recursive: true });
         await fill(partial, bytes);
         await rename(partial, path);
       } catch (error) {
-        await rm(partial, { force: true });
+        await rm(partial, { force: true }).catch(() => undefined);
         const message = `no room for the ballast file ${path} of ${bytes} bytes`;
         throw new RuntimeError('store_failed', message, { cause: error, retryable: true });
       }

@@ -37,14 +37,18 @@ const FORMAT_KEY = 'format';
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const directory = resolve(options.directory);
-  if (options.readOnly) return openParts(directory, options, undefined);
-  makeDirectory(directory);
-  const lock = await acquireWriterLock(directory);
+  let lock: WriterLock | undefined;
   try {
+    if (!options.readOnly) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      lock = await acquireWriterLock(directory);
+    }
     return await openParts(directory, options, lock);
   } catch (error) {
-    lock.release();
-    throw error;
+    lock?.release();
+    if (error instanceof RuntimeError) throw error;
+    const message = `the store ${directory} cannot be opened: ${messageOf(error)}`;
+    throw new RuntimeError('store_failed', message, { cause: error });
   }
 }
 
@@ -58,7 +62,8 @@ async function openParts(
   if (isAbsent && lock === undefined) {
     throw new RuntimeError('store_missing', `there is no store in ${directory}`);
   }
-  const database = await map(directory, lock === undefined, options.mapBytes);
+  const { mapBytes = DEFAULT_MAP_BYTES } = options;
+  const database = await openDatabase({ directory, readOnly: lock === undefined, mapBytes });
   try {
     const found = readFormat(database, directory);
     checkFormat(directory, found ?? formatVersion, options);
@@ -76,28 +81,6 @@ async function openParts(
     if (!existsSync(copy)) await store.backup(copy);
     await options.migrate?.(store, from);
     await writeFormat(database, formatVersion);
-  }
-}
-
-function makeDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const message = `the store directory ${directory} cannot be made: ${messageOf(error)}`;
-    throw new RuntimeError('store_failed', message, { cause: error });
-  }
-}
-
-async function map(
-  directory: string,
-  readOnly: boolean,
-  mapBytes = DEFAULT_MAP_BYTES,
-): Promise<Database> {
-  try {
-    return await openDatabase({ directory, readOnly, mapBytes });
-  } catch (error) {
-    const message = `the store ${directory} cannot be opened: ${messageOf(error)}`;
-    throw new RuntimeError('store_failed', message, { cause: error });
   }
 }
 
