@@ -116,6 +116,7 @@ function inject(
     nativeId: `test:${trace}`,
   };
   const request = toAdmitRequest(offer, account.connectorId, trace);
+  state.lastInboundAtMs = offer.receivedAtMs;
   self
     .ask(router, 'admit', request, { inMs: INJECT_DEADLINE_MS })
     .then(answer.resolve, answer.reject);

@@ -2,6 +2,8 @@
 import type { Metric } from '../../proto/control/owner.ts';
 import type { SystemSnapshot } from '../../runtime/system.ts';
 
+/** The one of the runtime's counters that also goes down. */
+const OPEN_ASKS = 'asks_open';
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 
 /** One entry a name, with the samples of all; of two with one name and different types the first one's stays. */
@@ -49,6 +51,7 @@ export function toRuntimeMetrics(snapshot: SystemSnapshot): readonly Metric[] {
       'Messages waiting in all mailboxes',
       actors.reduce((sum, actor) => sum + actor.mailbox, 0),
     ),
+    gauge('asks_open', 'Asks that wait for their reply', counters[OPEN_ASKS] ?? 0),
     {
       name: 'palyra_runtime_thread_up',
       help: '1 while the thread runs',
@@ -68,7 +71,9 @@ export function toRuntimeMetrics(snapshot: SystemSnapshot): readonly Metric[] {
       name: 'palyra_runtime_events_total',
       help: 'What the runtime counts: crashes, refused messages, dead letters…',
       type: 'counter',
-      samples: Object.entries(counters).map(([event, value]) => ({ labels: { event }, value })),
+      samples: Object.entries(counters)
+        .filter(([event]) => event !== OPEN_ASKS)
+        .map(([event, value]) => ({ labels: { event }, value })),
     },
   ];
 }

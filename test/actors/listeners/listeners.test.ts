@@ -1,0 +1,260 @@
+/** The HTTP listener by hand: what it knows, whom it asks, what it says when nobody answers. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { digestOf, findToken, principalOf } from '../../../actors/listeners/admin-token.ts';
+import { httpListenerActor } from '../../../actors/listeners/http-actor.ts';
+import type { Bound, HttpListenerArgs } from '../../../actors/listeners/http-state.ts';
+import { readinessOf } from '../../../actors/listeners/readiness.ts';
+import { AskError, StaleIncarnation } from '../../../runtime/errors.ts';
+import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+import type { GatewayPorts } from '../../../transports/http/gateway-ports.ts';
+
+const ARGS: HttpListenerArgs = {
+  host: '127.0.0.1',
+  port: 0,
+  tokenRef: 'vault:admin/token',
+  makesToken: true,
+  vault: { address: 'vault' },
+  ledger: { address: 'ledger' },
+  control: { address: 'control' },
+  webhooks: { address: 'webhooks' },
+};
+
+const ENTRY = {
+  integrationId: 'orders',
+  enabled: true,
+  maxPayloadBytes: 9,
+  ref: { address: 'webhook:orders' },
+};
+
+const REQUEST = {
+  integrationId: 'orders',
+  webhookId: 'w',
+  webhookTimestamp: '1',
+  webhookSignature: 'v1,x',
+  body: new Uint8Array(1),
+  trace: 't',
+};
+
+type Answer = (to: string, kind: string) => unknown;
+
+function ordinary(to: string, kind: string): unknown {
+  if (kind === 'directory') return [ENTRY, { ...ENTRY, integrationId: 'off', enabled: false }];
+  if (kind === 'reveal') return { ok: true, secret: 'the-token' };
+  if (kind === 'ingest') return { type: 'accepted', envelopeId: 'E' };
+  if (kind === 'health' || kind === 'ping') return {};
+  throw new AskError('actor_dead', to, kind);
+}
+
+async function open(answer: Answer = ordinary, given: { bound?: Bound; openFails?: number } = {}) {
+  const seen = {
+    ports: undefined as GatewayPorts | undefined,
+    opened: [] as number[],
+    log: [] as string[],
+    published: [] as string[],
+  };
+  let bound = given.bound;
+  let fails = given.openFails ?? 0;
+  const kit = await createBehaviorKit(
+    httpListenerActor,
+    ARGS,
+    {
+      async openHttp(options, ports) {
+        seen.opened.push(options.port);
+        if (fails-- > 0) throw Object.assign(new Error('in use'), { code: 'EADDRINUSE' });
+        seen.ports = ports;
+        return {
+          host: '127.0.0.1',
+          port: options.port || 4711,
+          stopListening: async () => void seen.log.push('stopListening'),
+          close: async () => void seen.log.push('close'),
+        };
+      },
+      bound: {
+        get: () => bound,
+        set: (where) => {
+          bound = where;
+        },
+      },
+      publishToken: async (token) => void seen.published.push(token),
+      sleep: async () => undefined,
+      log: () => undefined,
+    },
+    { answer },
+  );
+  if (seen.ports === undefined) throw new Error('not opened');
+  return { kit, seen, ports: seen.ports, bound: () => bound };
+}
+
+const live = new AbortController().signal;
+const listener = suite('http listener');
+
+listener('it opens when it knows its webhooks and its token, and says where', async () => {
+  const { kit, ports, seen, bound } = await open();
+  assert.equal(kit.receive('where', null), { url: 'http://127.0.0.1:4711' });
+  assert.equal(bound(), { host: '127.0.0.1', port: 4711 });
+  assert.equal(ports.webhook('orders'), { state: 'open', maxPayloadBytes: 9 });
+  assert.equal(ports.webhook('off'), { state: 'disabled' });
+  assert.equal(ports.webhook('nobody'), { state: 'unknown' });
+  assert.equal(ports.authenticate('the-token'), {
+    name: 'admin',
+    scopes: ['admin:read', 'admin:write'],
+  });
+  assert.is(ports.authenticate('the-token '), undefined);
+  assert.equal(seen.published, ['the-token']);
+});
+
+listener(
+  'a restart takes the port that the first one got, also where it is not free at once',
+  async () => {
+    const { seen, kit } = await open(ordinary, {
+      bound: { host: '127.0.0.1', port: 5000 },
+      openFails: 2,
+    });
+    assert.equal(seen.opened, [5000, 5000, 5000]);
+    assert.equal(kit.receive('where', null), { url: 'http://127.0.0.1:5000' });
+  },
+);
+
+listener('a first start on a taken port fails at once with its code', async () => {
+  const code = await open(ordinary, { openFails: 1 }).then(
+    () => 'opened',
+    (error: unknown) => (error as { code: string }).code,
+  );
+  assert.is(code, 'EADDRINUSE');
+});
+
+listener('while the webhooks do not answer no sender is told 404, but to try again', async () => {
+  const { ports, kit } = await open((to, kind) => {
+    if (kind === 'directory') throw new AskError('actor_dead', to, kind);
+    return ordinary(to, kind);
+  });
+  assert.is(ports.webhook('orders').state, 'open');
+  const answer = await ports.ingest(REQUEST, live);
+  assert.ok(answer.type === 'refused' && answer.error.code === 'unavailable');
+  assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['webhooks'] });
+  kit.receive('webhooks', [ENTRY]);
+  assert.is(ports.webhook('orders').state, 'open');
+  assert.is(ports.webhook('nobody').state, 'unknown');
+  assert.equal(await ports.ingest(REQUEST, live), { type: 'accepted', envelopeId: 'E' });
+});
+
+listener(
+  'a webhook actor that is dead, full or late, and an ended listener, are errors of the wire',
+  async () => {
+    for (const [thrown, code] of [
+      [new AskError('actor_dead', 'x', 'ingest'), 'unavailable'],
+      [new AskError('ask_timeout', 'x', 'ingest'), 'unavailable'],
+      [new AskError('mailbox_full', 'x', 'ingest'), 'busy'],
+      [new StaleIncarnation('x', 1), 'unavailable'],
+    ] as const) {
+      const { ports } = await open((to, kind) => {
+        if (kind === 'ingest' || kind === 'call') throw thrown;
+        return ordinary(to, kind);
+      });
+      const answer = await ports.ingest(REQUEST, live);
+      assert.is(answer.type === 'refused' ? answer.error.code : '', code);
+      const call = {
+        operation: 'x',
+        input: {},
+        principal: { name: 'a', scopes: [] },
+        idempotencyKey: '',
+        trace: '',
+      };
+      const reply = await ports.call(call, live);
+      assert.is(reply.ok ? '' : reply.error.code, code);
+      assert.equal(await ports.metrics(), []);
+    }
+  },
+);
+
+listener(
+  'it is unready when the ledger is silent, degraded when control is, unready when it stops',
+  async () => {
+    let silent = '';
+    const { kit, ports, seen } = await open((to, kind) => {
+      if (to === silent) throw new AskError('ask_timeout', to, kind);
+      return ordinary(to, kind);
+    });
+    const passTime = async () => {
+      for (let i = 0; i < 6; i += 1) {
+        await kit.advance(1_000);
+        await kit.settle();
+      }
+    };
+    await passTime();
+    assert.equal(ports.readiness(), { ready: true, failing: [], degraded: [] });
+    silent = 'control';
+    await passTime();
+    assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['control'] });
+    silent = 'ledger';
+    await passTime();
+    assert.equal(ports.readiness(), { ready: false, failing: ['ledger'], degraded: [] });
+    silent = '';
+    await passTime();
+    assert.equal(await kit.receive('stopListening', null), { stopped: true });
+    assert.equal(ports.readiness(), { ready: false, failing: ['stopping'], degraded: [] });
+    assert.equal(seen.log, ['stopListening']);
+  },
+);
+
+listener('a stopped listener has closed its server', async () => {
+  const { kit, seen } = await open();
+  await httpListenerActor.stop?.(kit.state, kit.self);
+  assert.equal(seen.log, ['stopListening', 'close']);
+});
+
+listener('when the webhooks end, their list is asked for again', async () => {
+  const { kit } = await open();
+  kit.take();
+  await kit.down({ ref: ARGS.webhooks, incarnation: 1, cause: { kind: 'crashed', code: 'x' } });
+  await kit.advance(500);
+  await kit.settle();
+  const asked = kit.effects.filter((e) => e.type === 'ask' && e.kind === 'directory');
+  assert.is(asked.length, 1);
+});
+
+listener('a token is made once where there is none, and only where it may be made', async () => {
+  const kept = new Map<string, string>();
+  const self = {
+    ask: async (_ref: unknown, kind: string, payload: unknown) => {
+      const { ref = '', secret = '' } = payload as { ref?: string; secret?: string };
+      if (kind === 'generate') return { secret: Buffer.from('0123456789').toString('base64') };
+      if (kind === 'put') {
+        kept.set(ref, secret);
+        return { ok: true, reason: '' };
+      }
+      const found = kept.get(ref);
+      return found === undefined
+        ? { ok: false, code: 'missing', message: '' }
+        : { ok: true, secret: found };
+    },
+  } as never;
+  const first = await findToken(ARGS, self);
+  assert.ok(first.ok && /^[\w-]+$/.test(first.secret));
+  assert.equal(await findToken(ARGS, self), first);
+  const given = await findToken({ ...ARGS, tokenRef: 'env:X', makesToken: false }, self);
+  assert.is(given.ok, false);
+});
+
+listener('an empty, a wrong and a huge token belong to nobody', () => {
+  const expected = digestOf('right');
+  assert.ok(principalOf(expected, 'right'));
+  for (const wrong of ['', 'wrong', 'right'.repeat(10_000)]) {
+    assert.is(principalOf(expected, wrong), undefined);
+  }
+  assert.is(principalOf(undefined, 'right'), undefined);
+});
+
+listener('readiness names components, never ids', () => {
+  const pulses = [{ name: 'ledger', isVital: true, lastAnswerAtMs: 0 }];
+  const vitals = { isStopping: false, isTokenKnown: false, isDirectoryKnown: true, pulses };
+  assert.equal(readinessOf(vitals, 4_000), { ready: true, failing: [], degraded: ['admin_token'] });
+  assert.equal(readinessOf(vitals, 4_001), {
+    ready: false,
+    failing: ['ledger'],
+    degraded: ['admin_token'],
+  });
+});
+
+listener.run();
