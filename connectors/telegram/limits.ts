@@ -22,7 +22,7 @@ interface Rest {
 /** Longer ones are read as plain text, so that a piece always has room for what reopens and closes its fence. */
 const MAX_FENCE_LINE_UNITS = 40;
 const FENCE_LINE = /^ {0,3}(`{3,12}|~{3,12})([^\n]*)$/;
-/** A boundary before this part of the room would make pieces needlessly short. */
+/** Shorter pieces would be needless; and a fence line always has a border before or behind it that is long enough. */
 const LEAST_FILL = 0.5;
 
 /**
@@ -54,7 +54,7 @@ export function splitText(text: string, limitUnits: number = MESSAGE_LIMIT_UNITS
 function findCut(rest: Rest, roomUnits: number): { at: number; fence: Fence | undefined } {
   // A newline and the closing marks must fit behind any cut.
   const most = roomUnits - 1 - MAX_FENCE_LINE_UNITS;
-  const at = offFenceLine(rest.text, boundary(rest.text, most));
+  const at = boundary(rest.text, most);
   const fence = fenceAt(rest, at);
   if (fence === undefined || rest.text[at - 1] !== '\n') return { at, fence };
   const next = lineFrom(rest.text, at);
@@ -74,13 +74,6 @@ function boundary(text: string, most: number): number {
     if (end >= mark.length && end > least) return end;
   }
   return isBetweenSurrogates(text, most) ? most - 1 : most;
-}
-
-/** A cut inside a fence line would break its marks: it moves to the line's start. */
-function offFenceLine(text: string, at: number): number {
-  const start = text.lastIndexOf('\n', at - 1) + 1;
-  if (start === at || start === 0) return at;
-  return readFenceLine(lineFrom(text, start)) === undefined ? at : start;
 }
 
 /** The fence that is open at a cut. */

@@ -27,7 +27,7 @@ const paragraph = fc.array(line, { minLength: 1, maxLength: 5 }).map((lines) => 
 const codeBlock = fc
   .record({
     marks: fc.constantFrom('```', '````', '~~~'),
-    language: fc.constantFrom('', 'ts', 'python', 'c++'),
+    language: fc.constantFrom('', 'ts', 'python', 'js title="a b c d e f"'),
     body: fc.array(
       fc.oneof(
         line,
@@ -147,12 +147,45 @@ test('a fence that is cut is closed and opened again with its language', () => {
 });
 
 test('a border just inside a fence moves out of it, so that no empty fence is sent', () => {
-  for (let before = 100; before < 300; before += 1) {
+  for (let before = 0; before < 300; before += 1) {
     const text = `${'word '.repeat(60).slice(0, before)}\n\`\`\`js\n${'f(x);\n'.repeat(60)}\`\`\`\n${'tail '.repeat(30)}`;
     for (const piece of splitText(text, LIMIT)) {
       assert.not.match(piece, /```js\n```/);
       assert.is(openFence(piece), '', piece);
     }
+  }
+});
+
+test('a border just before the end of a fence takes that end along', () => {
+  for (let length = 100; length < 400; length += 1) {
+    const code = 'g(y);\n'.repeat(100).slice(0, length);
+    for (const piece of splitText(`\`\`\`js\n${code}\n\`\`\`\n${'tail '.repeat(80)}`, LIMIT)) {
+      assert.not.match(piece, /```js\n```/);
+      assert.is(openFence(piece), '', piece);
+    }
+  }
+});
+
+test('a border inside a line that opens a fence moves before it', () => {
+  for (let before = 100; before < 300; before += 1) {
+    const text = `${'w'.repeat(before)}\n\`\`\`js title="a b c d"\n${'f(x);\n'.repeat(60)}\`\`\``;
+    for (const piece of splitText(text, LIMIT)) assert.is(openFence(piece), '', piece);
+    assert.is(withoutFenceLines(splitText(text, LIMIT).join('\n')), withoutFenceLines(text));
+  }
+});
+
+test('marks inside a line open no fence, also where a border falls before them', () => {
+  for (let before = 20; before < 60; before += 1) {
+    const text = `${'word '.repeat(before)}\`\`\`ts\n${'word '.repeat(90)}`;
+    assert.is(splitText(text, LIMIT).join(''), text);
+  }
+});
+
+test('a run of emoji is cut between characters', () => {
+  for (const text of ['😀'.repeat(900), `x${'😀'.repeat(900)}`]) {
+    const pieces = splitText(text, LIMIT);
+    assert.is(pieces.join(''), text);
+    for (const piece of pieces) assert.not.match(piece, LONE_SURROGATE);
   }
 });
 
