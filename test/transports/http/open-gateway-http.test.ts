@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert';
 import { type HttpLog, openGatewayHttp } from '../../../transports/http/index.ts';
 import { openNodeHttp } from '../../../transports/http/node.ts';
 import { pickHttpEngine } from '../../../transports/http/open-http-server.ts';
-import { within } from '../../contracts/within.ts';
 import { createFakePorts, TOKEN } from '../../support/fake-ports.ts';
+import { within } from '../../support/within.ts';
 
 const test = suite('gateway http');
 
@@ -43,7 +43,7 @@ for (const [name, pick] of Object.entries(engines)) {
     const server = await openGatewayHttp({ host: '127.0.0.1', port: 0 }, ports, log, pick);
     const url = `http://127.0.0.1:${server.port}`;
     const ask = (path: string, init: RequestInit = {}) =>
-      within(10_000, path, fetch(`${url}${path}`, init));
+      within(path, fetch(`${url}${path}`, init));
     try {
       const hook = await ask('/hooks/v1/orders', { method: 'POST', body: '{"text":"é"}' });
       assert.is(hook.status, 202);
@@ -71,7 +71,7 @@ for (const [name, pick] of Object.entries(engines)) {
     try {
       const url = `http://127.0.0.1:${server.port}/admin/v1/status`;
       const headers = { authorization: `Bearer ${TOKEN}` };
-      const answer = await within(10_000, 'the answer', fetch(url, { headers }));
+      const answer = await within('the answer', fetch(url, { headers }));
       assert.is(answer.status, 500);
       assert.not.match(await answer.text(), 'secret');
       assert.equal(
