@@ -22,7 +22,7 @@ const JOIN_MS = 2_000;
 export async function createSystem(options: SystemOptions): Promise<System> {
   checkOptions(options);
   const emit = createEmitter(options);
-  const host = createNodeHost();
+  const host = options.host ?? createNodeHost();
   const setupModule = (await import(options.thread.module)) as Record<string, unknown>;
   const setup = setupModule[options.thread.export];
   if (typeof setup !== 'function') {
@@ -210,6 +210,9 @@ function checkOptions(options: SystemOptions): void {
       'bad_option',
       `name is '${options.name}', expected lower-case letters, digits, - and _`,
     );
+  }
+  if (options.host !== undefined && options.threads !== 'inline') {
+    throw new RuntimeError('bad_option', "host is given, expected threads: 'inline'");
   }
   if (options.threads !== 'inline' && !(options.threads.pool >= 1 && options.threads.pool <= 64)) {
     throw new RuntimeError(

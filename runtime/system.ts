@@ -11,6 +11,7 @@ import type {
 } from './actor.ts';
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
+import type { Host } from './host/host.ts';
 
 /** A definition whose types have been forgotten, as the kernel handles it. */
 // biome-ignore lint/suspicious/noExplicitAny: the kernel runs definitions of every type
@@ -56,6 +57,8 @@ export interface SystemOptions {
   /** `inline`: everything on the calling thread, with the same semantics. */
   readonly threads: 'inline' | ThreadOptions;
   readonly thread: { readonly module: string; readonly export: string; readonly args: unknown };
+  /** The powers of the machine. Default: Node's. Another one (a simulator's) only works inline. */
+  readonly host?: Host;
   /** Hears what happens; must not throw. */
   readonly onEvent?: (event: SystemEvent) => void;
 }

@@ -6,3 +6,4 @@ export {
   type Effect,
   rejectionCode,
 } from './behavior-kit.ts';
+export { randomFrom, VirtualHost, type VirtualHostOptions } from './virtual-host.ts';

@@ -1,0 +1,252 @@
+/**
+ * The whole gateway on a machine that can lose its power: the production tree, inline, on a virtual host and the power-loss
+ * store, with a platform and senders that outlive it. Everything is decided by the seed.
+ */
+import { type GatewayPlan, gatewayTree } from '../../actors/tree.ts';
+import { parseSecret, signMessage } from '../../actors/webhooks/standard-webhooks.ts';
+import type { ConnectorKind } from '../../connectors/connector.ts';
+import { createEchoModel } from '../../connectors/models/echo.ts';
+import { createSystem, type System, type ThreadWorld } from '../../runtime/index.ts';
+import type { PowerLossStore } from '../../runtime/store/power-loss.ts';
+import type { Store } from '../../runtime/store/store.ts';
+import type { AnyDefinition } from '../../runtime/system.ts';
+import { VirtualHost } from '../../runtime/testing/index.ts';
+import type { GatewayPorts, WebhookAnswer } from '../../transports/http/gateway-ports.ts';
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+export const CONVERSATIONS = ['c0', 'c1', 'c2'] as const;
+
+/** What the platform keeps: every message it took, whether or not it could say so. */
+export interface Accepted {
+  readonly conversationId: string;
+  readonly text: string;
+}
+
+export class Platform {
+  readonly accepted: Accepted[] = [];
+  /** Of the next call: 0 to 1. */
+  random: () => number = () => 0.5;
+  sleep: (ms: number) => Promise<void> = async () => undefined;
+
+  /** A connector kind whose account is on this platform: slow, forgetful, sometimes refusing. */
+  readonly kind: ConnectorKind = {
+    kind: 'sim',
+    availability: 'supported',
+    needsCredential: false,
+    checkOptions: () => undefined,
+    create: () => ({
+      open: async (ports) => ports.health({ readiness: 'ready', liveness: 'running', reason: '' }),
+      stopReceiving: async () => undefined,
+      close: async () => undefined,
+      split: (text) => [text],
+      deliver: async ({ conversationId, text }) => {
+        await this.sleep(this.random() * 5);
+        const dice = this.random();
+        if (dice < 0.05) return { type: 'transient', reason: 'sim_5xx' };
+        if (dice < 0.1)
+          return {
+            type: 'rate_limited',
+            retryAfterMs: 50,
+            scope: 'conversation',
+            reason: 'sim_429',
+          };
+        this.accepted.push({ conversationId, text });
+        await this.sleep(this.random() * 5);
+        if (dice < 0.15) throw new Error('the answer is lost');
+        return { type: 'delivered', nativeMessageId: `m${this.accepted.length}` };
+      },
+    }),
+  };
+}
+
+interface World {
+  readonly deps: Readonly<Record<string, unknown>>;
+}
+const worlds = new Map<string, World>();
+/** Modules by name: importing takes real time, in which virtual time would run away. */
+const loaded = new Map<string, Promise<Record<string, AnyDefinition>>>();
+
+const ACTOR_MODULES = [
+  '../../runtime/supervision/supervisor.js',
+  '../../runtime/jobs/actor.js',
+  ...[
+    'gateway',
+    'ledger',
+    'vault',
+    'router',
+    'outbox',
+    'sessions',
+    'runs',
+    'channels',
+    'webhooks',
+    'control',
+  ].map((name) => `../../actors/${name}/actor.js`),
+  '../../actors/channels/connector-actor.js',
+  '../../actors/webhooks/webhook-actor.js',
+  '../../actors/sessions/session-actor.js',
+  '../../actors/listeners/http-actor.js',
+];
+
+/** Before the first life. */
+export async function loadActors(): Promise<void> {
+  for (const name of ACTOR_MODULES) {
+    const { href } = new URL(name, import.meta.url);
+    loaded.set(href, import(href));
+  }
+  await Promise.all(loaded.values());
+}
+
+async function resolve(module: string, exportName: string): Promise<AnyDefinition> {
+  const definition = (await loaded.get(module))?.[exportName];
+  if (definition === undefined) throw new Error(`${module} is not among the loaded actors`);
+  return definition;
+}
+
+/** The thread setup of simulated systems. */
+export function setup(args: unknown): ThreadWorld {
+  const world = worlds.get((args as { readonly id: string }).id);
+  if (world === undefined) throw new Error('no such world');
+  return { deps: world.deps, resolve };
+}
+
+export interface Simulated {
+  readonly host: VirtualHost;
+  readonly system: System;
+  ports(): GatewayPorts | undefined;
+}
+
+const DEFAULTS = {
+  enabled: false,
+  allowDirectMessages: false,
+  directMessagePolicy: 'deny',
+  isolateSessionBySender: false,
+  responsePrefix: '',
+  broadcastStrategy: 'deny',
+} as const;
+
+const PLAN: GatewayPlan = {
+  system: 'palyra',
+  version: 'sim',
+  http: { host: '127.0.0.1', port: 1 },
+  admin: { tokenRef: 'env:TOKEN', makesToken: false },
+  modelProvider: 'echo',
+  accounts: [
+    {
+      connectorId: 'sim:a',
+      kind: 'sim',
+      tokenRef: '',
+      onUnknown: 'retry',
+      maxAgeMs: 86_400_000,
+      options: {},
+    },
+  ],
+  rules: { enabled: true, maxMessageBytes: 32_768, defaults: DEFAULTS, channels: [] },
+  webhooks: CONVERSATIONS.map((conversationId) => ({
+    integrationId: conversationId,
+    provider: 'generic',
+    enabled: true,
+    maxPayloadBytes: 65_536,
+    secretRefs: ['env:SECRET'],
+    replyTo: { connectorId: 'sim:a', conversationId, threadId: '' },
+  })),
+};
+
+/** One life of the gateway, from its start on this disk until the host is halted. */
+export async function startSimulated(life: {
+  readonly seed: number;
+  readonly wallMs: number;
+  readonly store: Store;
+  readonly platform: Platform;
+}): Promise<Simulated> {
+  const { seed, wallMs, store, platform } = life;
+  const host = new VirtualHost({ seed, wallMs });
+  const sleep = (ms: number) => new Promise<void>((resolve) => void host.setTimer(ms, resolve));
+  platform.random = () => host.random();
+  platform.sleep = sleep;
+  let ports: GatewayPorts | undefined;
+  const id = `${seed}/${wallMs}`;
+  const secrets: Readonly<Record<string, string>> = { TOKEN: 'a token of the simulation', SECRET };
+  worlds.set(id, {
+    deps: {
+      log: () => undefined,
+      sleep,
+      openStore: async () => store,
+      ballast: { ensure: async () => undefined, release: async () => true },
+      prepareBackup: async () => '',
+      readEnv: (name: string) => secrets[name],
+      readFile: async () => undefined,
+      randomBytes: (size: number) =>
+        Uint8Array.from({ length: size }, () => Math.trunc(host.random() * 256)),
+      masterKey: async () => new Uint8Array(32),
+      connectorKind: async () => platform.kind,
+      openModel: async () => createEchoModel(),
+      inspect: () => system.inspect(),
+      httpUrl: () => '',
+      pid: 1,
+      bound: { get: () => undefined, set: () => undefined },
+      publishToken: async () => undefined,
+      openHttp: async (_options: unknown, given: GatewayPorts) => {
+        ports = given;
+        return {
+          host: '127.0.0.1',
+          port: 1,
+          stopListening: async () => undefined,
+          close: async () => undefined,
+        };
+      },
+      jobPool: {
+        run: async () => ({ ok: false, code: 'job_failed', message: 'none' }),
+        close: async () => undefined,
+      },
+    },
+  });
+  const system = await createSystem({
+    name: 'palyra',
+    threads: 'inline',
+    host,
+    thread: { module: import.meta.url, export: 'setup', args: { id } },
+  });
+  worlds.delete(id);
+  system.spawn(gatewayTree(PLAN));
+  return { host, system, ports: () => ports };
+}
+
+/** Promises that settle through several event-loop turns must not see the clock jump. */
+const IDLE_TURNS = 3;
+
+/** One step of a life: a turn or, when none is planned, the next timer. Promises settle before it returns. */
+export async function step(host: VirtualHost): Promise<void> {
+  for (let idle = 0; idle < IDLE_TURNS; idle += 1) {
+    const ran = host.turn();
+    await new Promise((resolve) => setImmediate(resolve));
+    if (ran) return;
+  }
+  host.advance();
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Posts one signed webhook as the HTTP listener would hand it in. */
+export async function postSimulated(
+  ports: GatewayPorts,
+  host: VirtualHost,
+  message: { readonly id: string; readonly conversation: string; readonly text: string },
+): Promise<WebhookAnswer> {
+  const body = Buffer.from(JSON.stringify({ text: message.text }));
+  const webhookTimestamp = String(Math.trunc(host.wallMs() / 1_000));
+  const key = parseSecret(SECRET);
+  if (key === undefined) throw new Error('the secret of the simulation is malformed');
+  const webhookSignature = signMessage(key, { webhookId: message.id, webhookTimestamp, body });
+  return ports.ingest(
+    {
+      integrationId: message.conversation,
+      webhookId: message.id,
+      webhookTimestamp,
+      webhookSignature,
+      body,
+      trace: '',
+    },
+    new AbortController().signal,
+  );
+}
+
+export type { PowerLossStore };
