@@ -9,6 +9,7 @@ import {
   createSession,
   headOf,
   isHeadTaken,
+  type Refreshed,
   type SessionArgs,
   type SessionOwn,
   type SessionSelf,
@@ -33,14 +34,9 @@ export const sessionActor = defineActor<
   export: 'sessionActor',
   name: 'session',
   mailbox: { limitMessages: MAX_OPEN + 64, overflow: 'reject' },
-  async start(self, args) {
-    const { ledger, sessionKey } = args;
-    const [history, open] = await Promise.all([
-      readHistory(self, ledger, sessionKey),
-      readOpenRuns(self, ledger, sessionKey),
-    ]);
+  start(self, args) {
     self.tell(self.ref, 'next', null);
-    return createSession(args, { history, open, mayBeCut: args.mayBeCut || self.incarnation > 1 });
+    return createSession(args);
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
@@ -66,10 +62,7 @@ export const sessionActor = defineActor<
       }
       state.phase = 'idle';
       state.failures = 0;
-      for (const run of outcome.value) {
-        if (run.envelopeId > state.newest) state.newest = run.envelopeId;
-        state.queue.add({ ...run, task: undefined }, false);
-      }
+      takeFound(state, outcome.value, self.incarnation > 1);
       takeNext(state, self);
     },
     next: (state, _nothing, self) => takeNext(state, self),
@@ -157,13 +150,34 @@ function takeNext(state: SessionState, self: SessionSelf): void {
 
 function refresh(state: SessionState, self: SessionSelf): void {
   const { ledger, sessionKey } = state.args;
+  const { isNew } = state;
   state.phase = 'refreshing';
   state.hasGap = false;
   self.run(
-    () => readOpenRuns(self, ledger, sessionKey),
+    async () => {
+      const [open, history] = await Promise.all([
+        readOpenRuns(self, ledger, sessionKey),
+        isNew ? readHistory(self, ledger, sessionKey) : undefined,
+      ]);
+      return { open, history };
+    },
     'refreshed',
     (outcome) => outcome,
   );
+}
+
+function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean): void {
+  for (const run of found.open) {
+    if (run.envelopeId > state.newest) state.newest = run.envelopeId;
+    state.queue.add({ ...run, task: undefined }, false);
+  }
+  if (!state.isNew) return;
+  state.isNew = false;
+  state.history = found.history ?? state.history;
+  const first = found.open[0]?.envelopeId;
+  // Runs go one by one: of those that an earlier life left, only the first can have begun.
+  const isCut = first !== undefined && (state.args.mayBeCut || isRestarted);
+  if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
 /** Reads the head's rows, and the turns: whoever changed the one may have changed the other. */

@@ -3,7 +3,7 @@ import type { ActorRef, Self, Settled } from '../../runtime/actor.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
 import type { Finish, RunOutcome } from './finish.ts';
-import type { History } from './history.ts';
+import { History } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { Cut, OpenRun, RunRow } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
@@ -30,6 +30,12 @@ export interface Loaded {
   readonly history: History;
 }
 
+export interface Refreshed {
+  readonly open: readonly OpenRun[];
+  /** Absent where the session has it already. */
+  readonly history: History | undefined;
+}
+
 /** Kinds that a session sends to itself. */
 export interface SessionOwn {
   /** Takes up the next run where none is under way. */
@@ -39,7 +45,7 @@ export interface SessionOwn {
   runLost(lost: Subject): void;
   finish(subject: Subject): void;
   finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
-  refreshed(outcome: Settled<readonly OpenRun[]>): void;
+  refreshed(outcome: Settled<Refreshed>): void;
   sayEnded(nothing: null): void;
   runStopped(nothing: null): void;
 }
@@ -56,6 +62,8 @@ export interface SessionState {
   readonly queue: RunQueue;
   history: History;
   phase: Phase;
+  /** Nothing was read from the ledger yet. */
+  isNew: boolean;
   /** Why the head must be counted before it is tried (again). */
   cut: (Cut & { readonly envelopeId: string }) | undefined;
   /** Of a run whose end is not yet durable. */
@@ -76,32 +84,22 @@ export interface SessionState {
 
 export type SessionSelf = Self<SessionProtocol & SessionOwn>;
 
-/** As read at its start; where it `mayBeCut`, the first open run had begun before. */
-export function createSession(
-  args: SessionArgs,
-  read: {
-    readonly history: History;
-    readonly open: readonly OpenRun[];
-    readonly mayBeCut: boolean;
-  },
-): SessionState {
-  const queue = new RunQueue();
-  for (const run of read.open) queue.add({ ...run, task: undefined }, false);
-  const first = queue.head?.envelopeId;
-  const isCut = first !== undefined && read.mayBeCut;
+/** Knows nothing yet: it looks before it takes up anything. */
+export function createSession(args: SessionArgs): SessionState {
   return {
     args,
-    queue,
-    history: read.history,
+    queue: new RunQueue(),
+    history: new History([], 0),
     phase: 'idle',
-    cut: isCut ? { envelopeId: first, attempt: true, blamed: false } : undefined,
+    isNew: true,
+    cut: undefined,
     outcome: undefined,
     runChildId: '',
     runsStarted: 0,
     failures: 0,
     lastEnded: '',
-    newest: read.open.at(-1)?.envelopeId ?? '',
-    hasGap: false,
+    newest: '',
+    hasGap: true,
     unsaid: [],
   };
 }

@@ -53,6 +53,9 @@ class Cell {
   }
 }
 
+/** Share of steps in which time passes although somebody has mail. */
+const EARLY_TIMER = 0.15;
+const EARLY_MS = 50;
 const STEPS_TO_SETTLE = 200_000;
 
 export class SeededWorld {
@@ -114,8 +117,11 @@ export class SeededWorld {
       (cell) => cell.status === 'running' && cell.urgent.length + cell.mail.length > 0,
     );
     const cell = ready[Math.floor(this.#options.random() * ready.length)];
-    if (cell !== undefined) this.#handle(cell);
-    else if (!this.#fireNext()) return false;
+    const isTimersTurn = cell === undefined || this.#options.random() < EARLY_TIMER;
+    const withinMs = cell === undefined ? Number.POSITIVE_INFINITY : this.nowMs + EARLY_MS;
+    if (isTimersTurn && this.#fireNext(withinMs)) return true;
+    if (cell === undefined) return false;
+    this.#handle(cell);
     await settled();
     return true;
   }
@@ -144,8 +150,8 @@ export class SeededWorld {
     return due.sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
   }
 
-  #fireNext(): boolean {
-    const timer = this.#nextTimer(Number.POSITIVE_INFINITY);
+  #fireNext(untilMs: number): boolean {
+    const timer = this.#nextTimer(untilMs);
     if (timer === undefined) return false;
     this.#timers.delete(timer);
     this.nowMs = Math.max(this.nowMs, timer.atMs);

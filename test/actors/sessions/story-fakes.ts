@@ -1,10 +1,6 @@
 /** The neighbours of router and sessions in a seeded world: a ledger and an outbox that may be busy or silent, senders, a model. */
 
-import type {
-  CommitReply,
-  CommitRequest,
-  LedgerProtocol,
-} from '../../../actors/ledger/protocol.ts';
+import type { CommitReply, LedgerProtocol } from '../../../actors/ledger/protocol.ts';
 import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { routerActor } from '../../../actors/router/actor.ts';
 import type { RouterRules } from '../../../actors/router/decide.ts';
@@ -14,43 +10,98 @@ import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
-import { type ActorRef, child, defineActor, type Settled } from '../../../runtime/actor.ts';
+import {
+  type ActorRef,
+  child,
+  defineActor,
+  type Self,
+  type Settled,
+} from '../../../runtime/actor.ts';
 import { joinChanges } from '../../../runtime/store/change-set.ts';
-import type { ScanQuery, Store } from '../../../runtime/store/store.ts';
+import type { ScanPage, Store, StoredRow } from '../../../runtime/store/store.ts';
 import { SeededWorld } from './seeded-world.ts';
 
 export interface StoryDeps {
   readonly store: Store;
   random(): number;
-  /** Shares of commits that are refused, and of those that are done and never answered. */
-  readonly faults: { busy: number; silent: number };
+  /** Shares of commits that are refused, and that are done and never answered; what one request takes at most. */
+  readonly faults: { busy: number; silent: number; slowMs: number };
   openModel(): Promise<Model>;
   randomBytes(size: number): Uint8Array;
 }
 
-const FOREVER = new Promise<never>(() => undefined);
+type Work = () => Promise<void> | void;
 
-const ledgerActor = defineActor({
+interface LedgerState {
+  readonly deps: StoryDeps;
+  /** Everything that was asked for, in order. */
+  readonly line: Work[];
+  isServing: boolean;
+}
+
+type LedgerAsks = Pick<LedgerProtocol, 'commit' | 'read' | 'scan'>;
+interface LedgerOwn {
+  turn(nothing: null): void;
+  turned(nothing: null): void;
+}
+
+const ledgerActor = defineActor<LedgerAsks, LedgerOwn, null, LedgerState, StoryDeps>({
   module: 'test',
   export: 'ledgerActor',
   name: 'ledger',
   mailbox: { limitMessages: 1_000, overflow: 'reject' },
-  start: (_self, _args: null, deps: StoryDeps) => deps,
+  start: (_self, _args, deps) => ({ deps, line: [], isServing: false }),
   receive: {
-    async commit(deps: StoryDeps, { changes }: CommitRequest): Promise<CommitReply> {
+    commit(state, { changes }, self) {
+      const { deps } = state;
       if (deps.random() < deps.faults.busy) return { ok: false, code: 'busy', retryAfterMs: 50 };
-      const [outcome] = await deps.store.commit([changes], 0);
-      if (outcome === undefined || deps.random() < deps.faults.silent) return FOREVER;
-      return outcome;
+      const later = self.defer<CommitReply>();
+      const isSilent = deps.random() < deps.faults.silent;
+      standInLine(state, self, async () => {
+        const [outcome] = await deps.store.commit([changes], 0);
+        if (outcome !== undefined && !isSilent) later.resolve(outcome);
+      });
+      return later.promise;
     },
-    read(deps: StoryDeps, { table, key }: { readonly table: string; readonly key: string }) {
-      const stored = deps.store.read(table, key);
-      return stored === undefined ? [] : [stored];
+    read(state, { table, key }, self) {
+      const later = self.defer<readonly StoredRow[]>();
+      standInLine(state, self, () => {
+        const stored = state.deps.store.read(table, key);
+        later.resolve(stored === undefined ? [] : [stored]);
+      });
+      return later.promise;
     },
-    scan: (deps: StoryDeps, query: ScanQuery) =>
-      deps.store.scan({ ...query, limit: Math.min(query.limit, 3) }),
+    scan(state, query, self) {
+      const later = self.defer<ScanPage>();
+      const page = { ...query, limit: Math.min(query.limit, 3) };
+      standInLine(state, self, () => later.resolve(state.deps.store.scan(page)));
+      return later.promise;
+    },
+    turn(state, _nothing, self) {
+      const work = state.line.shift();
+      self.run(
+        async () => work?.(),
+        'turned',
+        () => null,
+      );
+    },
+    turned(state, _nothing, self) {
+      state.isServing = false;
+      if (state.line.length > 0) serve(state, self);
+    },
   },
 });
+
+function standInLine(state: LedgerState, self: Self<LedgerOwn>, work: Work): void {
+  state.line.push(work);
+  if (!state.isServing) serve(state, self);
+}
+
+function serve(state: LedgerState, self: Self<LedgerOwn>): void {
+  const { random, faults } = state.deps;
+  state.isServing = true;
+  self.after('turn', random() * faults.slowMs, 'turn', null);
+}
 
 type OutboxState = { readonly ledger: ActorRef<LedgerProtocol> };
 

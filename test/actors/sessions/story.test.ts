@@ -54,7 +54,7 @@ function createDeps(seed: number, model?: Model): StoryDeps {
   return {
     store: createMemoryStore(),
     random,
-    faults: { busy: 0, silent: 0 },
+    faults: { busy: 0, silent: 0, slowMs: 5 },
     openModel: async () => chosen,
     randomBytes: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
   };
@@ -164,7 +164,12 @@ type Op =
   | { readonly type: 'send'; readonly conversation: number; readonly native: number }
   | { readonly type: 'crash'; readonly which: number }
   | { readonly type: 'kill' }
-  | { readonly type: 'faults'; readonly busy: number; readonly silent: number }
+  | {
+      readonly type: 'faults';
+      readonly busy: number;
+      readonly silent: number;
+      readonly slowMs: number;
+    }
   | { readonly type: 'steps'; readonly count: number };
 
 const op: fc.Arbitrary<Op> = fc.oneof(
@@ -176,7 +181,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       native: fc.nat(30),
     }),
   },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant('steps' as const), count: fc.nat(25) }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant('steps' as const), count: fc.nat(60) }) },
   {
     weight: 3,
     arbitrary: fc.record({ type: fc.constant('crash' as const), which: fc.nat(1_000) }),
@@ -188,6 +193,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       type: fc.constant('faults' as const),
       busy: fc.constantFrom(0, 0.3),
       silent: fc.constantFrom(0, 0.2),
+      slowMs: fc.constantFrom(0, 20, 2_000, 8_000),
     }),
   },
 );
@@ -236,6 +242,7 @@ async function play(story: Story, step: Op): Promise<void> {
     case 'faults':
       deps.faults.busy = step.busy;
       deps.faults.silent = step.silent;
+      deps.faults.slowMs = step.slowMs;
       return;
   }
 }
@@ -276,6 +283,7 @@ test('whatever crashes and whenever, each accepted event ends in one finish, in 
         for (const step of ops) await play(story, step);
         deps.faults.busy = 0;
         deps.faults.silent = 0;
+        deps.faults.slowMs = 5;
         const answers = [...story.told.values()].map((sender) => sender.answers);
         await finishAll(story.world, deps.store, answers);
         check(story);
