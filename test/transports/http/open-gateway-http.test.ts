@@ -50,7 +50,7 @@ for (const [name, pick] of Object.entries(engines)) {
       assert.is(new TextDecoder().decode(ports.ingested[0]?.body), '{"text":"é"}');
       const large = await ask('/hooks/v1/orders', { method: 'POST', body: 'x'.repeat(900_000) });
       assert.is(large.status, 413);
-      assert.is((await large.json()).code, 'payload_too_large');
+      assert.is(((await large.json()) as { code: string }).code, 'payload_too_large');
       assert.is((await ask('/hooks/v1/nobody', { method: 'POST', body: '{}' })).status, 404);
       assert.is((await ask('/admin/v1/status')).status, 401);
       const headers = { authorization: `Bearer ${TOKEN}` };
