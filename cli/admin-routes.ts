@@ -1,25 +1,6 @@
-/** Where each control operation stands in the admin API, as the CLI calls it. It sends nothing. */
+/** How the CLI calls a control operation by the admin API's own table of routes. It sends nothing. */
 import type { OperationName } from '../proto/control/catalogue.ts';
-
-interface Route {
-  readonly method: 'GET' | 'POST';
-  /** `{name}` is filled from the input; what is left of it goes to the query (GET) or the body (POST). */
-  readonly path: string;
-}
-
-const ROUTES: Readonly<Record<OperationName, Route>> = {
-  'status.get': { method: 'GET', path: '/admin/v1/status' },
-  'channels.list': { method: 'GET', path: '/admin/v1/channels' },
-  'channels.get': { method: 'GET', path: '/admin/v1/channels/{connector_id}' },
-  'channels.test': { method: 'POST', path: '/admin/v1/channels/{connector_id}/test' },
-  'webhooks.list': { method: 'GET', path: '/admin/v1/webhooks' },
-  'webhooks.add': { method: 'POST', path: '/admin/v1/webhooks' },
-  'webhooks.sign': { method: 'POST', path: '/admin/v1/webhooks/{integration_id}/sign' },
-  'journal.read': { method: 'GET', path: '/admin/v1/journal' },
-  'runs.get': { method: 'GET', path: '/admin/v1/runs/{run_id}' },
-  'backup.create': { method: 'POST', path: '/admin/v1/backup' },
-  'jobs.get': { method: 'GET', path: '/admin/v1/jobs/{job_id}' },
-};
+import { ADMIN_ROUTES } from '../transports/http/admin-routes.ts';
 
 export interface RoutedCall {
   readonly method: 'GET' | 'POST';
@@ -29,11 +10,14 @@ export interface RoutedCall {
   readonly body: string | undefined;
 }
 
+/** Fields of the input that the path names stand there; the others in the query (GET) or the body (POST). */
 export function routeOf(
   operation: OperationName,
   input: Readonly<Record<string, unknown>>,
 ): RoutedCall {
-  const { method, path } = ROUTES[operation];
+  const route = ADMIN_ROUTES.find((known) => known.operation === operation);
+  if (route === undefined) throw new Error(`the admin API has no route for ${operation}`);
+  const { method, path } = route;
   const rest = new Map(Object.entries(input).filter(([, value]) => value !== undefined));
   const target = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = String(rest.get(name) ?? '');

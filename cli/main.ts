@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `palyra` executable: the only file that reads this process's arguments and ends it. */
-import { readFileSync } from 'node:fs';
 import { basename, relative } from 'node:path';
+import { packageVersion } from './compose-version.ts';
 import { runCli } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -19,19 +19,16 @@ function endQuietly(error: NodeJS.ErrnoException): void {
 process.stdout.on('error', endQuietly);
 process.stderr.on('error', endQuietly);
 
-const manifest: unknown = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-);
-const version =
-  typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
-
 const script = process.argv[1] ?? '';
 const self =
   basename(script) === 'palyra' ? 'palyra' : `node ${relative(process.cwd(), script) || script}`;
 
-const exitCode = await runCli({ args: process.argv.slice(2), terminal, version, self });
+const exitCode = await runCli({
+  args: process.argv.slice(2),
+  terminal,
+  version: packageVersion(),
+  self,
+});
 await Promise.all([written(process.stdout), written(process.stderr)]);
 // Idle connections and stopped threads must not keep a finished command alive.
 process.exit(exitCode);

@@ -4,8 +4,8 @@ import type { Log } from './log.ts';
 
 export interface ProcessGuard {
   readonly log: Log;
-  /** Drains; settles when the gateway has stopped or the deadline has passed. */
-  stop(deadlineMs: number): Promise<unknown>;
+  /** Drains; settles when the gateway has stopped or the deadline has passed. undefined: nothing runs yet. */
+  stop(deadlineMs: number): Promise<unknown> | undefined;
   /** Synchronous; runs before an exit that does not wait for the gateway. */
   cleanUp(): void;
 }
@@ -39,7 +39,9 @@ export function guardProcess(guard: ProcessGuard): () => void {
       guard.log('error', 'the drain did not end in time: ending without it');
       leave(EXIT.ok);
     }, FORCED_EXIT_MS).unref();
-    guard.stop(DRAIN_DEADLINE_MS).catch(onDefect);
+    const stopped = guard.stop(DRAIN_DEADLINE_MS);
+    if (stopped === undefined) leave(EXIT.ok);
+    else stopped.catch(onDefect);
   };
   const onDefect = (error: unknown): void => {
     guard.log('error', 'uncaught error', { error });

@@ -1,9 +1,11 @@
 /** `palyra serve`: runs the gateway until a signal or its own end. What the gateway does is composed elsewhere. */
 import type { Command } from 'commander';
+import { messageOf } from '../../runtime/errors.ts';
 import { type CommandWorld, withJson } from '../command-world.ts';
 import { toLine } from '../config/config-error.ts';
 import { DEMO_WEBHOOK } from '../config/demo.ts';
 import { builtInKinds } from '../connector-kinds.ts';
+import { CliError, EXIT, toCliError } from '../exit-codes.ts';
 import type { GatewayHandle } from '../gateway.ts';
 import { createLog, type Log } from '../log.ts';
 import { guardProcess } from '../process-guard.ts';
@@ -29,18 +31,19 @@ async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
   const { stateRoot, logLevel } = settings;
   const log = createLog({ level: logLevel, thread: 'main' });
   for (const warning of settings.warnings) log('warn', `configuration: ${toLine(warning)}`);
-  const { createGateway } = await import('../gateway.ts');
-  const gateway = createGateway({ config: settings.config, stateRoot, log, logLevel });
+  let gateway: GatewayHandle | undefined;
   const release = guardProcess({
     log,
-    stop: (deadlineMs) => gateway.stop({ deadlineMs }),
+    stop: (deadlineMs) => gateway?.stop({ deadlineMs }),
     cleanUp: () => removeGatewayRecord(stateRoot, process.pid),
   });
   try {
+    const { createGateway } = await import('../gateway.ts');
+    gateway = createGateway({ config: settings.config, stateRoot, log, logLevel });
     const { http } = await readyOrEnded(gateway);
     if (http !== undefined) announce(world, settings, http, log);
     const { code, cause } = await gateway.ended;
-    log(code === 0 ? 'info' : 'error', 'the gateway has ended', { code, cause });
+    log(code === EXIT.ok ? 'info' : 'error', 'the gateway has ended', { code, cause });
     world.finish(code);
   } finally {
     removeGatewayRecord(stateRoot, process.pid);
@@ -48,11 +51,24 @@ async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
   }
 }
 
-/** `http` is undefined when it was stopped before it listened. */
+/** `http` is undefined when it was stopped before it listened. Throws why it did not start. */
 async function readyOrEnded(
   gateway: GatewayHandle,
 ): Promise<{ readonly http: string | undefined }> {
-  return Promise.race([gateway.ready, gateway.ended.then(() => ({ http: undefined }))]);
+  try {
+    return await Promise.race([gateway.ready, gateway.ended.then(() => ({ http: undefined }))]);
+  } catch (error) {
+    const { code } = await gateway.ended;
+    if (code === EXIT.ok) return { http: undefined };
+    throw failedStart(error);
+  }
+}
+
+/** Every supervisor on the way up names itself in the message; what happened stands at its end. */
+function failedStart(error: unknown): CliError {
+  const { code, exitCode, next } = toCliError(error);
+  const message = messageOf(error).replace(/^(?:\S+ ended by \S+: start: )+/, '');
+  return new CliError(code, exitCode, message, { next, cause: error });
 }
 
 function announce(world: CommandWorld, settings: Settings, http: string, log: Log): void {

@@ -30,7 +30,7 @@ function toText(status: OutputOf<'status.get'>): string {
       ['since', timeText(status.started_at_ms)],
       ['http', status.http],
       ['model', status.model_provider],
-      ['store', `${mebibytes(store.used_bytes)} used, ${mebibytes(store.free_bytes)} free`],
+      ['store', `${sizeText(store.used_bytes)} used, ${sizeText(store.free_bytes)} free`],
       ['journal', `sequence ${store.journal_sequence}, ${store.flushes} flushes`],
       ['admitting', store.admitting ? 'yes' : 'no: the disk is nearly full'],
     ],
@@ -51,6 +51,7 @@ function toText(status: OutputOf<'status.get'>): string {
   return sections.join('\n\n');
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1_048_576).toFixed(1)} MiB`;
+function sizeText(bytes: number): string {
+  const mebibytes = bytes / 1_048_576;
+  return mebibytes < 1 ? `${Math.ceil(bytes / 1_024)} KiB` : `${mebibytes.toFixed(1)} MiB`;
 }

@@ -1,0 +1,179 @@
+/** Holds `palyra serve` as others script against it: the ready line, its files, refusals, signals, exit codes. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { serve } from '../support/served-gateway.ts';
+import { runCommand } from '../support/spawn-cli.ts';
+
+const test = suite('cli: serve');
+const directory = mkdtempSync(join(tmpdir(), 'palyra-serve-'));
+test.after(() => rmSync(directory, { recursive: true, force: true }));
+
+let roots = 0;
+function newRoot(): string {
+  roots += 1;
+  return join(directory, `root-${roots}`);
+}
+
+test('with no file it prints one ready line, keeps its files private, and the printed command shows a reply', async () => {
+  const stateRoot = newRoot();
+  const gateway = serve(['--state-root', stateRoot]);
+  const { http, pid } = await gateway.ready;
+  assert.is(pid, gateway.pid);
+  assert.equal(JSON.parse(readFileSync(join(stateRoot, 'gateway.json'), 'utf8')), { http, pid });
+  for (const name of ['gateway.json', 'admin.token']) {
+    assert.is(statSync(join(stateRoot, name)).mode & 0o777, 0o600, name);
+  }
+  await gateway.logged('webhooks test demo');
+  const demo = await runCommand([
+    'webhooks',
+    'test',
+    'demo',
+    '--text',
+    'Hello',
+    '--state-root',
+    stateRoot,
+  ]);
+  assert.is(demo.code, 0, demo.stderr);
+  assert.match(demo.stdout, /^reply +Hello$/m);
+  assert.match(demo.stdout, /^delivered +echo:default/m);
+
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  assert.not(existsSync(join(stateRoot, 'gateway.json')));
+  assert.match(gateway.stdout(), /^ready \{.*\}\n$/);
+  for (const line of gateway.stderr().trim().split('\n')) JSON.parse(line);
+  const verified = await runCommand(['journal', 'verify', '--state-root', stateRoot]);
+  assert.is(verified.code, 0, verified.stderr);
+});
+
+test('a second gateway on a state root is refused with exit 4, and the first one runs on', async () => {
+  const stateRoot = newRoot();
+  const gateway = serve(['--state-root', stateRoot]);
+  const { http } = await gateway.ready;
+  const second = serve(['--state-root', stateRoot]);
+  assert.is(await second.end, 4);
+  assert.match(second.stderr(), 'store_locked');
+  assert.is(second.stdout(), '');
+  assert.is((await fetch(`${http}/livez`, { signal: AbortSignal.timeout(5_000) })).status, 200);
+  assert.is(JSON.parse(readFileSync(join(stateRoot, 'gateway.json'), 'utf8')).http, http);
+  const port = serve(['--state-root', newRoot(), '--http', http.replace('http://', '')]);
+  assert.is(await port.end, 4);
+  assert.match(port.stderr(), 'address_in_use');
+  gateway.signal('SIGINT');
+  assert.is(await gateway.end, 0);
+});
+
+test('after a kill the record it left leads nowhere: exit 5, and the next start takes over', async () => {
+  const stateRoot = newRoot();
+  const killed = serve(['--state-root', stateRoot]);
+  await killed.ready;
+  killed.signal('SIGKILL');
+  assert.is(await killed.end, 'SIGKILL');
+  assert.ok(existsSync(join(stateRoot, 'gateway.json')));
+  assert.is((await runCommand(['status', '--state-root', stateRoot])).code, 5);
+  const next = serve(['--state-root', stateRoot]);
+  await next.ready;
+  const status = await runCommand(['status', '--json', '--state-root', stateRoot]);
+  assert.is(status.code, 0, status.stderr);
+  assert.is(JSON.parse(status.stdout).pid, next.pid);
+  next.signal('SIGTERM');
+  assert.is(await next.end, 0);
+});
+
+test('a second signal ends a drain that waits for a model, at once and with exit 0', async () => {
+  const model = createServer(() => undefined);
+  await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
+  const { port } = model.address() as AddressInfo;
+  const file = join(directory, 'slow.toml');
+  writeFileSync(
+    file,
+    `[model]\nprovider = "openai-compatible"\nbase_url = "http://127.0.0.1:${port}/v1"\nmodel = "m"\n[[webhooks]]\nintegration_id = "slow"\nsecret_refs = ["env:SLOW_SECRET"]\n`,
+  );
+  const stateRoot = newRoot();
+  const asked = new Promise<void>((resolve) => model.once('request', () => resolve()));
+  const env = { SLOW_SECRET: `whsec_${Buffer.alloc(24, 7).toString('base64')}` };
+  const gateway = serve(['--config', file, '--state-root', stateRoot], env);
+  await gateway.ready;
+  const sent = runCommand([
+    'webhooks',
+    'test',
+    'slow',
+    '--text',
+    'x',
+    '--timeout',
+    '1',
+    '--state-root',
+    stateRoot,
+  ]);
+  await asked;
+  await sent;
+  gateway.signal('SIGTERM');
+  await gateway.logged('draining');
+  const atMs = performance.now();
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  assert.ok(performance.now() - atMs < 5_000);
+  assert.match(gateway.stderr(), 'second signal');
+  assert.not(existsSync(join(stateRoot, 'gateway.json')));
+  model.closeAllConnections();
+  model.close();
+});
+
+test('a signal before it listens ends it with exit 0 and without a ready line', async () => {
+  const stateRoot = newRoot();
+  const gateway = serve(['--state-root', stateRoot, '--log-level', 'debug']);
+  await untilExists(stateRoot);
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  assert.not(existsSync(join(stateRoot, 'gateway.json')));
+});
+
+test('a store that is not one is refused with exit 74 and left as it is', async () => {
+  const stateRoot = newRoot();
+  mkdirSync(join(stateRoot, 'store'), { recursive: true });
+  const file = join(stateRoot, 'store', 'data.mdb');
+  writeFileSync(file, Buffer.alloc(65_536, 7));
+  const gateway = serve(['--state-root', stateRoot]);
+  assert.is(await gateway.end, 74);
+  assert.match(gateway.stderr(), /store_corrupt.*\n {2}next: /);
+  assert.equal(readFileSync(file), Buffer.alloc(65_536, 7));
+});
+
+test('a webhook that a command added cannot be declared too: exit 2', async () => {
+  const stateRoot = newRoot();
+  const gateway = serve(['--state-root', stateRoot]);
+  await gateway.ready;
+  const added = await runCommand(['webhooks', 'add', 'orders', '--state-root', stateRoot]);
+  assert.is(added.code, 0, added.stderr);
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  const file = join(directory, 'orders.toml');
+  writeFileSync(file, '[[webhooks]]\nintegration_id = "orders"\nsecret_refs = ["env:X"]\n');
+  const again = serve(['--state-root', stateRoot, '--config', file]);
+  assert.is(await again.end, 2);
+  assert.match(again.stderr(), 'orders');
+});
+
+/** The start is under way once its state root is there. */
+async function untilExists(path: string): Promise<void> {
+  const untilMs = performance.now() + 20_000;
+  while (!existsSync(path)) {
+    if (performance.now() > untilMs) throw new Error(`${path} was not made`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test.run();

@@ -1,0 +1,183 @@
+/** A gateway inside the test's own process: it starts, answers calls, stops, and says why it ended. */
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { demoConfig } from '../../cli/config/demo.ts';
+import { createGateway, type GatewayHandle, type GatewayOptions } from '../../cli/gateway.ts';
+import { codeOf } from '../../runtime/errors.ts';
+import { withStateRoot } from '../support/gateway-process.ts';
+import { until, within } from '../support/within.ts';
+
+const CONFIG = { ...demoConfig(), http: { host: '127.0.0.1', port: 0 } };
+
+async function withGateways(
+  work: (
+    start: (options?: Partial<GatewayOptions>) => GatewayHandle,
+    stateRoot: string,
+  ) => Promise<void>,
+): Promise<void> {
+  const started: GatewayHandle[] = [];
+  await withStateRoot((stateRoot) =>
+    work((options = {}) => {
+      const gateway = createGateway({ config: CONFIG, stateRoot, threads: 1, ...options });
+      started.push(gateway);
+      return gateway;
+    }, stateRoot).finally(() =>
+      Promise.all(
+        started.map((gateway) => within('the stop', gateway.stop({ deadlineMs: 8_000 }), 10_000)),
+      ),
+    ),
+  );
+}
+
+const ready = (gateway: GatewayHandle) => within('ready', gateway.ready, 15_000);
+const ended = (gateway: GatewayHandle) => within('ended', gateway.ended, 15_000);
+
+const embedded = suite('embedded gateway');
+
+embedded('it serves, takes calls without HTTP, and ends with 0 when it is stopped', () =>
+  withGateways(async (start, stateRoot) => {
+    const gateway = start();
+    const { http } = await ready(gateway);
+    assert.is((await fetch(`${http}/readyz`)).status, 200);
+    const status = await gateway.call('status.get', {});
+    assert.is(status.state, 'running');
+    assert.is(status.http, http);
+    const input = { connector_id: 'echo:default', text: 'from the host' };
+    const test = await gateway.call('channels.test', input);
+    assert.is(test.accepted, true);
+    await until('the reply is delivered', async () => {
+      const shown = await gateway.call('channels.get', { connector_id: 'echo:default' });
+      return shown.deliveries.some((delivery) => delivery.status === 'delivered');
+    });
+    for (const file of ['admin.token', 'vault.key']) {
+      assert.is(statSync(join(stateRoot, file)).mode & 0o777, 0o600);
+    }
+    await within('stop', gateway.stop(), 10_000);
+    assert.equal(await ended(gateway), { code: 0, cause: 'stopped' });
+    assert.is(
+      await fetch(`${http}/readyz`).then(
+        () => 'answered',
+        () => 'closed',
+      ),
+      'closed',
+    );
+  }),
+);
+
+embedded('a call that fails rejects with the operation’s code', () =>
+  withGateways(async (start) => {
+    const gateway = start();
+    assert.is(await rejection(gateway.call('status.get', {})), 'unavailable');
+    await ready(gateway);
+    const missing = gateway.call('channels.get', { connector_id: 'echo:none' });
+    assert.is(await rejection(missing), 'not_found');
+    assert.is(await rejection(gateway.call('channels.test', {})), 'validation_error');
+  }),
+);
+
+embedded('two gateways live in one process, each on its own state root', () =>
+  withGateways(async (start) => {
+    await withGateways(async (startOther) => {
+      const [one, other] = [start(), startOther()];
+      const [a, b] = await Promise.all([ready(one), ready(other)]);
+      assert.is.not(a.http, b.http);
+      await within('stop', one.stop(), 10_000);
+      assert.is((await fetch(`${b.http}/readyz`)).status, 200);
+    });
+  }),
+);
+
+embedded('a second one on the same state root ends with 4 and leaves the first alone', () =>
+  withGateways(async (start) => {
+    const first = start();
+    const { http } = await ready(first);
+    const second = start();
+    assert.is(await rejection(second.ready), 'store_locked');
+    assert.is((await ended(second)).code, 4);
+    assert.is((await fetch(`${http}/readyz`)).status, 200);
+  }),
+);
+
+embedded('a store that is no store is refused with 1, and nothing is changed', () =>
+  withGateways(async (start, stateRoot) => {
+    const first = start();
+    await ready(first);
+    await within('stop', first.stop(), 10_000);
+    const file = join(stateRoot, 'store', 'data.mdb');
+    assert.ok(existsSync(file));
+    writeFileSync(file, 'this is no database');
+    const second = start();
+    assert.is(await rejection(second.ready), 'store_corrupt');
+    assert.is((await ended(second)).code, 1);
+    assert.is(statSync(file).size, 'this is no database'.length);
+  }),
+);
+
+embedded('a taken port is an error of the start, with its code', () =>
+  withGateways(async (start) => {
+    const first = start();
+    const { http } = await ready(first);
+    await withGateways(async (startOther) => {
+      const config = { ...CONFIG, http: { host: '127.0.0.1', port: Number(new URL(http).port) } };
+      const second = startOther({ config });
+      assert.is(await rejection(second.ready), 'address_in_use');
+      assert.is((await ended(second)).code, 4);
+    });
+  }),
+);
+
+embedded('stopping while it starts ends it with 0', () =>
+  withGateways(async (start) => {
+    const gateway = start();
+    await within('stop', gateway.stop({ deadlineMs: 10_000 }), 12_000);
+    assert.is((await ended(gateway)).code, 0);
+  }),
+);
+
+embedded('the admin token is made once and lives through a restart', () =>
+  withGateways(async (start, stateRoot) => {
+    const tokens: string[] = [];
+    const { readFileSync } = await import('node:fs');
+    for (let round = 0; round < 2; round += 1) {
+      const gateway = start();
+      const { http } = await ready(gateway);
+      const token = readFileSync(join(stateRoot, 'admin.token'), 'utf8').trim();
+      tokens.push(token);
+      const headers = { authorization: `Bearer ${token}` };
+      assert.is((await fetch(`${http}/admin/v1/status`, { headers })).status, 200);
+      assert.is((await fetch(`${http}/admin/v1/status`)).status, 401);
+      await within('stop', gateway.stop(), 10_000);
+    }
+    assert.is(tokens[0], tokens[1]);
+  }),
+);
+
+embedded('log lines of all threads reach the host, of its level and above', () =>
+  withGateways(async (start) => {
+    const lines: { level: string; fields: Readonly<Record<string, unknown>> }[] = [];
+    const gateway = start({
+      log: (level, _message, fields = {}) => void lines.push({ level, fields }),
+      logLevel: 'info',
+    });
+    await ready(gateway);
+    await until('a line of a pool thread', () =>
+      lines.some(({ fields }) => fields.at === 'pool-0'),
+    );
+    assert.not.ok(lines.some(({ level }) => level === 'debug'));
+  }),
+);
+
+async function rejection(work: Promise<unknown>): Promise<string> {
+  return within(
+    'a rejection',
+    work.then(
+      () => 'settled',
+      (error: unknown) => codeOf(error),
+    ),
+    15_000,
+  );
+}
+
+embedded.run();
