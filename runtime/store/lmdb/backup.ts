@@ -18,10 +18,10 @@ export async function copyDatabase(database: Database, toDirectory: string): Pro
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true, mode: 0o700 });
     await database.backup(partial, true);
-    await sync(join(partial, DATA_FILE), 0o600);
-    await sync(partial);
+    await syncPath(join(partial, DATA_FILE), 0o600);
+    await syncPath(partial);
     await rename(partial, target);
-    await sync(dirname(target));
+    await syncPath(dirname(target));
   } catch (error) {
     // What went wrong first is what counts.
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
@@ -30,7 +30,8 @@ export async function copyDatabase(database: Database, toDirectory: string): Pro
   }
 }
 
-async function sync(path: string, mode?: number): Promise<void> {
+/** Flushes a file, or the names in a directory. */
+export async function syncPath(path: string, mode?: number): Promise<void> {
   const file = await open(path, 'r');
   try {
     if (mode !== undefined) await file.chmod(mode);

@@ -1,11 +1,11 @@
 /** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import { pack, unpackTuple } from '../encoding.ts';
 import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
-import { DATA_FILE } from './backup.ts';
+import { DATA_FILE, syncPath } from './backup.ts';
 import { inspectDataFile } from './data-file.ts';
 import { type Database, openDatabase, readerOf, transactionOf } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
@@ -67,7 +67,11 @@ async function openParts(
   try {
     const found = readFormat(database, directory);
     checkFormat(directory, found ?? formatVersion, options);
-    if (found === undefined && lock !== undefined) await writeFormat(database, formatVersion);
+    if (found === undefined && lock !== undefined) {
+      await writeFormat(database, formatVersion);
+      // The engine flushes its file, not the names under which it is found again after a power cut.
+      for (const path of [directory, dirname(directory)]) await syncPath(path);
+    }
     const store = new LmdbStore({ directory, database, lock, closeTimeoutMs });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
