@@ -22,7 +22,10 @@ interface Rest {
 /** Longer ones are read as plain text, so that a piece always has room for what reopens and closes its fence. */
 const MAX_FENCE_LINE_UNITS = 40;
 const FENCE_LINE = /^ {0,3}(`{3,12}|~{3,12})([^\n]*)$/;
-/** Shorter pieces would be needless; and a fence line always has a border before or behind it that is long enough. */
+/**
+ * A border before this part of the room makes needlessly short pieces. It is farther in than a fence line is long: such a
+ * line always has a better border at one of its ends than inside.
+ */
 const LEAST_FILL = 0.5;
 
 /**

@@ -30,9 +30,10 @@ export interface TelegramTiming {
   readonly pollGraceMs: number;
 }
 
+/** A call ends before who asked for a send gives up on it at 30 s: its own end says more. */
 const TIMING: TelegramTiming = {
   connectTimeoutMs: 10_000,
-  callDeadlineMs: 30_000,
+  callDeadlineMs: 25_000,
   pollGraceMs: 10_000,
 };
 /** Letters, digits and marks that cannot lead out of the request's path. */

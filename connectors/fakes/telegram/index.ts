@@ -1,5 +1,5 @@
 /** A local Bot API server for tests and demonstrations. */
-export { type AcceptedMessage, BotState, type PushedMessage } from './bot-state.ts';
+export type { AcceptedMessage, BotState, PushedMessage } from './bot-state.ts';
 export type { TelegramFault } from './faults.ts';
 export {
   DEFAULT_TOKEN,

@@ -1,6 +1,6 @@
 /** Both models keep the model contract. */
 import { startOpenAiFake } from '../../../connectors/fakes/openai/index.ts';
-import { openModel } from '../../../connectors/models/open-model.ts';
+import { openModel } from '../../../connectors/index.ts';
 import { modelContract } from '../../contracts/model.contract.ts';
 
 modelContract('echo', {

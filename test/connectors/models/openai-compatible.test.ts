@@ -6,7 +6,7 @@ import {
   type OpenAiFault,
   startOpenAiFake,
 } from '../../../connectors/fakes/openai/index.ts';
-import { openModel } from '../../../connectors/models/open-model.ts';
+import { openModel } from '../../../connectors/index.ts';
 import { codeOf } from '../../../runtime/errors.ts';
 import { within } from '../within.ts';
 
