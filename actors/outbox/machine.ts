@@ -81,12 +81,6 @@ export const NO_PROGRESS: Progress = {
 
 const delivery = setup({
   types: {} as { context: Progress; events: DeliveryEvent },
-  actions: {
-    /** For the caller: tell the connector, once this is flushed. */
-    send: () => undefined,
-    /** For the caller: tell the session that it failed for good. */
-    report: () => undefined,
-  },
   guards: {
     isLast: ({ context, event }) => event.type === 'delivered' && context.chunk + 1 >= event.chunks,
     maySend: ({ event }) => event.type === 'delivered' && event.maySend,
@@ -170,7 +164,6 @@ export const deliveryMachine = delivery.createMachine({
       },
     },
     sending: {
-      entry: 'send',
       on: {
         delivered: whenDelivered,
         rate_limited: { target: 'waiting', actions: pause },
@@ -207,7 +200,7 @@ export const deliveryMachine = delivery.createMachine({
         expired: whenExpired,
       },
     },
-    dead: { entry: 'report', on: { replay: { target: 'queued', actions: again } } },
+    dead: { on: { replay: { target: 'queued', actions: again } } },
     delivered: { type: 'final' },
   },
 });

@@ -69,7 +69,9 @@ export function fateRead(
   const rows = answer.outcome.value;
   if (step.kind === 'finish') {
     const [first] = rows;
-    if (first !== undefined) apply(state, self, step, first.revision);
+    // The run may have been finished by another ask: only the order tells whose row it is.
+    const isOurs = first?.row.order === step.arrivals[0]?.row.order;
+    if (first !== undefined && isOurs) apply(state, self, step, first.revision);
     else giveUp(state, self, step, BUSY_RETRY_MS);
     return;
   }
@@ -148,8 +150,9 @@ function goOn(state: OutboxState, self: OutboxSelf, lane: Lane): void {
   const { account } = lane;
   lane.isBusy = false;
   if (lane.entries[0]?.row.status !== 'sending') account.inFlight.delete(lane);
-  pump(state, self, lane);
+  // Lanes that wait for a place come first: a long lane must not keep its own.
   fill(state, self, account);
+  pump(state, self, lane);
 }
 
 function release(state: OutboxState, self: OutboxSelf, step: FinishStep): void {

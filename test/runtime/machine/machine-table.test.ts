@@ -98,7 +98,7 @@ const parallel = createMachine({
       initial: 'x',
       states: {
         x: {
-          on: { push: 'y', coin: { actions: assign({ n: ({ context }) => context['n'] + 1 }) } },
+          on: { push: 'y', coin: { actions: assign({ n: ({ context }) => context.n + 1 }) } },
         },
         y: { on: { stop: 'z', push: { target: 'y', reenter: true, actions: 'again' } } },
         z: { type: 'final' },

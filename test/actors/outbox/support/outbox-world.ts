@@ -112,14 +112,19 @@ export class OutboxWorld {
     const ask = this.asks.shift();
     if (ask === undefined) return;
     if (fault === 'lost') return ask.fail();
+    if (ask.kind === 'commit') {
+      if (fault === 'busy') ask.answer({ ok: false, code: 'busy', retryAfterMs: 500 });
+      else this.#commit(ask, fault === 'unanswered');
+      return;
+    }
+    // A look waits for the flush of what was asked before it.
+    this.flush();
     if (ask.kind === 'read') {
       const { table, key } = ask.payload as { table: string; key: string };
       const stored = this.store.read(table, key);
       return ask.answer(stored === undefined ? [] : [stored]);
     }
     if (ask.kind === 'scan') return ask.answer(this.store.scan(ask.payload as ScanQuery));
-    if (fault === 'busy') return ask.answer({ ok: false, code: 'busy', retryAfterMs: 500 });
-    this.#commit(ask, fault === 'unanswered');
   }
 
   flush(): void {
