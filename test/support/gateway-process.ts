@@ -13,6 +13,8 @@ export interface GatewayProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default 20,000. */
   readonly readyMs?: number;
+  /** Told the process's id at once, so that it can be killed while it starts. */
+  readonly onSpawn?: (pid: number) => void;
 }
 
 export interface Ended {
@@ -100,7 +102,7 @@ export async function runGatewayToEnd(
   }
 }
 
-function launch({ config, stateRoot, env = {} }: GatewayProcessOptions): {
+function launch({ config, stateRoot, env = {}, onSpawn }: GatewayProcessOptions): {
   readonly child: ChildProcess;
   readonly log: string[];
   readonly ended: Promise<Ended>;
@@ -115,6 +117,7 @@ function launch({ config, stateRoot, env = {} }: GatewayProcessOptions): {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
   });
+  if (child.pid !== undefined) onSpawn?.(child.pid);
   const log = collectLines(child);
   const ended = new Promise<Ended>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));

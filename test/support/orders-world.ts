@@ -10,7 +10,7 @@ import { type Posted, postWebhook, TEST_SECRET } from './webhook-sender.ts';
 export const LANES = 10;
 export const ENV = { TELEGRAM_TOKEN: DEFAULT_TOKEN, ORDERS_SECRET: TEST_SECRET };
 
-export function configOf(fake: TelegramFake, tokenRef = 'env:TELEGRAM_TOKEN'): string {
+export function configOf(fake: Pick<TelegramFake, 'url'>, tokenRef = 'env:TELEGRAM_TOKEN'): string {
   const webhooks = Array.from(
     { length: LANES },
     (_, n) => `
