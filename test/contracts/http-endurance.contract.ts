@@ -55,6 +55,16 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       raw.destroy();
     }));
 
+  test('500 connections that say nothing keep nobody else from being answered', () =>
+    withServer(load, { maxRequests: 10 }, async ({ server }) => {
+      const silent = await Promise.all(Array.from({ length: 500 }, () => connectRaw(server.port)));
+      for (const raw of silent) raw.send('POST / HTTP/1.1\r\nHost: a\r\n');
+      for (let turn = 0; turn < 20; turn += 1) {
+        assert.is((await call(server.port, { path: '/' })).status, 200);
+      }
+      for (const raw of silent) raw.destroy();
+    }));
+
   test('bytes that are not HTTP are answered or closed, and nothing else happens', () =>
     withServer(load, {}, async ({ server, seen }) => {
       const garbage = [

@@ -68,18 +68,16 @@ class Front {
   readonly #options: HttpServerOptions;
   readonly #exchanges: Exchanges;
   readonly #uploading = new Set<Pending>();
-  readonly #sweep: NodeJS.Timeout;
   #stopping = false;
 
   constructor(options: HttpServerOptions, exchanges: Exchanges) {
     this.#options = options;
     this.#exchanges = exchanges;
-    const everyMs = Math.min(1_000, Math.max(20, options.requestTimeoutMs / 4));
-    this.#sweep = setInterval(() => this.#closeSlow(), everyMs);
-    this.#sweep.unref();
   }
 
   opened(app: TemplatedApp, library: Library, socket: us_listen_socket): HttpServer {
+    const everyMs = Math.min(1_000, Math.max(20, this.#options.requestTimeoutMs / 4));
+    const sweep = setInterval(() => this.#closeSlow(), everyMs).unref();
     const stopListening = async () => {
       if (this.#stopping) return;
       this.#stopping = true;
@@ -94,7 +92,7 @@ class Front {
         closing ??= (async () => {
           await stopListening();
           await this.#exchanges.whenIdle(graceMs);
-          clearInterval(this.#sweep);
+          clearInterval(sweep);
           app.close();
         })();
         return closing;
