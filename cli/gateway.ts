@@ -34,10 +34,17 @@ export interface GatewayOptions {
   readonly logLevel?: LogLevel;
   /** Worker threads for connectors, webhooks and sessions, 1 to 64. Default: 2 to 4, by the processors there are. */
   readonly threads?: number;
+  /** When a worker thread is ended for what a connector does in it. */
+  readonly threadLimits?: {
+    /** It has not come back to its event loop for so long. Default 10,000. */
+    readonly stallKillMs?: number;
+    /** Its JavaScript heap. Default 256. */
+    readonly maxHeapMb?: number;
+  };
 }
 
 export interface GatewayHandle {
-  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `EADDRINUSE`. */
+  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `address_in_use`. */
   readonly ready: Promise<{ readonly http: string }>;
   /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
   call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
@@ -45,7 +52,7 @@ export interface GatewayHandle {
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
    * Never rejects. `code` is what a process would exit with: 0 stopped · 74 the store failed · 4 another gateway has
-   * it · 1 it is newer or corrupt · 2 the configuration contradicts it · 70 anything else.
+   * it, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration contradicts it · 70 anything else.
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
@@ -65,6 +72,9 @@ const CODES: Readonly<Record<string, number>> = {
   store_older: 1,
   store_corrupt: 1,
   duplicate_webhook: 2,
+  address_in_use: 4,
+  address_refused: 4,
+  address_unknown: 4,
 };
 
 /** Starts at once; see `ready`. Several may run in one process, each with its own state root. */
@@ -123,7 +133,7 @@ class Gateway implements GatewayHandle {
     try {
       const system = await createSystem({
         name: SYSTEM,
-        threads: { pool: threads },
+        threads: { ...this.#options.threadLimits, pool: threads },
         thread: { module: SETUP_MODULE, export: 'setup', args },
         onEvent: (event) => logEvent(this.#log, event),
       });
