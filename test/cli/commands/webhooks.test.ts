@@ -93,6 +93,10 @@ test('with reply_to the delivery is awaited too; deliveries of other runs do not
   assert.is(code, 0);
   assert.match(stdout, /^reply +Hello/m);
   assert.match(stdout, /^delivered +echo:default demo, attempt 1$/m);
+  assert.is(
+    gateway.requests.filter(({ path }) => path.startsWith('/admin/v1/channels/')).length,
+    3,
+  );
 });
 
 test('the text of a reply cannot drive the terminal', async () => {
