@@ -1,5 +1,4 @@
 /** A line between the threads of one gateway and its host: log lines go to the host, secrets come from it. In-process only. */
-import { BroadcastChannel } from 'node:worker_threads';
 import type { SecretReply } from '../actors/vault/protocol.ts';
 import { codeOf } from '../runtime/errors.ts';
 import type { Log, LogLevel } from './log.ts';
@@ -79,7 +78,9 @@ export function openThreadLine(gatewayId: string, thread: string): ThreadLine {
   };
 }
 
-function openChannel(gatewayId: string): BroadcastChannel {
+type Channel = InstanceType<typeof BroadcastChannel>;
+
+function openChannel(gatewayId: string): Channel {
   const channel = new BroadcastChannel(`palyra:${gatewayId}`);
   channel.unref();
   return channel;
@@ -90,7 +91,7 @@ function messageOf(event: unknown): LineMessage {
 }
 
 // After the close of a stopping gateway nobody listens any more.
-function send(channel: BroadcastChannel, message: LineMessage): void {
+function send(channel: Channel, message: LineMessage): void {
   try {
     channel.postMessage(message);
   } catch (error) {

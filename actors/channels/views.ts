@@ -1,16 +1,11 @@
 /** Connectors and deliveries in the words of the control catalogue, and as metrics. Pure. */
-import type { z } from 'zod';
-import type {
-  connectorSchema,
-  deliverySchema,
-  queueSchema,
-} from '../../proto/control/catalogue.ts';
+import type { OutputOf } from '../../proto/control/catalogue.ts';
 import type { Metric } from '../../proto/control/owner.ts';
 import type { DeliveryView, QueueSnapshot } from '../outbox/protocol.ts';
 import type { ConnectorStatus } from './protocol.ts';
 
-export type ConnectorView = z.infer<typeof connectorSchema>;
-type QueueView = z.infer<typeof queueSchema>;
+export type ConnectorView = OutputOf<'channels.get'>['connector'];
+type Delivery = OutputOf<'channels.get'>['deliveries'][number];
 
 const NO_QUEUE: QueueSnapshot = {
   pending: 0,
@@ -47,7 +42,7 @@ export function toConnectorView(
   };
 }
 
-function toQueueView(queue: QueueSnapshot): QueueView {
+function toQueueView(queue: QueueSnapshot): ConnectorView['queue'] {
   return {
     pending: queue.pending,
     sending: queue.sending,
@@ -62,7 +57,7 @@ function toQueueView(queue: QueueSnapshot): QueueView {
   };
 }
 
-export function toDeliveryView(view: DeliveryView): z.infer<typeof deliverySchema> {
+export function toDeliveryView(view: DeliveryView): Delivery {
   return {
     delivery_id: view.deliveryId,
     connector_id: view.connectorId,
