@@ -107,24 +107,14 @@ export class OutboxWorld {
     return stored === undefined ? undefined : parseDeliveryRow(stored.row);
   }
 
-  /** The ledger takes the oldest ask: a commit is answered after its flush, a read at once. */
+  /** The ledger takes the oldest ask. */
   handleAsk(fault?: 'busy' | 'lost' | 'unanswered'): void {
     const ask = this.asks.shift();
     if (ask === undefined) return;
-    if (fault === 'lost') return ask.fail();
-    if (ask.kind === 'commit') {
-      if (fault === 'busy') ask.answer({ ok: false, code: 'busy', retryAfterMs: 500 });
-      else this.#commit(ask, fault === 'unanswered');
-      return;
-    }
-    // A look waits for the flush of what was asked before it.
-    this.flush();
-    if (ask.kind === 'read') {
-      const { table, key } = ask.payload as { table: string; key: string };
-      const stored = this.store.read(table, key);
-      return ask.answer(stored === undefined ? [] : [stored]);
-    }
-    if (ask.kind === 'scan') return ask.answer(this.store.scan(ask.payload as ScanQuery));
+    if (fault === 'lost') ask.fail();
+    else if (ask.kind !== 'commit') ask.answer(this.#look(ask));
+    else if (fault === 'busy') ask.answer({ ok: false, code: 'busy', retryAfterMs: 500 });
+    else this.#commit(ask, fault === 'unanswered');
   }
 
   flush(): void {
@@ -231,6 +221,15 @@ export class OutboxWorld {
     if (!isSaid || (stored?.revision ?? 0) > this.#flushedRevision) {
       throw new Error(`${deliveryId} attempt ${attempt} chunk ${chunk} is not flushed as sending`);
     }
+  }
+
+  /** It waits for the flush of what was asked before it. */
+  #look({ kind, payload }: Asked): unknown {
+    this.flush();
+    if (kind === 'scan') return this.store.scan(payload as ScanQuery);
+    const { table, key } = payload as { table: string; key: string };
+    const stored = this.store.read(table, key);
+    return stored === undefined ? [] : [stored];
   }
 
   #commit(ask: Asked, isUnanswered: boolean): void {

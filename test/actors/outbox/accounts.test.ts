@@ -1,0 +1,219 @@
+/** Accounts by hand: what rests, what is parked, what is lost with a connector, what goes on. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { DEAD_LETTERS, DELIVERED } from '../../../actors/outbox/rows.ts';
+import { createWorld, DELIVERED_OK, ID, RUN } from './support/one-account.ts';
+
+const test = suite('actors/outbox: accounts');
+
+test('a failed attempt waits by itself: other lanes go on', async () => {
+  const { world, outcomes, say, log } = await createWorld();
+  outcomes.push({ type: 'transient', reason: 'reset', retryAfterMs: 3_000 });
+  void say(1, ['one'], 'x');
+  await world.answerAll();
+  void say(2, ['two'], 'y');
+  await world.answerAll();
+  assert.equal(log(), [`${ID(2)}#0`]);
+  await world.advance(2_999);
+  assert.is(world.row(ID(1))?.status, 'waiting');
+  await world.advance(1);
+  await world.answerAll();
+  assert.equal(log(), [`${ID(2)}#0`, `${ID(1)}#0`]);
+});
+
+test('a rate limit of the account rests all its lanes, for as long as asked', async () => {
+  const { world, connector, outcomes, say } = await createWorld();
+  outcomes.push({ type: 'rate_limited', retryAfterMs: 5_000, scope: 'account', reason: '429' });
+  void say(1, ['one'], 'x');
+  await world.answerAll();
+  void say(2, ['two'], 'y');
+  await world.answerAll();
+  assert.is(world.row(ID(2))?.status, 'queued', 'it never left');
+  await world.advance(5_000);
+  assert.is(connector.running.length, 2);
+});
+
+test('a refused credential parks the account: nothing is tried, nothing dies, until it works again', async () => {
+  const { world, outcomes, say, queue, log } = await createWorld({ maxAgeMs: 60_000 });
+  outcomes.push({ type: 'auth', reason: 'token revoked' });
+  void say(1, ['one'], 'x');
+  void say(2, ['two'], 'x');
+  await world.answerAll();
+  assert.ok((await queue()).parked);
+  await world.advance(59_000);
+  assert.equal(log(), []);
+  assert.is((await queue()).deadLetters, 0);
+  world.outbox.mail('a:1', 'parked', { connectorId: 'a:1', parked: false, reason: '' });
+  await world.answerAll();
+  assert.equal(log(), [`${ID(1)}#0`, `${ID(2)}#0`]);
+  assert.is(world.store.read(DELIVERED, ID(1))?.row.attempts, 1, 'the refusal used no attempt');
+});
+
+test('what is too old is dead, with its last reason', async () => {
+  const { world, outcomes, say } = await createWorld({ maxAgeMs: 10_000 });
+  outcomes.push({
+    type: 'rate_limited',
+    retryAfterMs: 60_000,
+    scope: 'conversation',
+    reason: '429',
+  });
+  void say(1, ['one']);
+  await world.answerAll();
+  await world.advance(10_000);
+  const dead = world.store.read(DEAD_LETTERS, ID(1))?.row;
+  assert.equal([dead?.ending, dead?.reason], ['expired', 'expired: 429']);
+});
+
+test('without a connector deliveries wait and use no attempt', async () => {
+  const { world, connector, say, log } = await createWorld();
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  void say(1, ['one']);
+  await world.advance(60_000);
+  assert.is(world.row(ID(1))?.status, 'queued');
+  world.up('a:1');
+  await world.answerAll();
+  assert.equal(log(), [`${ID(1)}#0`]);
+  assert.is(connector.mostInFlight, 1);
+});
+
+test('the end of a connector makes its attempts in flight unknown; its successor sends them again', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  world.loseConnector('a:1');
+  world.up('a:1');
+  await world.calm();
+  assert.is(world.row(ID(1))?.status, 'unknown');
+  await world.advance(999);
+  assert.is(connector.running[0]?.attempt, 2);
+  assert.not(connector.running[0]?.resumed);
+  await world.answerAll();
+  assert.is(world.store.read(DELIVERED, ID(1))?.row.maybeDuplicate, true);
+});
+
+test('a late end of a connector that was succeeded does not end its successor', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  const before = connector.incarnation;
+  connector.crash();
+  world.up('a:1');
+  await world.calm();
+  const cause = { kind: 'crashed', code: 'told_to' };
+  world.outbox.down({ ref: { address: connector.address }, incarnation: before, cause });
+  await world.advance(1_000);
+  assert.is(connector.running[0]?.attempt, 2);
+});
+
+test('a delivery that ends two connectors is quarantined; one that stood beside it is not', async () => {
+  const { world, say } = await createWorld();
+  void say(1, ['poison'], 'x');
+  void say(2, ['beside'], 'y');
+  await world.calm();
+  for (let i = 0; i < 2; i += 1) {
+    world.loseConnector('a:1', {
+      kind: 'thread-lost',
+      code: 'thread_exit',
+      subject: ID(1),
+      culprit: true,
+    });
+    world.up('a:1');
+    await world.advance(1_000);
+  }
+  assert.is(world.store.read(DEAD_LETTERS, ID(1))?.row.ending, 'quarantined');
+  await world.answerAll();
+  assert.ok(world.store.read(DELIVERED, ID(2)));
+});
+
+test('on_unknown = hold keeps it aside, lets the lane go on, and believes a late confirmation', async () => {
+  const { world, connector, outcomes, say, queue } = await createWorld({ onUnknown: 'hold' });
+  outcomes.push({ type: 'unknown', reason: 'no answer' });
+  void say(1, ['one', 'two']);
+  await world.answerAll();
+  assert.is((await queue()).held, 1);
+  assert.ok(world.store.read(DELIVERED, ID(1, 1)), 'the next one was sent');
+  const settlement = { deliveryId: ID(1), attempt: 1, chunk: 0, chunks: 1, outcome: DELIVERED_OK };
+  connector.answered.set(`${ID(1)}/1/0`, settlement);
+  connector.repeat();
+  await world.calm();
+  assert.ok(world.store.read(DELIVERED, ID(1)));
+  assert.is((await queue()).held, 0);
+});
+
+test('no more lanes send than the account may, and every lane gets its turn', async () => {
+  const { world, connector, say, log } = await createWorld({
+    policies: { inFlightPerConnector: 2 },
+  });
+  for (let n = 0; n < 6; n += 1) void say(n, ['a', 'b'], `c${n}`);
+  await world.calm();
+  assert.is(connector.running.length, 2);
+  await world.answerAll();
+  assert.is(log().length, 12);
+  assert.is(connector.mostInFlight, 2);
+  const firsts = log()
+    .slice(0, 6)
+    .map((piece) => piece.slice(0, 26));
+  assert.is(new Set(firsts).size, 6, 'a long lane does not keep its place');
+});
+
+test('one account that sends nothing is full on its own', async () => {
+  const { world, say } = await createWorld({ policies: { activePerConnector: 2 } });
+  void say(1, ['one', 'two'], 'x');
+  await world.calm();
+  const reply = say(2, ['three'], 'y');
+  await world.calm();
+  assert.equal(await reply, { type: 'busy', retryAfterMs: 1_000 });
+  const other = world.finish(RUN(3), [{ connector: 'b:1', conversation: 'c', text: 'x' }]);
+  await world.calm();
+  assert.is((await other).type, 'finished');
+});
+
+test('a tell that is refused is told again, and is the same attempt', async () => {
+  const { world, connector, say } = await createWorld();
+  world.refusesTells = true;
+  void say(1, ['one']);
+  await world.calm();
+  assert.is(connector.running.length, 0);
+  world.refusesTells = false;
+  await world.advance(250);
+  assert.equal([connector.running[0]?.attempt, connector.running[0]?.resumed], [1, false]);
+});
+
+test('a piece that nobody answers is asked about, not sent again', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  connector.crash();
+  for (let i = 0; i < 6; i += 1) await world.advance(15_000);
+  assert.ok(['unknown', 'sending'].includes(world.row(ID(1))?.status ?? ''));
+  await world.advance(1_000);
+  assert.is(connector.running[0]?.attempt, 2);
+});
+
+test('an outbox that starts again asks what became of what it had told', async () => {
+  const { world, connector, say, log } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  await world.restartOutbox();
+  world.up('a:1');
+  await world.calm();
+  assert.is(connector.running.length, 1, 'the connector is still sending it');
+  assert.is(world.row(ID(1))?.attempt, 1);
+  await world.answerAll();
+  assert.equal(log(), [`${ID(1)}#0`]);
+  assert.is(world.store.read(DELIVERED, ID(1))?.row.maybeDuplicate, false);
+});
+
+test('what was being sent when the process ended is unknown at once and tried within a second', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  await world.loseProcess(1);
+  await world.calm();
+  assert.is(world.row(ID(1))?.status, 'unknown');
+  world.up('a:1');
+  await world.advance(999);
+  assert.equal([connector.running[0]?.attempt, connector.running[0]?.resumed], [2, false]);
+});
+
+test.run();
