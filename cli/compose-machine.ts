@@ -4,6 +4,7 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
 import { codeOf } from '../runtime/errors.ts';
+import type { Store } from '../runtime/store/store.ts';
 import { adminTokenFileOf } from './state-root.ts';
 
 const KEY_BYTES = 32;
@@ -71,4 +72,36 @@ export async function prepareBackup(stateRoot: string, id: string): Promise<stri
   const parent = join(stateRoot, 'backups');
   await mkdir(parent, { recursive: true, mode: 0o700 });
   return join(parent, id);
+}
+
+/** A store that does not close in this time is opened anew all the same: its lock then says what is wrong. */
+const CLOSE_WAIT_MS = 6_000;
+
+/**
+ * Opens the store for one incarnation of the ledger after the other: the next one waits until the one before has let
+ * go, else it would meet its own process's lock.
+ */
+export function createStoreOpener(
+  open: () => Promise<Store>,
+  closeWaitMs = CLOSE_WAIT_MS,
+): () => Promise<Store> {
+  let before: Promise<unknown> = Promise.resolve();
+  return async () => {
+    await waitAtMost(before, closeWaitMs);
+    const store = await open();
+    const close = store.close.bind(store);
+    before = new Promise<void>((resolve) => {
+      store.close = () => close().finally(resolve);
+    });
+    return store;
+  };
+}
+
+async function waitAtMost(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }

@@ -17,7 +17,13 @@ import { PalyraError } from '../proto/errors.ts';
 import type { JobsDeps } from '../runtime/jobs/actor.ts';
 import type { ThreadContext, ThreadWorld } from '../runtime/system.ts';
 import { openThreadLine } from './compose-line.ts';
-import { machineSecrets, prepareBackup, publishToken, STORE_DIRECTORY } from './compose-machine.ts';
+import {
+  createStoreOpener,
+  machineSecrets,
+  prepareBackup,
+  publishToken,
+  STORE_DIRECTORY,
+} from './compose-machine.ts';
 import type { ModelConfig } from './config/gateway-config.ts';
 import type { Log } from './log.ts';
 
@@ -97,7 +103,9 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
       return openGatewayHttp(options, ports, log);
     },
     publishToken: (token) => publishToken(stateRoot, token),
-    openStore: () => openLmdbStore({ directory: join(stateRoot, STORE_DIRECTORY) }),
+    openStore: createStoreOpener(() =>
+      openLmdbStore({ directory: join(stateRoot, STORE_DIRECTORY) }),
+    ),
     ballast: createBallast({ path: join(stateRoot, 'ballast') }),
     prepareBackup: (id) => prepareBackup(stateRoot, id),
     jobPool,

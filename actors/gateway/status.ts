@@ -68,7 +68,12 @@ export async function gatherStatus(
     version: identity.version,
     pid: identity.pid,
     started_at_ms: Math.trunc(identity.startedAtMs),
-    state: stateOf(identity, missing, connectors.connectors, snapshot),
+    state: stateOf(
+      identity,
+      missing.length > 0 || !store.admitting,
+      connectors.connectors,
+      snapshot,
+    ),
     http: identity.http,
     model_provider: identity.modelProvider,
     store,
@@ -92,13 +97,13 @@ async function list<N extends 'channels.list' | 'webhooks.list'>(
 
 function stateOf(
   { isStopping }: Identity,
-  missing: readonly string[],
+  lacks: boolean,
   connectors: GatewayStatus['connectors'],
   { actors }: SystemSnapshot,
 ): GatewayStatus['state'] {
   if (isStopping) return 'stopping';
   const hasTrouble =
-    missing.length > 0 ||
+    lacks ||
     connectors.some(
       ({ readiness, liveness }) => readiness !== 'ready' || liveness === 'degraded',
     ) ||

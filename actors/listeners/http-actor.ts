@@ -1,6 +1,7 @@
 /** The HTTP listener: binds, and lets the routes ask the actors. Main thread: the engine aborts the process with a worker. */
 import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
+import type { LedgerHealth } from '../ledger/protocol.ts';
 import type { SecretReply } from '../vault/protocol.ts';
 import type { WebhookEntry } from '../webhooks/protocol.ts';
 import { digestOf, findToken } from './admin-token.ts';
@@ -17,7 +18,8 @@ import type { HttpListenerProtocol } from './protocol.ts';
 
 interface Own {
   ping(nothing: null): void;
-  pinged(answer: { readonly part: number; readonly ok: boolean }): void;
+  ledgerTold(outcome: Settled<LedgerHealth>): void;
+  controlTold(outcome: Settled<{ readonly alive: true }>): void;
   askDirectory(nothing: null): void;
   directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
   askToken(nothing: null): void;
@@ -81,19 +83,23 @@ export const httpListenerActor = defineActor<
       const deadline = { inMs: ASK_DEADLINE_MS };
       self.run(
         () => self.ask(ledger, 'health', null, deadline),
-        'pinged',
-        ({ ok }) => ({ part: 0, ok }),
+        'ledgerTold',
+        (outcome) => outcome,
       );
       self.run(
         () => self.ask(control, 'ping', null, deadline),
-        'pinged',
-        ({ ok }) => ({ part: 1, ok }),
+        'controlTold',
+        (outcome) => outcome,
       );
       self.after('ping', PING_MS, 'ping', null);
     },
-    pinged(state, { part, ok }, self) {
-      const pulse = state.pulses[part];
-      if (ok && pulse !== undefined) pulse.lastAnswerAtMs = self.clock.monotonicMs();
+    ledgerTold(state, outcome, self) {
+      if (!outcome.ok) return;
+      state.pulses[0].lastAnswerAtMs = self.clock.monotonicMs();
+      state.isAdmitting = outcome.value.admitting;
+    },
+    controlTold(state, outcome, self) {
+      if (outcome.ok) state.pulses[1].lastAnswerAtMs = self.clock.monotonicMs();
     },
     askDirectory(state, _nothing, self) {
       self.run(

@@ -52,6 +52,7 @@ export interface HttpListenerState {
   directory: ReadonlyMap<string, WebhookEntry> | undefined;
   token: Uint8Array | undefined;
   isStopping: boolean;
+  isAdmitting: boolean;
   server: HttpListening | undefined;
   readonly isTokenKnown: boolean;
   readonly isDirectoryKnown: boolean;
@@ -72,6 +73,7 @@ export function createHttpState(
     directory: undefined,
     token: undefined,
     isStopping: false,
+    isAdmitting: true,
     server: undefined,
     get isTokenKnown() {
       return this.token !== undefined;

@@ -12,6 +12,8 @@ export interface Vitals {
   readonly isStopping: boolean;
   readonly isTokenKnown: boolean;
   readonly isDirectoryKnown: boolean;
+  /** False while the disk is nearly full. */
+  readonly isAdmitting: boolean;
   readonly pulses: readonly Pulse[];
 }
 
@@ -27,5 +29,6 @@ export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
   const degraded = silent.filter(({ isVital }) => !isVital).map(({ name }) => name);
   if (!vitals.isTokenKnown) degraded.push('admin_token');
   if (!vitals.isDirectoryKnown) degraded.push('webhooks');
+  if (!vitals.isAdmitting) degraded.push('storage_low');
   return { ready: failing.length === 0, failing, degraded };
 }

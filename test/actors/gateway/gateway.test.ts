@@ -57,6 +57,7 @@ const actor = (path: string, state: ActorSnapshot['state']): ActorSnapshot => ({
 });
 
 interface World {
+  admitting?: boolean;
   silent?: string;
   actors?: ActorSnapshot[];
   runs?: () => number;
@@ -80,7 +81,7 @@ async function open(world: World = {}) {
       answer(to, kind) {
         asked.push(`${to}.${kind}`);
         if (to === world.silent) throw new AskError('ask_timeout', to, kind);
-        if (kind === 'health') return HEALTH;
+        if (kind === 'health') return { ...HEALTH, admitting: world.admitting ?? true };
         if (kind === 'metrics') return to === 'router' ? [COUNTER] : [];
         if (kind === 'operate') return { ok: true, output: { connectors: [], webhooks: [] } };
         if (kind === 'open') return { runs: world.runs?.() ?? 0 };
@@ -144,6 +145,11 @@ gateway(
     );
   },
 );
+
+gateway('a gateway that admits nothing is degraded', async () => {
+  const { status } = await open({ admitting: false });
+  assert.is((await status()).state, 'degraded');
+});
 
 gateway('another operation is not answered', async () => {
   const { kit } = await open();

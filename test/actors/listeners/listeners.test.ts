@@ -42,7 +42,8 @@ function ordinary(to: string, kind: string): unknown {
   if (kind === 'directory') return [ENTRY, { ...ENTRY, integrationId: 'off', enabled: false }];
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
   if (kind === 'ingest') return { type: 'accepted', envelopeId: 'E' };
-  if (kind === 'health' || kind === 'ping') return {};
+  if (kind === 'health') return { admitting: true };
+  if (kind === 'ping') return { alive: true };
   throw new AskError('actor_dead', to, kind);
 }
 
@@ -198,6 +199,15 @@ listener(
   },
 );
 
+listener('a nearly full disk is shown and does not make it unready', async () => {
+  const { kit, ports } = await open((to, kind) =>
+    kind === 'health' ? { admitting: false } : ordinary(to, kind),
+  );
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['storage_low'] });
+});
+
 listener('a stopped listener has closed its server', async () => {
   const { kit, seen } = await open();
   await httpListenerActor.stop?.(kit.state, kit.self);
@@ -248,7 +258,13 @@ listener('an empty, a wrong and a huge token belong to nobody', () => {
 
 listener('readiness names components, never ids', () => {
   const pulses = [{ name: 'ledger', isVital: true, lastAnswerAtMs: 0 }];
-  const vitals = { isStopping: false, isTokenKnown: false, isDirectoryKnown: true, pulses };
+  const vitals = {
+    isStopping: false,
+    isTokenKnown: false,
+    isDirectoryKnown: true,
+    isAdmitting: true,
+    pulses,
+  };
   assert.equal(readinessOf(vitals, 4_000), { ready: true, failing: [], degraded: ['admin_token'] });
   assert.equal(readinessOf(vitals, 4_001), {
     ready: false,

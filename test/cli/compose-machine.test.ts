@@ -1,0 +1,87 @@
+/** What a gateway touches of its machine: key and token files, bounded reads, one store after the other. */
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  createStoreOpener,
+  machineSecrets,
+  prepareBackup,
+  publishToken,
+  withdrawToken,
+} from '../../cli/compose-machine.ts';
+import { createMemoryStore } from '../../runtime/store/index.ts';
+import { withStateRoot } from '../support/gateway-process.ts';
+import { within } from '../support/within.ts';
+
+const machine = suite('compose: machine');
+
+machine('the master key is made once, 32 bytes, for its owner only', () =>
+  withStateRoot(async (stateRoot) => {
+    const first = await machineSecrets(stateRoot).masterKey();
+    const second = await machineSecrets(stateRoot).masterKey();
+    assert.is(first.byteLength, 32);
+    assert.equal(Buffer.from(first), Buffer.from(second));
+    assert.is(statSync(join(stateRoot, 'vault.key')).mode & 0o777, 0o600);
+  }),
+);
+
+machine('a secret file is read up to one byte beyond its bound, and nothing is nothing', () =>
+  withStateRoot(async (stateRoot) => {
+    const { readFile } = machineSecrets(stateRoot);
+    const file = join(stateRoot, 'large');
+    writeFileSync(file, 'x'.repeat(100));
+    assert.is((await readFile(file, 10))?.byteLength, 11);
+    assert.is((await readFile(file, 100))?.byteLength, 100);
+    assert.is(await readFile(join(stateRoot, 'none'), 10), undefined);
+    mkdirSync(join(stateRoot, 'directory'));
+    const code = await readFile(join(stateRoot, 'directory'), 10).catch(
+      (e: { code: string }) => e.code,
+    );
+    assert.is(code, 'EISDIR');
+  }),
+);
+
+machine('a published token stands in its file alone, and can be withdrawn', () =>
+  withStateRoot(async (stateRoot) => {
+    await publishToken(stateRoot, 'one');
+    await publishToken(stateRoot, 'two');
+    const file = join(stateRoot, 'admin.token');
+    assert.is(readFileSync(file, 'utf8'), 'two\n');
+    assert.is(statSync(file).mode & 0o777, 0o600);
+    await withdrawToken(stateRoot);
+    await withdrawToken(stateRoot);
+    assert.throws(() => statSync(file));
+  }),
+);
+
+machine('a backup’s parent is there and its own path is not', () =>
+  withStateRoot(async (stateRoot) => {
+    const path = await prepareBackup(stateRoot, 'B');
+    assert.is(path, join(stateRoot, 'backups', 'B'));
+    assert.ok(statSync(join(stateRoot, 'backups')).isDirectory());
+    assert.throws(() => statSync(path));
+  }),
+);
+
+machine('the next store is opened only when the one before has closed', async () => {
+  const open = createStoreOpener(async () => createMemoryStore());
+  const first = await open();
+  let isOpen = false;
+  const second = open().then((store) => {
+    isOpen = true;
+    return store;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.is(isOpen, false);
+  await first.close();
+  await within('the second store', second);
+});
+
+machine('a store that never closes is not waited for without end', async () => {
+  const open = createStoreOpener(async () => createMemoryStore(), 5);
+  await open();
+  await within('the second store', open());
+});
+
+machine.run();
