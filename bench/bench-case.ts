@@ -1,6 +1,6 @@
-/** What a bench is: one question, ours and a peer in one process, measured in turn. */
+/** What a bench is: one question, ours and a peer in one process run, measured in turn. */
 export interface Contest {
-  /** One round; gives back how many units were done. The harness takes the time. */
+  /** One round; gives back how many units were done, or in a `value` case the value itself. */
   ours(): Promise<number>;
   peer(): Promise<number>;
   /** What else the case measured, e.g. percentiles; printed beside the ratio. */
@@ -14,8 +14,12 @@ export interface BenchCase {
   /** What is counted, e.g. `messages/s`. */
   readonly unit: string;
   readonly peerName: string;
-  /** The ratio that a good build reaches, and why that value. */
+  /** The ratio that a good build reaches; 0 where the peer promises less and only the figure is of interest. */
   readonly bar: number;
+  /** `rate` (default): units a second, more is better · `value`: less is better. */
+  readonly measure?: 'rate' | 'value';
+  /** Default 7. */
+  readonly rounds?: number;
   /** Why it cannot run here; '' when it can. */
   skip?(): Promise<string>;
   /** `scale` 1 is a whole round; the smoke run takes less. */

@@ -1,6 +1,15 @@
 /** Every bench case. */
 import type { BenchCase } from './bench-case.ts';
 import { crossThreadTell } from './cross-thread-tell.ts';
+import { idleGateway } from './idle-gateway.ts';
 import { localTell } from './local-tell.ts';
+import { webhookIngress } from './webhook-ingress.ts';
+import { webhookToReply } from './webhook-to-reply.ts';
 
-export const cases: readonly BenchCase[] = [localTell, crossThreadTell];
+export const cases: readonly BenchCase[] = [
+  localTell,
+  crossThreadTell,
+  webhookIngress,
+  webhookToReply,
+  idleGateway,
+];

@@ -60,20 +60,24 @@ async function runCase(one: BenchCase): Promise<void> {
 }
 
 async function measure(one: BenchCase, contest: Contest): Promise<BenchResult> {
-  const rounds = isSmoke ? 1 : ROUNDS;
+  const isValue = one.measure === 'value';
+  const rounds = isSmoke ? 1 : (one.rounds ?? ROUNDS);
+  const take = isValue ? (round: () => Promise<number>) => round() : rate;
   const ours: number[] = [];
   const peer: number[] = [];
   // One round first that does not count: both sides compile there.
-  for (let round = isSmoke ? 0 : -1; round < rounds; round += 1) {
+  for (let round = isSmoke || isValue ? 0 : -1; round < rounds; round += 1) {
     const first = round % 2 === 0;
     const rates = first
-      ? [await rate(contest.ours), await rate(contest.peer)]
-      : [await rate(contest.peer), await rate(contest.ours)].reverse();
+      ? [await take(contest.ours), await take(contest.peer)]
+      : [await take(contest.peer), await take(contest.ours)].reverse();
     if (round < 0) continue;
     ours.push(rates[0] ?? 0);
     peer.push(rates[1] ?? 0);
   }
-  const ratios = ours.map((value, i) => value / (peer[i] ?? 1)).sort((a, b) => a - b);
+  const ratios = ours
+    .map((value, i) => (isValue ? (peer[i] ?? 0) / value : value / (peer[i] ?? 1)))
+    .sort((a, b) => a - b);
   const details = contest.details?.();
   return {
     name: one.name,
