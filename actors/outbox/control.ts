@@ -98,6 +98,11 @@ export function metricsOf(state: OutboxState, wallMs: number): readonly Metric[]
       const oldestMs = oldestOf(account);
       return oldestMs === 0 ? 0 : Math.max(0, wallMs - oldestMs) / 1_000;
     }),
+    gauge(
+      'conversations',
+      'Conversations with deliveries that have not ended',
+      ({ lanes }) => lanes.size,
+    ),
     gauge('in_flight', 'Conversations with a piece being sent', ({ inFlight }) => inFlight.size),
     gauge('parked', '1 while the account waits for a working credential', ({ isParked }) =>
       isParked ? 1 : 0,

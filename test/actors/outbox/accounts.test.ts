@@ -140,6 +140,31 @@ test('on_unknown = hold keeps it aside, lets the lane go on, and believes a late
   assert.is((await queue()).held, 0);
 });
 
+for (const restarts of [false, true]) {
+  const when = restarts ? ', also when the outbox starts again meanwhile' : '';
+  test(`a held delivery that comes back waits for the one in progress${when}`, async () => {
+    const { world, connector, outcomes, say, log } = await createWorld({ onUnknown: 'hold' });
+    outcomes.push({ type: 'unknown', reason: 'no answer' });
+    void say(1, ['one|more']);
+    await world.answerAll();
+    void say(2, ['next|last']);
+    await world.calm();
+    assert.is(connector.running[0]?.deliveryId, ID(2), 'its lane is free');
+    const late = { deliveryId: ID(1), attempt: 1, chunk: 0, chunks: 2, outcome: DELIVERED_OK };
+    connector.answered.set(`${ID(1)}/1/0`, late);
+    connector.repeat();
+    await world.calm();
+    assert.is(world.row(ID(1))?.status, 'queued');
+    if (restarts) {
+      await world.restartOutbox();
+      world.up('a:1');
+    }
+    await world.answerAll();
+    assert.equal(log(), [`${ID(2)}#0`, `${ID(2)}#1`, `${ID(1)}#1`]);
+    assert.is(connector.mostInLane, 1);
+  });
+}
+
 test('no more lanes send than the account may, and every lane gets its turn', async () => {
   const { world, connector, say, log } = await createWorld({
     policies: { inFlightPerConnector: 2 },

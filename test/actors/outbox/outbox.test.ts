@@ -182,6 +182,31 @@ test('a message that dies ends with its remaining pieces; its lane goes on and i
   assert.is(tape[0]?.row.type, 'delivery.failed');
 });
 
+test('a run whose end is in doubt is not overtaken by a later one of its lane', async () => {
+  const { world, connector, say, log } = await createWorld();
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  void say(1, ['one']);
+  world.outbox.receive('runs');
+  await settle();
+  world.handleAsk('unanswered');
+  void say(2, ['two']);
+  world.outbox.receive('runs');
+  await settle();
+  world.handleAsk();
+  world.flush();
+  for (const from of ['self', 'self']) {
+    await settle();
+    world.outbox.receive(from);
+  }
+  world.handleAsk('lost');
+  world.up('a:1');
+  await world.calm();
+  assert.is(connector.running.length, 0, 'the first run’s rows could not be read yet');
+  await world.advance(1_000);
+  await world.answerAll();
+  assert.equal(log(), [`${ID(1)}#0`, `${ID(2)}#0`]);
+});
+
 test('queues, recent deliveries and metrics say what is there, also after a restart', async () => {
   const { world, outcomes, say } = await createWorld();
   outcomes.push(DELIVERED_OK, { type: 'permanent', reason: 'gone' });
@@ -221,6 +246,7 @@ test('metrics count attempts by outcome and deaths by reason', async () => {
     { labels: { outcome: 'transient' }, value: 1 },
     { labels: { outcome: 'permanent' }, value: 1 },
   ]);
+  assert.is(samples('palyra_outbox_conversations')?.[0]?.value, 0, 'an ended lane is forgotten');
   assert.equal(samples('palyra_outbox_dead_total'), [
     { labels: { reason: 'permanent' }, value: 1 },
   ]);
