@@ -374,6 +374,30 @@ actor('a stopped actor has closed its connector', async () => {
   assert.equal(scripted.log, ['open', 'close']);
 });
 
+actor('what an earlier try still says or offers is not believed', async () => {
+  const all: ConnectorPorts[] = [];
+  const { kit, status } = await open(
+    {
+      open: (ports, signal) => {
+        all.push(ports);
+        return all.length === 1 ? hang(signal) : Promise.resolve();
+      },
+    },
+    { answer: (to) => (to === 'router' ? { type: 'duplicate', envelopeId: 'E' } : undefined) },
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  await kit.advance(60_000);
+  await kit.settle();
+  await kit.advance(1_000);
+  await kit.settle();
+  const [early, present] = all;
+  early?.health({ readiness: 'auth_failed', liveness: 'stopped', reason: 'late' });
+  assert.is(status().readiness, 'ready');
+  const signal = new AbortController().signal;
+  assert.is((await early?.accept(OFFER, signal))?.accepted, false);
+  assert.is((await present?.accept(OFFER, signal))?.accepted, true);
+});
+
 actor('an injected message is admitted like one of the platform’s', async () => {
   const { kit } = await opened(
     {},
