@@ -1,5 +1,6 @@
 /** The neighbours of router and sessions in a seeded world: a ledger and an outbox that may be busy or silent, senders, a model. */
 
+import { createHash } from 'node:crypto';
 import type { CommitReply, LedgerProtocol } from '../../../actors/ledger/protocol.ts';
 import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { routerActor } from '../../../actors/router/actor.ts';
@@ -255,7 +256,7 @@ export function offer(conversationId: string, nativeId: string, body: string): I
 export function request(conversationId: string, nativeId: string, body = nativeId): AdmitRequest {
   return {
     offer: offer(conversationId, nativeId, body),
-    bodySha256: `sha-of-${body}`,
+    bodySha256: createHash('sha256').update(body).digest('hex'),
     replyTo: { connectorId: 'echo:default', conversationId, threadId: '' },
     trace: `trace-${nativeId}`,
   };

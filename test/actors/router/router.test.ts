@@ -1,0 +1,212 @@
+/** The router's table over a real memory store: what is committed, what is answered, what the sessions hear. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { CommitReply, CommitRequest } from '../../../actors/ledger/protocol.ts';
+import { routerActor } from '../../../actors/router/actor.ts';
+import type { AdmitReply } from '../../../actors/router/protocol.ts';
+import type { InboundOffer } from '../../../proto/channel-messages.ts';
+import { isUlid } from '../../../proto/ids.ts';
+import { AskError } from '../../../runtime/errors.ts';
+import { createMemoryStore } from '../../../runtime/store/memory.ts';
+import type { ScanQuery } from '../../../runtime/store/store.ts';
+import {
+  type BehaviorKitOptions,
+  createBehaviorKit,
+} from '../../../runtime/testing/behavior-kit.ts';
+import { factsOf, OPEN_RULES, request } from '../sessions/story-fakes.ts';
+
+const test = suite('actors/router');
+
+const ARGS = {
+  ledger: { address: 'test/ledger' },
+  sessions: { address: 'test/sessions' },
+  rules: OPEN_RULES,
+};
+
+type Answer = (payload: CommitRequest) => Promise<CommitReply> | CommitReply;
+
+async function openRouter(options: BehaviorKitOptions = {}, store = createMemoryStore()) {
+  const script: { commit: Answer | undefined } = { commit: undefined };
+  let seed = 0;
+  const deps = {
+    randomBytes: (size: number) => {
+      seed += 1;
+      return new Uint8Array(size).fill(seed);
+    },
+  };
+  const commit = async ({ changes }: CommitRequest) => {
+    const [outcome] = await store.commit([changes], 0);
+    if (outcome === undefined) throw new Error('no outcome');
+    return outcome;
+  };
+  const kit = await createBehaviorKit(routerActor, ARGS, deps, {
+    ...options,
+    answer: (_to, kind, payload) => {
+      if (kind === 'scan') return store.scan(payload as ScanQuery);
+      if (kind === 'commit') return (script.commit ?? commit)(payload as CommitRequest);
+      const { table, key } = payload as { table: string; key: string };
+      const stored = store.read(table, key);
+      return stored === undefined ? [] : [stored];
+    },
+  });
+  const admit = async (admitted = request('one', 'n1')) => {
+    const reply = kit.receive('admit', admitted) as Promise<AdmitReply>;
+    await kit.settle();
+    return reply;
+  };
+  const tells = () => kit.take().flatMap((effect) => (effect.type === 'tell' ? [effect] : []));
+  return { kit, store, script, admit, tells, commit };
+}
+
+test('an accepted event is durable with its run before the sender and the sessions hear of it', async () => {
+  const { kit, store, admit, tells } = await openRouter();
+  const reply = await admit();
+  assert.is(reply.type, 'accepted');
+  if (reply.type !== 'accepted') return;
+  assert.ok(isUlid(reply.envelopeId));
+  assert.is(store.read('inbox', reply.envelopeId)?.row.status, 'routed');
+  assert.is(store.read('runs', reply.runId)?.row.status, 'pending');
+  assert.is(store.scan({ table: 'runs_open', limit: 5 }).rows.length, 1);
+  assert.is(store.read('dedupe', 'echo:default\0n1')?.row.envelopeId, reply.envelopeId);
+  const types = store.journal(0, 10).flatMap((entry) => entry.facts.map((fact) => fact.type));
+  assert.equal(types, ['message.accepted', 'message.routed']);
+  const [told] = tells();
+  assert.is(told?.kind, 'routed');
+  assert.is((told?.payload as { runRevision: number } | undefined)?.runRevision, 1);
+  assert.is(kit.self.trace, 'trace-n1');
+});
+
+test('no fact carries the text of a message', async () => {
+  const { store, admit } = await openRouter();
+  await admit(request('one', 'n1', 'a very private body'));
+  assert.not.match(JSON.stringify(store.journal(0, 10)), 'private');
+});
+
+test('the same native id again is a duplicate, with another body a conflict', async () => {
+  const { admit, tells } = await openRouter();
+  const first = await admit();
+  assert.equal(await admit(), {
+    type: 'duplicate',
+    envelopeId: 'envelopeId' in first ? first.envelopeId : '',
+  });
+  assert.equal(await admit(request('one', 'n1', 'other')), { type: 'conflict' });
+  assert.is(tells().length, 1);
+});
+
+test('two admits at once with one native id make exactly one run', async () => {
+  const { kit, store } = await openRouter();
+  const replies = [1, 2].map(
+    () => kit.receive('admit', request('one', 'n1')) as Promise<AdmitReply>,
+  );
+  await kit.settle();
+  const types = (await Promise.all(replies)).map((reply) => reply.type).sort();
+  assert.equal(types, ['accepted', 'duplicate']);
+  assert.is(store.scan({ table: 'runs', limit: 5 }).rows.length, 1);
+});
+
+test('a rejection is durable with its reason, keeps no event, and repeats as a duplicate', async () => {
+  const { store, admit, tells } = await openRouter();
+  const empty: InboundOffer = { ...request('one', 'n1').offer, body: ' ' };
+  const reply = await admit({ ...request('one', 'n1'), offer: empty });
+  assert.is(reply.type === 'rejected' && reply.reason, 'message_empty');
+  assert.is(store.scan({ table: 'inbox', limit: 5 }).rows.length, 0);
+  assert.is(factsOf(store, 'message.rejected')[0]?.reason, 'message_empty');
+  assert.is((await admit({ ...request('one', 'n1'), offer: empty })).type, 'duplicate');
+  assert.is(tells().length, 0);
+});
+
+test('a ledger that is busy or low on storage is passed on as it says', async () => {
+  const { admit, script } = await openRouter();
+  script.commit = () => ({ ok: false, code: 'storage_low', retryAfterMs: 5_000 });
+  assert.equal(await admit(), { type: 'refused', code: 'storage_low', retryAfterMs: 5_000 });
+  script.commit = () => ({ ok: false, code: 'busy', retryAfterMs: 70 });
+  assert.equal(await admit(), { type: 'refused', code: 'busy', retryAfterMs: 70 });
+  script.commit = undefined;
+  assert.is((await admit()).type, 'accepted');
+});
+
+test('a commit without an answer is refused, and the run is found if it became durable', async () => {
+  const { kit, admit, script, commit, tells } = await openRouter();
+  script.commit = async (payload) => {
+    await commit(payload);
+    throw new AskError('ask_timeout', 'test/ledger', 'commit');
+  };
+  assert.is((await admit()).type, 'refused');
+  assert.is(tells().length, 0);
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.equal(
+    tells().map((effect) => effect.kind),
+    ['reconcile'],
+  );
+  script.commit = undefined;
+  assert.is((await admit()).type, 'duplicate');
+});
+
+test('a conversation with 1,000 open runs is refused until one ends; others are not', async () => {
+  const { kit, admit } = await openRouter();
+  let runId = '';
+  for (let i = 0; i < 1_000; i += 1) {
+    const reply = await admit(request('full', `f${i}`));
+    if (reply.type === 'accepted') runId = reply.runId;
+  }
+  const refused = await admit(request('full', 'late'));
+  assert.is(refused.type === 'refused' && refused.code, 'conversation_busy');
+  assert.is((await admit(request('other', 'o1'))).type, 'accepted');
+  const sessionKey = 'channel:echo:default:conversation:full';
+  kit.receive('runEnded', { sessionKey, runId });
+  kit.receive('runEnded', { sessionKey, runId });
+  assert.is((await admit(request('full', 'late'))).type, 'accepted');
+  assert.is((await admit(request('full', 'later'))).type, 'refused');
+});
+
+test('a full conversation opens again by itself when the word of its ends was lost', async () => {
+  const { admit, store } = await openRouter();
+  for (let i = 0; i < 1_000; i += 1) await admit(request('full', `f${i}`));
+  const open = store.scan({ table: 'runs_open', limit: 1_000 }).rows;
+  const remove = open.map(({ key }) => ({ table: 'runs_open', key }));
+  await store.commit([{ expect: [], put: [], remove, facts: [] }], 0);
+  assert.is((await admit(request('full', 'late'))).type, 'refused');
+  assert.is((await admit(request('full', 'late'))).type, 'accepted');
+});
+
+test('a restarted router counts the open runs anew and has the sessions look for lost ones', async () => {
+  const first = await openRouter();
+  await first.admit(request('one', 'n1'));
+  const later = { incarnation: 2, wallMs: 1_000 };
+  const { kit, admit, tells } = await openRouter(later, first.store);
+  assert.is(tells()[0]?.kind, 'reconcile');
+  const metrics = kit.receive('metrics', null) as { name: string; samples: { value: number }[] }[];
+  const open = metrics.find((metric) => metric.name === 'palyra_router_open_runs');
+  assert.is(open?.samples[0]?.value, 1);
+  // The wall clock went back: the new envelope still sorts after the open one.
+  await admit(request('one', 'n2'));
+  const [before, after] = first.store.scan({ table: 'runs_open', limit: 5 }).rows;
+  assert.is(first.store.read('runs', String(after?.row.runId))?.revision, 2);
+  assert.ok((before?.key ?? '') < (after?.key ?? ''));
+});
+
+test('sessions that refuse a word are reminded until they take it', async () => {
+  let takes = false;
+  const { kit, admit, tells } = await openRouter({ takes: () => takes });
+  await admit();
+  await kit.advance(1_000);
+  assert.ok(tells().length > 2);
+  takes = true;
+  await kit.advance(10_000);
+  assert.equal(
+    tells().map((effect) => effect.kind),
+    ['reconcile'],
+  );
+});
+
+test('explain says what admit would do and changes nothing', async () => {
+  const { kit, store } = await openRouter();
+  const { offer } = request('one', 'n1');
+  const explained = kit.receive('explain', offer) as { accepted: boolean; steps: unknown[] };
+  assert.is(explained.accepted, true);
+  assert.ok(explained.steps.length > 5);
+  assert.is(store.health().commits, 0);
+});
+
+test.run();

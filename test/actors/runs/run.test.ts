@@ -1,0 +1,125 @@
+/** One run: how it calls the model, gives up, and reports. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { runActor } from '../../../actors/runs/actor.ts';
+import { decideNext, MAX_CALLS } from '../../../actors/runs/decide.ts';
+import type { Model, ModelOutcome } from '../../../connectors/models/model.ts';
+import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+
+const test = suite('actors/runs');
+
+const TASK = { runId: '0'.repeat(26), turns: [{ role: 'user' as const, text: 'hi' }], trace: 't' };
+
+async function openRun(answer: Model['answer'], takes?: () => boolean) {
+  let calls = 0;
+  const model: Model = {
+    answer: (request, signal) => {
+      calls += 1;
+      return answer(request, signal);
+    },
+  };
+  const kit = await createBehaviorKit(
+    runActor,
+    { owner: { address: 'test/session' } },
+    { openModel: async () => model },
+    takes === undefined ? {} : { takes },
+  );
+  const told = () => kit.take().flatMap((effect) => (effect.type === 'tell' ? [effect] : []));
+  return { kit, told, calls: () => calls };
+}
+
+const answered: ModelOutcome = {
+  type: 'answer',
+  text: 'ho',
+  promptTokens: 1,
+  completionTokens: 2,
+};
+
+test('an answer is reported once, with its tokens', async () => {
+  const { kit, told, calls } = await openRun(async () => answered);
+  kit.receive('begin', TASK);
+  kit.receive('begin', TASK);
+  await kit.settle();
+  assert.is(calls(), 1);
+  assert.equal(
+    told().map((effect) => effect.payload),
+    [
+      {
+        runId: TASK.runId,
+        result: { type: 'answered', text: 'ho', promptTokens: 1, completionTokens: 2 },
+      },
+    ],
+  );
+});
+
+test('a model that fails for a while is called again, five times at most', async () => {
+  const { kit, told, calls } = await openRun(async () => {
+    throw Object.assign(new Error('secret in a message'), { code: 'ECONNRESET' });
+  });
+  kit.receive('begin', TASK);
+  for (let i = 0; i < 10; i += 1) {
+    await kit.settle();
+    await kit.advance(60_000);
+  }
+  assert.is(calls(), MAX_CALLS);
+  const [report] = told();
+  assert.equal(report?.payload, {
+    runId: TASK.runId,
+    result: { type: 'failed', reason: 'model_failed', detail: 'ECONNRESET' },
+  });
+});
+
+test('a permanent failure is not tried again', async () => {
+  const { kit, told, calls } = await openRun(async () => ({
+    type: 'permanent',
+    reason: 'http_401',
+  }));
+  kit.receive('begin', TASK);
+  await kit.settle();
+  assert.is(calls(), 1);
+  assert.is(told().length, 1);
+});
+
+test('a call that never answers is given up at its deadline, aborted, and tried again', async () => {
+  const signals: AbortSignal[] = [];
+  const { kit, calls } = await openRun((_request, signal) => {
+    signals.push(signal);
+    return new Promise(() => undefined);
+  });
+  kit.receive('begin', TASK);
+  await Promise.resolve();
+  await kit.advance(119_000);
+  assert.is(signals[0]?.aborted, false);
+  await kit.advance(2_000);
+  assert.is(signals[0]?.aborted, true);
+  assert.is(calls(), 2);
+});
+
+test('a session that refuses the report is told again', async () => {
+  let takes = false;
+  const { kit, told } = await openRun(
+    async () => answered,
+    () => takes,
+  );
+  kit.receive('begin', TASK);
+  await kit.settle();
+  takes = true;
+  told();
+  await kit.advance(1_000);
+  assert.is(told().length, 1);
+});
+
+test('waits between calls have full jitter, grow to a minute, and keep to what the model asked for', () => {
+  const delayOf = (calls: number, random: number, retryAfterMs?: number) => {
+    const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
+    const next = decideNext({ type: 'transient', reason: 'x', ...asked }, calls, random);
+    return next.type === 'retry' ? next.delayMs : -1;
+  };
+  assert.is(delayOf(1, 0.5), 500);
+  assert.is(delayOf(3, 1), 4_000);
+  assert.is(delayOf(1, 0.5, 30_000), 30_000);
+  assert.is(delayOf(1, 0.5, 86_400_000), 300_000);
+  assert.is(delayOf(MAX_CALLS, 0.5), -1);
+});
+
+test.run();

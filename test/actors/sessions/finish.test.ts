@@ -1,0 +1,170 @@
+/** What a run's end makes durable, and what a session shows its model. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
+import { History } from '../../../actors/sessions/history.ts';
+import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
+import { RunQueue } from '../../../actors/sessions/run-queue.ts';
+import { toTask } from '../../../actors/sessions/task.ts';
+import { offer } from './story-fakes.ts';
+
+const test = suite('actors/sessions/finish');
+
+const ENVELOPE = '01MCC5RQ6SDN2NWHH8Z7RZP6Q8';
+
+function routed(more: Partial<RoutedRun> = {}): RoutedRun {
+  const { nativeId, ...event } = offer('42', '42:7', 'hello');
+  return {
+    runId: '01MCC5RQ6SC2RXR6VMB4F31CHC',
+    envelopeId: ENVELOPE,
+    sessionKey: 'channel:echo:default:conversation:42',
+    after: '',
+    runRevision: 3,
+    inboxRevision: 3,
+    event: { ...event, envelopeId: ENVELOPE, adapterMessageId: nativeId },
+    replyTo: { connectorId: 'echo:default', conversationId: '42', threadId: '' },
+    responsePrefix: '',
+    attempts: 0,
+    trace: 't',
+    ...more,
+  };
+}
+
+const finish = (outcome: RunOutcome, more: Partial<RoutedRun> = {}) =>
+  planFinish(toTask(routed(more)), outcome, 4, 1_000);
+
+const answer = (text: string): RunOutcome => ({
+  type: 'answered',
+  text,
+  promptTokens: 1,
+  completionTokens: 2,
+});
+
+test('a finish expects the revisions it was planned from, so that it can happen once only', () => {
+  const { request } = finish(answer('hi'));
+  const { expect, remove } = request.changes;
+  assert.equal(
+    expect.map(({ table, revision }) => [table, revision]),
+    [
+      ['runs', 3],
+      ['inbox', 3],
+    ],
+  );
+  assert.equal(
+    remove.map(({ table }) => table),
+    ['runs_open', 'inbox'],
+  );
+});
+
+test('an answer is two turns after the ones before, a tape, and a reply to the message', () => {
+  const { request, turns, status } = finish(answer(' hi '));
+  assert.is(status, 'done');
+  assert.equal(turns, [
+    { role: 'user', text: 'hello' },
+    { role: 'assistant', text: 'hi' },
+  ]);
+  const keys = request.changes.put.map(({ table, key }) => [table, key.slice(-6)]);
+  assert.equal(
+    keys.filter(([table]) => table === 'turns'),
+    [
+      ['turns', '000004'],
+      ['turns', '000005'],
+    ],
+  );
+  assert.is(keys.filter(([table]) => table === 'tapes').length, 3);
+  assert.equal(request.outputs[0]?.message, { text: 'hi', inReplyTo: '42:7', attachments: [] });
+});
+
+test('a prefix is put before the reply once, and stays out of what the model sees', () => {
+  const { request, turns } = finish(answer('hi'), { responsePrefix: '[bot] ' });
+  assert.is(request.outputs[0]?.message.text, '[bot] hi');
+  assert.is(turns[1]?.text, 'hi');
+  const again = finish(answer('[bot] hi'), { responsePrefix: '[bot] ' });
+  assert.is(again.request.outputs[0]?.message.text, '[bot] hi');
+});
+
+test('a reply to another conversation names no message of the first', () => {
+  const replyTo = { connectorId: 'telegram:main', conversationId: '42', threadId: '' };
+  assert.is(finish(answer('hi'), { replyTo }).request.outputs[0]?.message.inReplyTo, '');
+});
+
+test('without a reply target the output ends on the tape', () => {
+  const { replyTo: _none, ...rest } = routed();
+  const { request } = planFinish(toTask(rest), answer('hi'), 0, 1_000);
+  assert.is(request.outputs.length, 0);
+  const texts = request.changes.put
+    .filter(({ table }) => table === 'tapes')
+    .map(({ row }) => row.text);
+  assert.equal(texts, ['hello', 'hi', 'done']);
+});
+
+test('a failure tells its conversation the code, and leaves no turn behind', () => {
+  const { request, turns, status } = finish({
+    type: 'failed',
+    reason: 'model_failed',
+    detail: 'http_500',
+  });
+  assert.is(status, 'failed');
+  assert.equal(turns, []);
+  assert.match(request.outputs[0]?.message.text ?? '', 'model_failed');
+  assert.not.match(request.outputs[0]?.message.text ?? '', 'http_500');
+  assert.not(request.changes.put.some(({ table }) => table === 'turns' || table === 'sessions'));
+});
+
+test('a blank answer is acknowledged, and an endless one is cut at a character', () => {
+  assert.is(finish(answer('  ')).request.outputs[0]?.message.text, 'ack');
+  const long = finish(answer('ü'.repeat(100_000))).request.outputs[0]?.message.text ?? '';
+  assert.ok(Buffer.byteLength(long) <= 131_072);
+  assert.not.match(long, '\uFFFD');
+});
+
+test('facts carry sizes and digests, never the text', () => {
+  const { request } = finish(answer('private'));
+  assert.not.match(JSON.stringify(request.changes.facts), 'private');
+  assert.not.match(JSON.stringify(request.changes.facts), 'hello');
+});
+
+test('the model sees the newest turns that fit, beginning with a user’s', () => {
+  const history = new History([], 0);
+  for (let i = 0; i < 30; i += 1) {
+    history.append([
+      { role: 'user', text: `q${i}` },
+      { role: 'assistant', text: `a${i}` },
+    ]);
+  }
+  assert.is(history.count, 60);
+  const turns = history.toRequest('now');
+  assert.is(turns.length, 41);
+  assert.equal(turns[0], { role: 'user', text: 'q10' });
+  const wide = new History([{ role: 'user', text: 'x' }], 1);
+  wide.append([
+    { role: 'assistant', text: 'y'.repeat(200_000) },
+    { role: 'user', text: 'z'.repeat(100_000) },
+  ]);
+  assert.is(wide.toRequest('now').length, 2);
+});
+
+test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole only in front', () => {
+  const queue = new RunQueue();
+  const add = (envelopeId: string, isHeadTaken: boolean) =>
+    queue.add({ envelopeId, runId: envelopeId, task: toTask(routed({ envelopeId })) }, isHeadTaken);
+  add('C', false);
+  add('B', false);
+  assert.is(queue.head?.envelopeId, 'B');
+  add('A', true);
+  assert.is(queue.head?.envelopeId, 'B');
+  for (let i = 0; i < 20; i += 1) add(`D${String(i).padStart(2, '0')}`, true);
+  add('D00', true);
+  assert.is(queue.size, 23);
+  const order: string[] = [];
+  let held = 0;
+  for (let head = queue.head; head !== undefined; head = queue.head) {
+    order.push(head.envelopeId);
+    if (head.task !== undefined) held += 1;
+    queue.shift();
+  }
+  assert.equal(order.slice(0, 4), ['B', 'A', 'C', 'D00']);
+  assert.ok(held <= 9);
+});
+
+test.run();
