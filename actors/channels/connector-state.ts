@@ -30,6 +30,8 @@ export interface ConnectorState {
   tries: number;
   opening: AbortController | undefined;
   isReceiving: boolean;
+  /** The outbox was told of this incarnation. */
+  hasBeenUp: boolean;
   isParked: boolean;
   isWatching: boolean;
   availability: string;
@@ -61,6 +63,7 @@ export function createConnectorState(
     tries: 0,
     opening: undefined,
     isReceiving: true,
+    hasBeenUp: false,
     isParked: false,
     isWatching: false,
     availability: '',

@@ -149,6 +149,7 @@ export function giveUpOpening(
 
 function comeUp(state: ConnectorState, self: ConnectorSelf): void {
   state.phase = 'open';
+  state.hasBeenUp = true;
   state.isParked = false;
   self.cancel('reopen');
   announce(state, self);
@@ -163,7 +164,8 @@ export function rest(state: ConnectorState, self: ConnectorSelf, trouble: Troubl
   state.readiness = trouble.readiness;
   state.liveness = trouble.readiness === 'ready' ? 'degraded' : 'stopped';
   state.reason = trouble.reason;
-  state.isParked = trouble.readiness !== 'ready';
+  // Once it was up, the outbox sends until it is told not to.
+  state.isParked = trouble.readiness !== 'ready' || state.hasBeenUp;
   const delayMs = reopenDelayMs(trouble, state.tries, self.random());
   self.after('reopen', delayMs, 'reopen', null);
   state.deps.log('warn', 'account is not up', {
@@ -207,7 +209,9 @@ export function announce(state: ConnectorState, self: ConnectorSelf): void {
     self.watch(outbox as never);
   }
   if (state.phase === 'open') {
-    isTold = self.tell(outbox, 'connectorUp', { connectorId, ref: self.ref, onUnknown, maxAgeMs });
+    const { ref, incarnation } = self;
+    const up = { connectorId, ref, incarnation, onUnknown, maxAgeMs };
+    isTold = self.tell(outbox, 'connectorUp', up);
   }
   const reason = state.isParked ? state.reason : '';
   const parked = { connectorId, parked: state.isParked, reason };

@@ -110,7 +110,13 @@ actor(
     await kit.settle();
     assert.equal(scripted.credentials, ['secret-token']);
     assert.equal(tells('outbox', 'connectorUp'), [
-      { connectorId: 'scripted:main', ref: kit.self.ref, onUnknown: 'retry', maxAgeMs: 86_400_000 },
+      {
+        connectorId: 'scripted:main',
+        ref: kit.self.ref,
+        incarnation: 1,
+        onUnknown: 'retry',
+        maxAgeMs: 86_400_000,
+      },
     ]);
     assert.equal(tells('outbox', 'parked'), [
       { connectorId: 'scripted:main', parked: false, reason: '' },
@@ -284,6 +290,26 @@ actor('an auth outcome parks the account and opens it anew later', async () => {
   await kit.settle();
   assert.equal(scripted.log, ['open', 'close', 'open']);
   assert.is(status().readiness, 'ready');
+});
+
+actor('an account that was up and cannot be opened again stays parked until it is', async () => {
+  let tries = 0;
+  const { kit, tells, status } = await opened({
+    open: async () => {
+      tries += 1;
+      if (tries === 2) throw Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+    },
+    deliver: async () => ({ type: 'auth', reason: 'unauthorized' }),
+  });
+  kit.receive('deliver', ATTEMPT);
+  await kit.settle();
+  await kit.advance(15_000);
+  await kit.settle();
+  assert.equal([status().readiness, status().reason], ['ready', 'ECONNREFUSED']);
+  assert.is((tells('outbox', 'parked').at(-1) as { parked: boolean }).parked, true);
+  await kit.advance(60_000);
+  await kit.settle();
+  assert.is((tells('outbox', 'parked').at(-1) as { parked: boolean }).parked, false);
 });
 
 actor('the health that the connector observes reaches outbox and channels', async () => {
