@@ -122,8 +122,7 @@ export class Cell implements Runnable, ChildHandle {
     const ring = this.#inbox.next();
     if (ring?.kind === undefined) return false;
     const { kind, payload, meta } = ring;
-    ring.payload = undefined;
-    ring.meta = undefined;
+    ring.forget();
     if (isAsk(meta)) {
       if (meta.deadlineMs <= this.kernel.host.monotonicMs()) {
         this.kernel.counters.expired_asks += 1;

@@ -43,6 +43,12 @@ export class Ring {
     return true;
   }
 
+  /** What was taken last must not be kept alive by an idle ring. */
+  forget(): void {
+    this.payload = undefined;
+    this.meta = undefined;
+  }
+
   #grow(): void {
     const capacity = this.#capacity === 0 ? FIRST_CAPACITY : this.#capacity * 2;
     const slots = new Array<unknown>(capacity * SLOTS);
