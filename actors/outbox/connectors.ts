@@ -2,13 +2,12 @@
 import type { Down } from '../../runtime/actor.ts';
 import type { Account, Lane } from './book.ts';
 import { accountAfter, fits } from './decide.ts';
-import { acknowledge, isOpen, pump, pumpAll, tellAttempt, termsOf } from './lanes.ts';
+import { acknowledge, isOpen, pump, pumpAll, SWEEP_MS, tellAttempt, termsOf } from './lanes.ts';
 import type { ConnectorUp, Settlement } from './protocol.ts';
 import type { OutboxSelf, OutboxState } from './state.ts';
 
 /** Beyond this an attempt's answer is asked for: the tell may have been lost on its way. */
 const ANSWER_DUE_MS = 60_000;
-const SWEEP_MS = 15_000;
 
 export function connectorUp(state: OutboxState, self: OutboxSelf, up: ConnectorUp): void {
   const account = state.book.account(up.connectorId);
@@ -37,8 +36,8 @@ export function connectorUp(state: OutboxState, self: OutboxSelf, up: ConnectorU
 export function connectorDown(state: OutboxState, self: OutboxSelf, down: Down): void {
   for (const account of state.book.accounts.values()) {
     if (account.ref?.address !== down.ref.address) continue;
-    // Its successor may have registered before this arrived.
-    const isSucceeded = account.incarnation > 0 && down.incarnation < account.incarnation;
+    // Its successor may have registered before this arrived. 0: which one it was is not known, so it counts for this one.
+    const isSucceeded = down.incarnation > 0 && down.incarnation < account.incarnation;
     if (!isSucceeded) account.ref = undefined;
     lose(state, self, account, account.epoch - (isSucceeded ? 1 : 0), down);
     pumpAll(state, self, account);

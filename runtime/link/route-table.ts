@@ -24,6 +24,12 @@ type Route =
   /** Its thread is lost: refused until it is open again. */
   | { status: 'lost' };
 
+/** How one actor ended with its thread. */
+interface KnownEnd {
+  readonly incarnation: number;
+  readonly cause: ExitCause;
+}
+
 export interface RouteTableOptions {
   readonly kernel: Kernel;
   /** Asks where a path is; the answer comes as `opened` or `closed`. Main knows and has none. */
@@ -62,8 +68,8 @@ export class RouteTable implements Remotes {
     return this.#links.get(slot);
   }
 
-  /** The thread behind a slot is gone: everything that waits for it ends now. */
-  lost(slot: number, cause: ExitCause): void {
+  /** The thread behind a slot is gone: everything that waits for it ends now. `ends` says by path what is known of one. */
+  lost(slot: number, cause: ExitCause, ends: ReadonlyMap<string, KnownEnd> = new Map()): void {
     const link = this.#links.get(slot);
     this.#links.delete(slot);
     for (const [path, route] of this.#routes) {
@@ -76,7 +82,9 @@ export class RouteTable implements Remotes {
     for (const [id, watch] of this.#watches) {
       if (watch.slot !== slot) continue;
       this.#watches.delete(id);
-      watch.watcher.notify({ ref: { address: watch.address }, incarnation: 0, cause });
+      const { address, watcher } = watch;
+      const { incarnation, cause: own } = ends.get(pathOf(address)) ?? { incarnation: 0, cause };
+      watcher.notify({ ref: { address }, incarnation, cause: own });
     }
   }
 

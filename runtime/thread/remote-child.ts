@@ -30,7 +30,6 @@ export class RemoteChild implements ChildHandle {
   readonly path: string;
   readonly slot: ThreadSlot;
   readonly #options: RemoteChildOptions;
-  /** The incarnation that runs or starts; 0 between two. */
   #live = 0;
   #over: Deferral<void> | undefined = undefined;
   #isDisposed = false;
@@ -46,6 +45,11 @@ export class RemoteChild implements ChildHandle {
 
   get isLive(): boolean {
     return this.#live !== 0;
+  }
+
+  /** The one that runs or starts; 0 between two. */
+  get incarnation(): number {
+    return this.#live;
   }
 
   start(incarnation: number): void {

@@ -155,12 +155,14 @@ export class ThreadPool {
       actors: here.length,
     });
     const cause: ExitCause = { kind: 'thread-lost', code, culprit: false };
-    this.#routes?.lost(slot.slot, cause);
-    for (const child of here) {
-      child.lost(
-        child === culprit ? { ...cause, culprit: true, subject: recording.subject } : cause,
-      );
-    }
+    const charged = { ...cause, culprit: true, subject: recording.subject };
+    const ends = here.map((child) => ({
+      child,
+      incarnation: child.incarnation,
+      cause: child === culprit ? charged : cause,
+    }));
+    this.#routes?.lost(slot.slot, cause, new Map(ends.map((end) => [end.child.path, end])));
+    for (const end of ends) end.child.lost(end.cause);
   }
 
   #control(message: ControlMessage, link: Link): void {

@@ -20,7 +20,7 @@ const CHILDREN = [
   child(counterActor, { id: 'culprit', args: {}, placement: { hash: 'a' } }),
   child(counterActor, { id: 'neighbour', args: {}, placement: { hash: 'a' } }),
   child(counterActor, { id: 'other', args: {}, placement: { hash: 'b' } }),
-  child(watcherActor, { id: 'watcher', args: null, placement: { hash: 'b' } }),
+  child(watcherActor, { id: 'watcher', args: null, placement: 'main' }),
 ];
 const IN_2S = { inMs: 2_000 };
 const DEATHS = [
@@ -33,11 +33,12 @@ const test = suite('thread death');
 
 for (const [how, code] of DEATHS) {
   for (let round = 1; round <= faultScale(1, 10); round += 1) {
-    test(`T1 T2 T3 T4 ${how}: the culprit is charged, its neighbour is back, others never stopped (round ${round})`, async () => {
+    test(`T1 T2 T3 T4 W2 ${how}: the culprit is charged, its neighbour is back, others never stopped (round ${round})`, async () => {
       await within(
         how,
         withTree('threads', { children: CHILDREN }, async ({ system, events }) => {
           system.tell(watcher, 'watch', neighbour);
+          system.tell(watcher, 'watch', culprit);
           system.tell(other, 'add', 1);
           await system.ask(other, 'total', null, IN_2S);
           const pending = system
@@ -80,8 +81,17 @@ for (const [how, code] of DEATHS) {
           assert.equal(charged, ['t/root/culprit']);
           const downs = await system.ask(watcher, 'downs', null, IN_2S);
           assert.equal(
-            downs.map(({ cause }) => cause.kind),
-            ['thread-lost'],
+            downs.map(({ cause, incarnation }) => ({ ...cause, incarnation })),
+            [
+              { kind: 'thread-lost', code, culprit: false, incarnation: 1 },
+              {
+                kind: 'thread-lost',
+                code,
+                culprit: true,
+                subject: 'subject-of-misbehave',
+                incarnation: 1,
+              },
+            ],
           );
         }),
         30_000,
