@@ -10,7 +10,7 @@ import type { Move, OutboxSelf, OutboxState } from './state.ts';
 
 /** A connector that refuses a tell has a full mailbox. */
 const TELL_AGAIN_MS = 250;
-const SWEEP_MS = 15_000;
+export const SWEEP_MS = 15_000;
 
 /** Looks at a lane and does what can be done now; else it says when to look again. Harmless at any time. */
 export function pump(state: OutboxState, self: OutboxSelf, lane: Lane): void {
