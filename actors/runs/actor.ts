@@ -18,6 +18,7 @@ interface Call {
 
 interface Own {
   call(call: Call): void;
+  opened(call: Call & { readonly outcome: Settled<Model> }): void;
   called(call: Call & { readonly outcome: Settled<ModelOutcome> }): void;
   expired(call: Call): void;
   report(answer: RunAnswer): void;
@@ -48,14 +49,18 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
     begin(state, task, self) {
       if (state.task !== undefined) return;
       state.task = task;
-      callModel(state, task, 1, self);
+      openModel(state, task, 1, self);
     },
     call(state, { call }, self) {
-      if (state.task !== undefined) callModel(state, state.task, call, self);
+      if (state.task !== undefined) openModel(state, state.task, call, self);
+    },
+    opened(state, { call, outcome }, self) {
+      if (call !== state.call || state.task === undefined) return;
+      if (outcome.ok) callModel(state, state.task, outcome.value, self);
+      else settle(state, { type: 'transient', reason: codeOf(outcome.error) }, self);
     },
     called(state, { call, outcome }, self) {
       if (call !== state.call) return;
-      self.cancel('deadline');
       const found: ModelOutcome = outcome.ok
         ? outcome.value
         : { type: 'transient', reason: codeOf(outcome.error) };
@@ -74,18 +79,25 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
   stop: (state) => state.abort?.abort(),
 });
 
-function callModel(state: RunState, task: RunTask, call: number, self: RunSelf): void {
-  const { runId, turns } = task;
-  const abort = new AbortController();
+function openModel(state: RunState, { runId }: RunTask, call: number, self: RunSelf): void {
   state.call = call;
-  state.abort = abort;
-  self.trace = task.trace;
   self.after('deadline', MODEL_DEADLINE_MS, 'expired', { runId, call });
   self.run(
-    async (signal) => {
-      const model = await state.deps.openModel();
-      return model.answer({ runId, turns }, AbortSignal.any([signal, abort.signal]));
-    },
+    () => state.deps.openModel(),
+    'opened',
+    (outcome) => ({ runId, call, outcome }),
+  );
+}
+
+/** Called straight from a message's handler, so that the flight recorder names this run where the model kills its thread. */
+function callModel(state: RunState, task: RunTask, model: Model, self: RunSelf): void {
+  const { runId, turns, trace } = task;
+  const { call } = state;
+  const abort = new AbortController();
+  state.abort = abort;
+  self.trace = trace;
+  self.run(
+    (signal) => model.answer({ runId, turns }, AbortSignal.any([signal, abort.signal])),
     'called',
     (outcome) => ({ runId, call, outcome }),
   );
@@ -95,6 +107,7 @@ function settle(state: RunState, outcome: ModelOutcome, self: RunSelf): void {
   const { task, call } = state;
   if (task === undefined) return;
   const { runId } = task;
+  self.cancel('deadline');
   state.call = 0;
   state.abort = undefined;
   const next = decideNext(outcome, call, self.random());

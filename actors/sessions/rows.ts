@@ -11,6 +11,8 @@ export const TAPES = 'tapes';
 
 /** Crashes charged to one run before it is not tried again. */
 export const MAX_CRASHES = 2;
+/** Cuts of one run, charged to nobody, after which it is taken to be the one that kills its thread. */
+export const MAX_ATTEMPTS = 25;
 
 export const RUN_STATUSES = ['pending', 'done', 'failed', 'quarantined'] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];

@@ -4,7 +4,7 @@ import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readHistory, readOpenRuns, readRows } from './reading.ts';
-import { type Cut, cutRunChanges, MAX_CRASHES } from './rows.ts';
+import { type Cut, cutRunChanges, MAX_ATTEMPTS, MAX_CRASHES } from './rows.ts';
 import {
   createSession,
   headOf,
@@ -209,6 +209,8 @@ function begin(state: SessionState, task: Task, self: SessionSelf): void {
     count(state, task, state.cut, self);
   } else if (task.run.row.crashes >= MAX_CRASHES) {
     finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
+  } else if (task.run.row.attempts >= MAX_ATTEMPTS) {
+    finish(state, task, { type: 'quarantined', reason: 'cut_too_often' }, self);
   } else if (task.inbox === undefined) {
     finish(state, task, { type: 'failed', reason: 'event_unreadable', detail: '' }, self);
   } else {

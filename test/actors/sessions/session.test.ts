@@ -5,7 +5,7 @@ import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
-import { RUNS, type RunRow } from '../../../actors/sessions/rows.ts';
+import { MAX_ATTEMPTS, RUNS, type RunRow } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import { createEnvelopeId, createUlids } from '../../../proto/ids.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
@@ -193,6 +193,17 @@ test('a run that an earlier life left counts an attempt before it is tried again
   assert.equal(begun(), [b.runId]);
   assert.is(store.read(RUNS, b.runId)?.row.attempts, 0);
   assert.is(store.read(RUNS, a.runId)?.row.status, 'done');
+});
+
+test('a run that was cut again and again is given up, whoever cut it', async () => {
+  const { store, route, open, commit } = await openSession(true);
+  const a = await route('a');
+  const row = { ...(store.read(RUNS, a.runId)?.row as RunRow), attempts: MAX_ATTEMPTS - 1 };
+  await commit({ expect: [], put: [{ table: RUNS, key: a.runId, row }], remove: [], facts: [] });
+  const { begun } = await open();
+  assert.equal(begun(), []);
+  assert.is(store.read(RUNS, a.runId)?.row.status, 'quarantined');
+  assert.is(store.read(RUNS, a.runId)?.row.reason, 'cut_too_often');
 });
 
 test('a run whose event cannot be read fails instead of stopping its session', async () => {

@@ -1,0 +1,122 @@
+/** Router, sessions and runs among real neighbours: kernel, threads, ledger and outbox. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ledgerActor } from '../../../actors/ledger/actor.ts';
+import type { LedgerProtocol } from '../../../actors/ledger/protocol.ts';
+import { outboxActor } from '../../../actors/outbox/actor.ts';
+import type { OutboxProtocol } from '../../../actors/outbox/protocol.ts';
+import { routerActor } from '../../../actors/router/actor.ts';
+import type { RouterProtocol } from '../../../actors/router/protocol.ts';
+import { runActor } from '../../../actors/runs/actor.ts';
+import { sessionsActor } from '../../../actors/sessions/actor.ts';
+import type { SessionsProtocol } from '../../../actors/sessions/protocol.ts';
+import { RUNS, TAPES } from '../../../actors/sessions/rows.ts';
+import { child, refTo } from '../../../runtime/actor.ts';
+import type { ChildSpec } from '../../../runtime/child-spec.ts';
+import {
+  createSystem,
+  type System,
+  type SystemOptions,
+  supervisor,
+} from '../../../runtime/index.ts';
+import { until, within } from '../../support/within.ts';
+import { OPEN_RULES, request } from './story-fakes.ts';
+
+const test = suite('actors/sessions in a system');
+
+const SOON = { inMs: 10_000 };
+const ledger = refTo<LedgerProtocol>('t', 'root/ledger');
+const outbox = refTo<OutboxProtocol>('t', 'root/outbox');
+const router = refTo<RouterProtocol>('t', 'root/router');
+const sessions = refTo<SessionsProtocol>('t', 'root/sessions');
+
+async function withSystem(
+  threads: SystemOptions['threads'],
+  work: (system: System) => Promise<void>,
+) {
+  const module = new URL('./system-setup.js', import.meta.url).href;
+  const system = await createSystem({
+    name: 't',
+    threads,
+    thread: { module, export: 'setup', args: null },
+  });
+  const run = { module: runActor.module, export: runActor.export };
+  const children = [
+    child(ledgerActor, { id: 'ledger', args: { retention: [] } }),
+    child(outboxActor, { id: 'outbox', args: { ledger } }),
+    child(routerActor, { id: 'router', args: { ledger, sessions, rules: OPEN_RULES } }),
+    child(sessionsActor, { id: 'sessions', args: { ledger, outbox, router, run } }),
+  ] as readonly ChildSpec<unknown, unknown>[];
+  const strategy = { strategy: 'one_for_one', intensity: 100, periodMs: 10_000 } as const;
+  try {
+    const root = system.spawn(supervisor('root', { ...strategy, children }));
+    await within('the tree has started', system.started(root));
+    await work(system);
+  } finally {
+    await within('the system has stopped', system.stop({ deadlineMs: 4_000 }), 10_000);
+  }
+}
+
+async function admit(system: System, conversation: string, text: string): Promise<string> {
+  const { replyTo: _none, ...toTape } = request(conversation, `${conversation}-${text}`, text);
+  const reply = await system.ask(router, 'admit', toTape, SOON);
+  if (reply.type !== 'accepted') throw new Error(`not accepted: ${reply.type}`);
+  return reply.runId;
+}
+
+async function statusOf(system: System, runId: string) {
+  const [stored] = await system.ask(ledger, 'read', { table: RUNS, key: runId }, SOON);
+  return String(stored?.row.status);
+}
+
+async function replyOf(system: System, runId: string) {
+  const key = `${runId}:0001`;
+  const [stored] = await system.ask(ledger, 'read', { table: TAPES, key }, SOON);
+  return String(stored?.row.text);
+}
+
+const hasEnded = (system: System, runId: string) => async () =>
+  (await statusOf(system, runId)) !== 'pending';
+
+for (const [name, threads] of [
+  ['inline', 'inline'],
+  ['on two pool threads', { pool: 2 }],
+] as const) {
+  test(`${name}: thirty conversations are answered in order, each with its earlier turns`, () =>
+    withSystem(threads, async (system) => {
+      const conversations = Array.from({ length: 30 }, (_, i) => `c${i}`);
+      const last = await Promise.all(
+        conversations.map(async (conversation) => {
+          await admit(system, conversation, 'one');
+          await admit(system, conversation, 'two');
+          return admit(system, conversation, 'three');
+        }),
+      );
+      for (const runId of last) {
+        await until('the last run has ended', hasEnded(system, runId), 20_000);
+        assert.is(await replyOf(system, runId), 'one two three');
+      }
+      await until('no run is open', async () => {
+        const { runs } = await system.ask(sessions, 'open', null, SOON);
+        return runs === 0;
+      });
+    }));
+}
+
+test('a message that ends its thread twice is quarantined; its neighbours and its session go on', () =>
+  withSystem({ pool: 2 }, async (system) => {
+    const poison = await admit(system, 'bad', 'exit');
+    const after = await admit(system, 'bad', 'still here');
+    const others = await Promise.all(
+      ['x', 'y', 'z', 'u'].map((conversation) => admit(system, conversation, 'hello')),
+    );
+    await until('the poison has ended', hasEnded(system, poison), 20_000);
+    assert.is(await statusOf(system, poison), 'quarantined');
+    for (const runId of [after, ...others]) {
+      await until('the others have ended', hasEnded(system, runId), 20_000);
+      assert.is(await statusOf(system, runId), 'done');
+    }
+    assert.is(await replyOf(system, after), 'still here');
+  }));
+
+test.run();
