@@ -21,6 +21,7 @@ import { httpListenerActor } from './listeners/http-actor.ts';
 import type { HttpListenerProtocol } from './listeners/protocol.ts';
 import { outboxActor } from './outbox/actor.ts';
 import type { OutboxProtocol } from './outbox/protocol.ts';
+import { OUTBOX_RETENTION } from './outbox/rows.ts';
 import { routerActor } from './router/actor.ts';
 import type { RouterRules } from './router/decide.ts';
 import type { RouterProtocol } from './router/protocol.ts';
@@ -201,6 +202,7 @@ const DAY_MS = 24 * 3_600_000;
 
 /** A webhook id is remembered for more than the seven days that are promised. */
 const RETENTION: readonly RetentionRule[] = [
+  ...OUTBOX_RETENTION,
   { table: DEDUPE, maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' },
   {
     table: RUNS,
