@@ -23,7 +23,7 @@ const READY_MS = 60_000;
 /** Kills fall into the start, too: it reads the rows, takes over the lock, resumes runs. */
 const STARTING_SHARE = 0.2;
 const STARTING_MS = 1_500;
-const LOADED_MS = 1_500;
+const LOADED_MS = 3_000;
 const INBOUND_CHAT = 42;
 
 const test = suite('a gateway that is killed');
