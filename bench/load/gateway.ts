@@ -27,7 +27,7 @@ export interface GatewayStatus {
 }
 
 const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-const TOKEN = 'a token that only this bench knows';
+const TOKEN = 'a-token-that-only-this-bench-knows';
 
 export async function startBenchGateway(
   config: string,
