@@ -1,7 +1,4 @@
 /** A file system of 64 MiB, filled by the store's own commits: a coded end, nothing acknowledged is lost, and it goes on with room. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,50 +6,13 @@ import { createBallast, openLmdbStore } from '../../runtime/store/index.ts';
 import { changes, put } from '../contracts/store-samples.ts';
 import { faultScale } from '../support/scale.ts';
 import { skipTest } from '../support/skip.ts';
+import { onSmallDisk, resizeDisk, whyNoMount } from './small-disk.ts';
 import { checkAfterwards, checkBatches, runWriter } from './store-rounds.ts';
 
 const test = suite('a store on a full disk');
 
 const ROUNDS = faultScale(3, 50);
 const MIB = 1_024 * 1_024;
-
-/** Gives '' where a file system can be mounted, else the reason why not. */
-function whyNoMount(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'palyra-mount-'));
-  try {
-    mount(directory, '1m');
-    unmount(directory);
-    return '';
-  } catch (error) {
-    return `no file system can be mounted here (${String(error).split('\n')[0]}); it runs as root on Linux`;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-function mount(directory: string, size: string): void {
-  const args = ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', directory];
-  execFileSync('mount', args, { stdio: 'pipe', timeout: 10_000 });
-}
-
-function remount(directory: string, size: string): void {
-  execFileSync('mount', ['-o', `remount,size=${size}`, directory], { timeout: 10_000 });
-}
-
-function unmount(directory: string): void {
-  execFileSync('umount', [directory], { stdio: 'pipe', timeout: 10_000 });
-}
-
-async function onSmallDisk(work: (directory: string) => Promise<void>): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'palyra-full-'));
-  mount(directory, '64m');
-  try {
-    await work(directory);
-  } finally {
-    unmount(directory);
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
 
 const TITLE = `filled by its own commits it ends with store_failed, loses nothing acknowledged, and goes on with room (${ROUNDS} rounds)`;
 const reason = whyNoMount();
@@ -62,7 +22,7 @@ if (reason !== '') {
 } else {
   test(TITLE, async () => {
     for (let round = 1; round <= ROUNDS; round += 1) {
-      await onSmallDisk(async (disk) => {
+      await onSmallDisk('64m', async (disk) => {
         const directory = join(disk, 'store');
         const rowBytes = 3_000 + ((round * 7_919) % 9_000);
         const end = await runWriter({ directory, firstBatch: 1, rowBytes });
@@ -74,7 +34,7 @@ if (reason !== '') {
         );
         assert.ok(end.lastAcknowledged > 10, `only ${end.lastAcknowledged} batches fitted`);
         await checkReadOnly(directory, end.lastAcknowledged);
-        remount(disk, '128m');
+        resizeDisk(disk, '128m');
         const next = await checkAfterwards(directory, end.lastAcknowledged);
         await writeOneMore(directory, next);
       });
@@ -82,7 +42,7 @@ if (reason !== '') {
   });
 
   test('releasing the ballast makes room for more commits', async () => {
-    await onSmallDisk(async (disk) => {
+    await onSmallDisk('64m', async (disk) => {
       const directory = join(disk, 'store');
       const ballast = createBallast({ path: join(disk, 'ballast'), bytes: 16 * MIB });
       await ballast.ensure();
