@@ -1,0 +1,121 @@
+/** What README says a stranger can type works as it stands there. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { startGateway } from './support/gateway-process.ts';
+
+const DIST = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = dirname(DIST.replace(/\/$/, ''));
+const MAIN = join(DIST, 'cli/main.js');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const LINE_MS = 30_000;
+
+/** The first fenced block of a language after a heading. */
+function block(heading: string, language: string): string {
+  const section = README.slice(README.indexOf(`## ${heading}`));
+  const found = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(section)?.[1];
+  assert.ok(found, `README has a ${language} block under ${heading}`);
+  return found ?? '';
+}
+
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  return spawnSync(process.execPath, [...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: LINE_MS,
+    env: { ...process.env, ...env },
+  });
+}
+
+/** Runs a module that imports `palyra` by its name, as an installed one would. */
+function runModule(name: string, source: string) {
+  const file = join(DIST, `readme-${name}.mjs`);
+  writeFileSync(file, source);
+  try {
+    return run([file]);
+  } finally {
+    rmSync(file);
+  }
+}
+
+const test = suite('README');
+
+test('the runtime example runs and prints what its comment says', () => {
+  const { stdout, stderr } = runModule('runtime', block('Embed the runtime', 'js'));
+  assert.is(stdout.trim(), '2', stderr);
+});
+
+test('the gateway example starts, listens and stops', () => {
+  const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
+  const example = block('Embed the gateway', 'js').replace("'./state'", JSON.stringify(stateRoot));
+  const config = `import { demoConfig } from './cli/config/demo.js';\nconst config = { ...demoConfig(), http: { host: '127.0.0.1', port: 0 } };\n`;
+  const { stdout, stderr } = runModule('gateway', `${config}${example}`);
+  rmSync(stateRoot, { recursive: true, force: true });
+  assert.match(stdout, /listening on http:\/\/127\.0\.0\.1:\d+/, stderr);
+  assert.match(stdout, /code: 0, cause: 'stopped'/);
+});
+
+test('the configuration example is valid', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
+  const file = join(directory, 'palyra.toml');
+  writeFileSync(file, block('Operate channels', 'toml'));
+  const { status, stderr } = run([MAIN, 'config', 'validate', '--config', file]);
+  rmSync(directory, { recursive: true, force: true });
+  assert.is(status, 0, stderr);
+});
+
+test('the command that the first page prints sends a message and shows its reply', async () => {
+  const line = README.split('\n').find((text) =>
+    text.startsWith('node dist/cli/main.js webhooks test'),
+  );
+  assert.ok(line);
+  const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
+  const gateway = await startGateway({ stateRoot, env: { PALYRA_HTTP: '127.0.0.1:0' } });
+  try {
+    const command = (line ?? '')
+      .replace('dist/cli/main.js', JSON.stringify(MAIN))
+      .replace('./.palyra', JSON.stringify(stateRoot));
+    const { code, output } = await shell(command);
+    assert.is(code, 0, output);
+    assert.match(output, /Hello/);
+    assert.match(output, /delivered|reply/i);
+  } finally {
+    await gateway.stop();
+    rmSync(stateRoot, { recursive: true, force: true });
+  }
+});
+
+test('every command of the table exists', () => {
+  const commands = new Set(
+    [...README.matchAll(/`palyra ((?:[a-z]+ ?)+)/g)].map(([, words = '']) => words.trim()),
+  );
+  assert.ok(commands.size >= 10, `${commands.size} commands found`);
+  for (const command of commands) {
+    const words = command.split(' ').slice(0, 2);
+    const { status, stdout, stderr } = run([MAIN, ...words, '--help']);
+    assert.is(status, 0, `palyra ${words.join(' ')}: ${stderr}`);
+    assert.match(stdout, new RegExp(`Usage: palyra ${words[0]}`));
+  }
+});
+
+function shell(
+  command: string,
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn('sh', ['-c', command], { cwd: ROOT, timeout: LINE_MS });
+    let output = '';
+    child.stdout.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
+    child.stderr.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
+    child.once('exit', (code) => resolve({ code, output }));
+  });
+}
+
+test.run();
