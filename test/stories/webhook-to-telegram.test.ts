@@ -108,6 +108,20 @@ story('what is wrong with a request is said by status and code, in the promised 
   }),
 );
 
+story('a body that the job threads hash and parse is accepted like a small one', () =>
+  withWorld(async ({ fake, start }) => {
+    const gateway = await start();
+    const payload = { text: 'large', padding: 'x'.repeat(200_000) };
+    const post = { url: gateway.url, integrationId: 'orders-0', webhookId: 'large', payload };
+    assert.is((await postWebhook(post)).status, 202);
+    const again = await postWebhook(post);
+    assert.equal([again.status, again.body.duplicate], [200, true]);
+    const [message] = await fake.waitForAccepted(1, 10_000);
+    assert.is(message?.text, 'large');
+    await gateway.stop();
+  }),
+);
+
 story('what was accepted before a kill -9 is delivered after the restart', () =>
   withWorld(async ({ fake, start }) => {
     fake.script({
