@@ -66,11 +66,11 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
   state_root_locked: [EXIT.refused, 'stop the other gateway, or give another --state-root'],
   store_locked: [EXIT.refused, 'stop the other gateway, or give another --state-root'],
   store_corrupt: [
-    EXIT.storage,
+    EXIT.failure,
     'nothing was changed; restore a backup into another --state-root, or check it with palyra journal verify',
   ],
   store_newer: [
-    EXIT.storage,
+    EXIT.failure,
     'nothing was changed; start it with the newer version that wrote this state root',
   ],
   store_older: [EXIT.refused, 'start the gateway on this state root once, which migrates it'],

@@ -141,13 +141,13 @@ test('a signal before it listens ends it with exit 0 and without a ready line', 
   assert.not(existsSync(join(stateRoot, 'gateway.json')));
 });
 
-test('a store that is not one is refused with exit 74 and left as it is', async () => {
+test('a store that is not one is refused with exit 1 and left as it is', async () => {
   const stateRoot = newRoot();
   mkdirSync(join(stateRoot, 'store'), { recursive: true });
   const file = join(stateRoot, 'store', 'data.mdb');
   writeFileSync(file, Buffer.alloc(65_536, 7));
   const gateway = serve(['--state-root', stateRoot]);
-  assert.is(await gateway.end, 74);
+  assert.is(await gateway.end, 1);
   assert.match(gateway.stderr(), /store_corrupt.*\n {2}next: /);
   assert.equal(readFileSync(file), Buffer.alloc(65_536, 7));
 });
