@@ -1,0 +1,166 @@
+/** State roots that a gateway must not start on, and how it ends when it is told to: it says why, and changes nothing. */
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openLmdbStore } from '../../runtime/store/index.ts';
+import { runGatewayToEnd, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { ENV, postOrder, withWorld } from '../support/orders-world.ts';
+import { postWebhook } from '../support/webhook-sender.ts';
+import { within } from '../support/within.ts';
+import { startOrderSenders } from './order-senders.ts';
+import { seeded } from './seeded.ts';
+
+const test = suite('a gateway that must not start, or must end');
+
+const DATA_FILE = join('store', 'data.mdb');
+
+/** The engine's table of its present readers: whoever looks at the format stands in it. It holds nothing that is kept. */
+const READER_TABLE = join('store', 'lock.mdb');
+
+/** Every file below the state root with the digest of its content. */
+function digestsOf(root: string): ReadonlyMap<string, string> {
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+  return new Map(
+    names
+      .filter((name) => name !== READER_TABLE && statSync(join(root, name)).isFile())
+      .map((name) => [
+        name,
+        createHash('sha256')
+          .update(readFileSync(join(root, name)))
+          .digest('hex'),
+      ]),
+  );
+}
+
+/** A state root on which a gateway has run and ended in order. */
+async function withUsedRoot(work: (stateRoot: string) => Promise<void>): Promise<void> {
+  await withStateRoot(async (stateRoot) => {
+    const gateway = await startGateway({ stateRoot, readyMs: 60_000 });
+    const body = JSON.stringify({ text: 'something to keep' });
+    await gateway.admin('/admin/v1/channels/echo:default/test', { method: 'POST', body });
+    assert.equal(await gateway.stop(), { code: 0, signal: null });
+    await work(stateRoot);
+  });
+}
+
+const DAMAGES: readonly (readonly [string, string, (file: string) => void])[] = [
+  ['garbage', 'store_corrupt', (file) => writeFileSync(file, Buffer.alloc(100_000, 0xa5))],
+  ['a text file', 'store_corrupt', (file) => writeFileSync(file, 'hello\n'.repeat(10_000))],
+  ['cut to half its length', 'store_corrupt', (file) => cut(file, 0.5)],
+  ['cut to its first page', 'store_corrupt', (file) => cut(file, 0, 4_096)],
+];
+
+function cut(file: string, share: number, bytes = 0): void {
+  const handle = openSync(file, 'r+');
+  ftruncateSync(handle, Math.floor(statSync(file).size * share) + bytes);
+  closeSync(handle);
+}
+
+for (const [what, code, damage] of DAMAGES) {
+  test(`a data file that is ${what} is refused with exit 1, a next step, and not one changed byte`, () =>
+    withUsedRoot(async (stateRoot) => {
+      damage(join(stateRoot, DATA_FILE));
+      await assertRefused(stateRoot, code, /Restore a backup/i);
+    }));
+}
+
+test('a store of a newer format is refused with exit 1, a next step, and not one changed byte', () =>
+  withUsedRoot(async (stateRoot) => {
+    const store = await openLmdbStore({
+      directory: join(stateRoot, 'store'),
+      formatVersion: 2,
+      migrate: async () => undefined,
+    });
+    await store.close();
+    await assertRefused(stateRoot, 'store_newer', /newer/i);
+  }));
+
+async function assertRefused(stateRoot: string, code: string, next: RegExp): Promise<void> {
+  const before = digestsOf(stateRoot);
+  const end = await runGatewayToEnd({ stateRoot });
+  assert.is(end.code, 1, end.log);
+  assert.match(end.log, new RegExp(code));
+  assert.match(end.log, /Nothing was changed/);
+  assert.match(end.log, next);
+  assert.equal([...digestsOf(stateRoot)], [...before]);
+}
+
+test('a second process on the state root is refused with exit 4, and the first one goes on', () =>
+  withWorld(async ({ fake, start, stateRoot }) => {
+    const gateway = await start();
+    const second = await runGatewayToEnd({ stateRoot, env: ENV });
+    assert.is(second.code, 4, second.log);
+    assert.match(second.log, /store_locked/);
+    assert.is((await postOrder(gateway, 1)).status, 202);
+    await fake.waitForAccepted(1, 20_000);
+    assert.equal(await gateway.stop(), { code: 0, signal: null });
+  }));
+
+test('SIGTERM under load drains: exit 0 within 25 s, what it acknowledged is delivered by it or by the next', () =>
+  withWorld(async ({ fake, start }) => {
+    const gateway = await start();
+    const senders = startOrderSenders({ lanes: 8, random: seeded(9), pauseMs: 10 });
+    senders.pointTo(gateway);
+    await fake.waitForAccepted(50, 60_000);
+    const startedAtMs = performance.now();
+    const end = await gateway.stop();
+    const tookMs = performance.now() - startedAtMs;
+    senders.pointTo(undefined);
+    assert.equal(end, { code: 0, signal: null });
+    assert.ok(tookMs < 25_000, `${tookMs} ms`);
+    const next = await start();
+    senders.pointTo(next);
+    await within('the senders are done', senders.finish(), 60_000);
+    assert.equal(senders.problems, []);
+    const texts = senders.acknowledged.map(({ text }) => text);
+    const isThere = (log: readonly { readonly text: string }[]) => {
+      const there = new Set(log.map(({ text }) => text));
+      return texts.every((text) => there.has(text));
+    };
+    await fake.waitForAccepted(isThere, 60_000);
+    await next.stop();
+    console.log(`drained under load in ${tookMs.toFixed(0)} ms; ${texts.length} accepted`);
+  }));
+
+test('a second SIGTERM ends a drain that would wait, at once with exit 0, and nothing acknowledged is lost', () =>
+  withWorld(async ({ fake, start }) => {
+    fake.script({ method: 'sendMessage', times: 0, fault: { type: 'hang', accepted: false } });
+    const gateway = await start();
+    for (let lane = 0; lane < 4; lane += 1) {
+      assert.is((await postOrder(gateway, lane, lane)).status, 202);
+    }
+    const isSending = () => fake.calls.some(({ method }) => method === 'sendMessage');
+    await fake.until('a send hangs', isSending, 20_000);
+    process.kill(gateway.pid, 'SIGTERM');
+    await within(
+      'it says that it drains',
+      (async () => {
+        while (!gateway.log.some((line) => line.includes('draining'))) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      })(),
+      10_000,
+    );
+    const startedAtMs = performance.now();
+    assert.equal(await gateway.stop(), { code: 0, signal: null });
+    assert.ok(performance.now() - startedAtMs < 3_000, 'at once');
+    fake.clearScript();
+    const next = await start();
+    await fake.waitForAccepted((log) => new Set(log.map((m) => m.text)).size === 4, 60_000);
+    const again = { url: next.url, integrationId: 'orders-0', webhookId: 'msg-0' };
+    const answer = await postWebhook({ ...again, payload: { text: 'order 0' } });
+    assert.is(answer.status, 200);
+    await next.stop();
+  }));
+
+test.run();
