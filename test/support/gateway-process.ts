@@ -13,6 +13,8 @@ export interface GatewayProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default 20,000. */
   readonly readyMs?: number;
+  /** A program and its arguments under which it runs, e.g. a tracer. */
+  readonly under?: readonly string[];
   /** Told the process's id at once, so that it can be killed while it starts. */
   readonly onSpawn?: (pid: number) => void;
 }
@@ -102,7 +104,7 @@ export async function runGatewayToEnd(
   }
 }
 
-function launch({ config, stateRoot, env = {}, onSpawn }: GatewayProcessOptions): {
+function launch({ config, stateRoot, env = {}, under = [], onSpawn }: GatewayProcessOptions): {
   readonly child: ChildProcess;
   readonly log: string[];
   readonly ended: Promise<Ended>;
@@ -113,7 +115,8 @@ function launch({ config, stateRoot, env = {}, onSpawn }: GatewayProcessOptions)
     writeFileSync(file, config);
     args.push('--config', file);
   }
-  const child = spawn(process.execPath, args, {
+  const [program = process.execPath, ...before] = [...under, process.execPath];
+  const child = spawn(program, [...before, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
   });
