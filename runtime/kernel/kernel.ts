@@ -11,14 +11,14 @@ import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { type AskEnvelope, Asks } from './asks.ts';
 import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
-import { type CachedRef, LOCAL_CELL, pathOf, uidOf } from './ref.ts';
+import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Watcher } from './watchers.ts';
 
 /** The other threads, as a kernel sees them. */
 export interface Remotes {
   /** False when the way is full or the thread is lost. */
-  send(address: string, kind: string, payload: unknown, trace: string | undefined): boolean;
+  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
   ask(request: {
     readonly id: number;
     readonly address: string;
@@ -90,10 +90,14 @@ export class Kernel {
   }
 
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
+    const remembered = (ref as CachedRef)[OUTBOUND];
+    if (remembered !== undefined && remembered.kernel === this && !remembered.way.isStale) {
+      return remembered.way.send(kind, payload, trace ?? 0);
+    }
     const cell = this.find(ref);
     if (cell !== undefined) return this.sendTo(cell, kind, payload, trace);
     if (this.remotes !== undefined && !this.#cells.has(pathOf(ref.address))) {
-      return this.remotes.send(ref.address, kind, payload, trace);
+      return this.remotes.send(ref, kind, payload, trace);
     }
     this.deadLetter(ref.address, kind, 'no_such_actor');
     return false;
@@ -219,14 +223,7 @@ export class Kernel {
     const uid = uidOf(ref.address);
     const cell = this.#cells.get(pathOf(ref.address));
     if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;
-    if (uid !== 0 && Object.isExtensible(ref)) {
-      Object.defineProperty(ref, LOCAL_CELL, {
-        value: cell,
-        writable: true,
-        enumerable: false,
-        configurable: true,
-      });
-    }
+    if (uid !== 0) rememberCell(ref, cell);
     return cell;
   }
 

@@ -1,17 +1,49 @@
 /** Refs: plain data outside, with a hidden slot in which a thread remembers its local cell. */
 import type { ActorRef } from '../actor.ts';
 import type { Cell } from './cell.ts';
+import type { Kernel } from './kernel.ts';
 
-/** A symbol key: no codec writes it, so it never leaves the thread. */
+/** Symbol keys: no codec writes them, so they never leave the thread. */
 export const LOCAL_CELL: unique symbol = Symbol('local cell');
+export const OUTBOUND: unique symbol = Symbol('outbound');
+
+/** A way to another thread, remembered for one kernel. */
+export interface RememberedWay {
+  readonly isStale: boolean;
+  send(kind: string, payload: unknown, meta: 0 | string): boolean;
+}
 
 export interface CachedRef extends ActorRef<unknown> {
   [LOCAL_CELL]?: Cell | undefined;
+  [OUTBOUND]?: { readonly kernel: Kernel; readonly way: RememberedWay } | undefined;
 }
 
 export function createRef(path: string, uid: number): ActorRef<unknown> {
-  const ref: CachedRef = { address: `${path}#${uid}`, [LOCAL_CELL]: undefined };
+  const ref: CachedRef = {
+    address: `${path}#${uid}`,
+    [LOCAL_CELL]: undefined,
+    [OUTBOUND]: undefined,
+  };
   return ref;
+}
+
+export function rememberCell(ref: ActorRef<unknown>, cell: Cell): void {
+  remember(ref, LOCAL_CELL, cell);
+}
+
+export function rememberOutbound(ref: ActorRef<unknown>, way: RememberedWay, kernel: Kernel): void {
+  remember(ref, OUTBOUND, { kernel, way });
+}
+
+/** A frozen ref remembers nothing and is looked up each time. */
+function remember(ref: ActorRef<unknown>, slot: symbol, value: unknown): void {
+  if (!Object.isExtensible(ref)) return;
+  Object.defineProperty(ref, slot, {
+    value,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
 }
 
 /** The name in an address: without the `#uid`. */

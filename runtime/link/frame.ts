@@ -11,6 +11,8 @@ export const REPLY_ROUTE = 0;
 /** Payload `[code, detail]`. */
 export const FAILURE_ROUTE = -1;
 
+/** As the number in a route's definition: not to be remembered. */
+export const UNNUMBERED = 0;
 /** As meta: the triple only numbers its route. */
 export const DEFINE_ONLY = -1;
 
@@ -26,11 +28,8 @@ export interface WireFrame {
 }
 
 export class FrameCodec {
-  readonly #packr = new Packr({
-    useRecords: false,
-    variableMapSize: true,
-    encodeUndefinedAsNil: false,
-  });
+  /** Records are defined within each frame: a frame can be read without those before it. */
+  readonly #packr = new Packr({ useRecords: true, encodeUndefinedAsNil: false });
 
   /** Throws what msgpackr throws on a value that has no form. */
   encode(triples: unknown[]): WireFrame {

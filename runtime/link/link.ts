@@ -4,6 +4,7 @@ import type { AskCode } from '../errors.ts';
 import { ASK_CODES, codeOf } from '../errors.ts';
 import { type AskEnvelope, isAsk } from '../kernel/asks.ts';
 import type { Cell } from '../kernel/cell.ts';
+import { type KindEntry, LATE } from '../kernel/compiled.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
 import type { ControlMessage } from './control-message.ts';
@@ -13,10 +14,12 @@ import {
   FrameCodec,
   isPlainEnough,
   REPLY_ROUTE,
+  UNNUMBERED,
   type WireFrame,
   type WireMeta,
   type WireRoute,
 } from './frame.ts';
+import type { Outbound } from './outbound.ts';
 
 export interface LinkPorts {
   readonly data: MessagePort;
@@ -31,13 +34,14 @@ const QUEUE_LIMIT = 8_192;
 const FRAME_MESSAGES = 256;
 /** What a lone message that was not packed counts for. */
 const LONE_BYTES = 256;
-/** Routes are numbered up to here; then numbering starts again. */
+/** Routes are numbered up to here; those after it go by their names. */
 const ROUTE_LIMIT = 65_536;
 
 interface Inbound {
   readonly address: string;
   readonly kind: string;
   cell: Cell | undefined;
+  entry: KindEntry | undefined;
 }
 
 export class Link {
@@ -46,9 +50,11 @@ export class Link {
   readonly #kernel: Kernel;
   readonly #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
-  readonly #routeIds = new Map<string, number>();
+  #lastRoute = 0;
   readonly #inbound = new Map<number, Inbound>();
   #queue: unknown[] = [];
+  /** Where the queue begins: what is before it has left. */
+  #head = 0;
   #inFlightMessages = 0;
   #inFlightBytes = 0;
   #takenMessages = 0;
@@ -76,12 +82,12 @@ export class Link {
   }
 
   /** False when the queue is full or the link closed. */
-  send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
-    if (this.#isClosed || this.#queue.length >= QUEUE_LIMIT * 3) {
+  send(to: Outbound, kind: string, payload: unknown, meta: WireMeta): boolean {
+    if (this.#isClosed || this.#waiting >= QUEUE_LIMIT * 3) {
       this.#kernel.counters.refused += 1;
       return false;
     }
-    this.#push(this.#routeOf(address, kind), meta, payload);
+    this.#push(to.routes.get(kind) ?? this.#define(to, kind), meta, payload);
     return true;
   }
 
@@ -91,39 +97,51 @@ export class Link {
 
   /** Sends what the credits allow. */
   flush(): void {
-    while (this.#queue.length > 0 && !this.#isClosed) {
+    while (this.#waiting > 0 && !this.#isClosed) {
       const credit = WINDOW_MESSAGES - this.#inFlightMessages;
       if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
-      const count = Math.min(credit, FRAME_MESSAGES, this.#queue.length / 3);
-      const triples =
-        this.#queue.length === count * 3 ? this.#queue : this.#queue.slice(0, count * 3);
-      this.#queue = triples === this.#queue ? [] : this.#queue.slice(count * 3);
-      this.#post(triples, count);
+      const count = Math.min(credit, FRAME_MESSAGES, this.#waiting / 3);
+      this.#post(this.#takeOut(count * 3), count);
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    for (let i = 0; i < this.#queue.length; i += 3) this.#drop(this.#queue, i, 'thread_lost');
-    this.#queue = [];
+    const left = this.#takeOut(this.#waiting);
+    for (let i = 0; i < left.length; i += 3) this.#drop(left, i, 'thread_lost');
     this.#ports.data.close();
     this.#ports.control.close();
   }
 
+  /** Three for each message. */
+  get #waiting(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  #takeOut(length: number): unknown[] {
+    const queue = this.#queue;
+    if (length === this.#waiting) {
+      this.#queue = [];
+      const from = this.#head;
+      this.#head = 0;
+      return from === 0 ? queue : queue.slice(from);
+    }
+    const taken = queue.slice(this.#head, this.#head + length);
+    this.#head += length;
+    return taken;
+  }
+
   #push(route: WireRoute, meta: unknown, payload: unknown): void {
     this.#queue.push(route, meta, payload);
-    if (this.#queue.length === FRAME_MESSAGES * 3) this.flush();
+    if (this.#waiting === FRAME_MESSAGES * 3) this.flush();
     if (!this.#kernel.scheduler.isRunning) this.#kernel.scheduler.wake();
   }
 
-  #routeOf(address: string, kind: string): WireRoute {
-    const key = `${address}\0${kind}`;
-    const known = this.#routeIds.get(key);
-    if (known !== undefined) return known;
-    if (this.#routeIds.size >= ROUTE_LIMIT) this.#routeIds.clear();
-    const id = this.#routeIds.size + 1;
-    this.#routeIds.set(key, id);
-    return [id, address, kind];
+  #define(to: Outbound, kind: string): WireRoute {
+    if (this.#lastRoute >= ROUTE_LIMIT) return [UNNUMBERED, to.address, kind];
+    this.#lastRoute += 1;
+    to.routes.set(kind, this.#lastRoute);
+    return [this.#lastRoute, to.address, kind];
   }
 
   #post(triples: unknown[], count: number): void {
@@ -233,8 +251,10 @@ export class Link {
 
   #deliver(inbound: Inbound, payload: unknown, envelope: AskEnvelope | string | undefined): void {
     const { address, kind } = inbound;
-    if (inbound.cell === undefined || inbound.cell.status === 'gone')
+    if (inbound.cell === undefined || inbound.cell.status === 'gone') {
       inbound.cell = this.#kernel.find({ address });
+      inbound.entry = undefined;
+    }
     const { cell } = inbound;
     if (cell === undefined) {
       this.#kernel.deadLetter(address, kind, 'no_such_actor');
@@ -242,11 +262,15 @@ export class Link {
       this.control({ type: 'gone', path: pathOf(address) });
       return;
     }
-    if (this.#kernel.sendTo(cell, kind, payload, envelope)) return;
-    if (isAsk(envelope) && this.#kernel.entryOf(cell, kind) === undefined) {
+    if (inbound.entry === undefined || inbound.entry.index === LATE) {
+      inbound.entry = this.#kernel.entryOf(cell, kind);
+    }
+    if (inbound.entry === undefined) {
+      this.#kernel.deadLetter(address, kind, 'unknown_kind');
       this.#refuse(envelope, 'unknown_kind', `${address} handles no '${kind}'`);
       return;
     }
+    if (cell.enqueue(inbound.entry, payload, envelope)) return;
     this.#kernel.deadLetter(address, kind, 'mailbox_full');
     this.#refuse(envelope, 'mailbox_full', 'its mailbox refuses');
   }
@@ -254,8 +278,8 @@ export class Link {
   #inboundOf(route: WireRoute): Inbound | undefined {
     if (typeof route === 'number') return this.#inbound.get(route);
     const [id, address, kind] = route;
-    const inbound: Inbound = { address, kind, cell: undefined };
-    this.#inbound.set(id, inbound);
+    const inbound: Inbound = { address, kind, cell: undefined, entry: undefined };
+    if (id !== UNNUMBERED) this.#inbound.set(id, inbound);
     return inbound;
   }
 

@@ -1,12 +1,13 @@
 /** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
-import type { Down, ExitCause } from '../actor.ts';
+import type { ActorRef, Down, ExitCause } from '../actor.ts';
 import type { Kernel, Remotes } from '../kernel/kernel.ts';
 import { noSuchActor } from '../kernel/kernel.ts';
-import { pathOf } from '../kernel/ref.ts';
+import { pathOf, rememberOutbound } from '../kernel/ref.ts';
 import type { Watcher } from '../kernel/watchers.ts';
 import type { ControlMessage } from './control-message.ts';
 import type { WireMeta } from './frame.ts';
 import { Link, type LinkPorts } from './link.ts';
+import { Outbound } from './outbound.ts';
 
 /** Messages that wait for one way to open. */
 const HELD_LIMIT = 1_024;
@@ -20,7 +21,7 @@ interface Held {
 
 type Route =
   | { status: 'opening'; readonly held: Held[]; readonly watches: [string, Watcher][] }
-  | { status: 'open'; readonly link: Link }
+  | { status: 'open'; readonly link: Link; readonly outbounds: Map<string, Outbound> }
   /** Its thread is lost: refused until it is open again. */
   | { status: 'lost' };
 
@@ -74,8 +75,8 @@ export class RouteTable implements Remotes {
     this.#links.delete(slot);
     for (const [path, route] of this.#routes) {
       if (route.status !== 'open' || route.link !== link) continue;
+      this.#forget(path);
       if (this.#options.locate === undefined) this.#routes.set(path, { status: 'lost' });
-      else this.#routes.delete(path);
     }
     link?.close();
     this.#kernel.asks.failAll('thread_lost', cause.code, slot);
@@ -102,10 +103,13 @@ export class RouteTable implements Remotes {
       this.closed(path);
       return;
     }
-    this.#routes.set(path, { status: 'open', link });
+    if (route?.status === 'open' && route.link === link) return;
+    this.#forget(path);
+    const open = { status: 'open', link, outbounds: new Map<string, Outbound>() } as const;
+    this.#routes.set(path, open);
     if (route?.status !== 'opening') return;
     for (const { address, kind, payload, meta } of route.held) {
-      if (!link.send(address, kind, payload, meta)) this.#fail(meta, 'mailbox_full');
+      if (!outboundOf(open, address).send(kind, payload, meta)) this.#fail(meta, 'mailbox_full');
       else if (Array.isArray(meta)) this.#kernel.asks.waitFor(meta[0] as number, slot);
     }
     for (const [address, watcher] of route.watches) this.watch(address, watcher);
@@ -113,8 +117,7 @@ export class RouteTable implements Remotes {
 
   /** There is nobody at this path. */
   closed(path: string): void {
-    const route = this.#routes.get(path);
-    this.#routes.delete(path);
+    const route = this.#forget(path);
     if (route?.status !== 'opening') return;
     for (const { kind, meta } of route.held) {
       this.#fail(meta, 'actor_dead');
@@ -128,8 +131,11 @@ export class RouteTable implements Remotes {
     return route?.status === 'open' ? route.link.slot : -1;
   }
 
-  send(address: string, kind: string, payload: unknown, trace: string | undefined): boolean {
-    return this.#send(address, kind, payload, trace ?? 0);
+  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
+    const route = this.#routeTo(ref.address);
+    if (route?.status === 'open')
+      rememberOutbound(ref, outboundOf(route, ref.address), this.#kernel);
+    return this.#send(ref.address, kind, payload, trace ?? 0);
   }
 
   ask(request: Parameters<Remotes['ask']>[0]): void {
@@ -179,7 +185,7 @@ export class RouteTable implements Remotes {
 
   #send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
     const route = this.#routeTo(address);
-    if (route?.status === 'open') return route.link.send(address, kind, payload, meta);
+    if (route?.status === 'open') return outboundOf(route, address).send(kind, payload, meta);
     if (route?.status === 'opening' && route.held.length < HELD_LIMIT) {
       route.held.push({ address, kind, payload, meta });
       return true;
@@ -196,6 +202,15 @@ export class RouteTable implements Remotes {
     this.opening(path);
     this.#options.locate(path);
     return this.#routes.get(path);
+  }
+
+  /** Takes the route out; whoever remembers a way over it has to look again. */
+  #forget(path: string): Route | undefined {
+    const route = this.#routes.get(path);
+    this.#routes.delete(path);
+    if (route?.status !== 'open') return route;
+    for (const outbound of route.outbounds.values()) outbound.isStale = true;
+    return route;
   }
 
   #fail(meta: WireMeta, code: 'mailbox_full' | 'actor_dead'): void {
@@ -219,7 +234,7 @@ export class RouteTable implements Remotes {
         return;
       }
       case 'gone':
-        if (this.#options.locate !== undefined) this.#routes.delete(message.path);
+        if (this.#options.locate !== undefined) this.#forget(message.path);
         return;
       default:
         this.#options.onControl(message, link);
@@ -234,6 +249,14 @@ export class RouteTable implements Remotes {
       },
     };
   }
+}
+
+function outboundOf(route: Extract<Route, { status: 'open' }>, address: string): Outbound {
+  const known = route.outbounds.get(address);
+  if (known !== undefined) return known;
+  const outbound = new Outbound(address, route.link);
+  route.outbounds.set(address, outbound);
+  return outbound;
 }
 
 function remoteId(link: Link, id: string): string {

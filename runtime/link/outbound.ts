@@ -1,0 +1,23 @@
+/** One address over one open link: the numbers its kinds have there. A ref remembers it, so that a tell looks nothing up. */
+
+import type { WireMeta } from './frame.ts';
+import type { Link } from './link.ts';
+
+export class Outbound {
+  readonly address: string;
+  /** Kind → the number under which the other side knows this address and kind. */
+  readonly routes = new Map<string, number>();
+  /** The way has changed: whoever remembers this has to look again. */
+  isStale = false;
+  readonly #link: Link;
+
+  constructor(address: string, link: Link) {
+    this.address = address;
+    this.#link = link;
+  }
+
+  /** False when the link refuses. */
+  send(kind: string, payload: unknown, meta: WireMeta): boolean {
+    return this.#link.send(this, kind, payload, meta);
+  }
+}
