@@ -14,7 +14,7 @@ export interface OrderSenders {
   readonly acknowledged: readonly Acknowledged[];
   /** What no sender may see: an answer of another kind, an id accepted twice. */
   readonly problems: readonly string[];
-  /** Answers by status; `cut` where the connection was. */
+  /** Answers by status and code; `cut` where the connection was. */
   readonly answers: Readonly<Record<string, number>>;
   /** From now on they post there; undefined: nowhere. */
   pointTo(gateway: Pick<GatewayProcess, 'url'> | undefined): void;
@@ -51,7 +51,7 @@ export function startOrderSenders(options: OrderSendersOptions): OrderSenders {
     const integrationId = `orders-${lane}`;
     try {
       const answer = await postWebhook({ url: at, integrationId, webhookId, payload: { text } });
-      count(String(answer.status));
+      count(answer.status < 300 ? String(answer.status) : `${answer.status} ${answer.body.code}`);
       return answer;
     } catch {
       // Killed while it was asked: nobody knows what came of it, so it is asked again.
