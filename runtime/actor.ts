@@ -84,12 +84,15 @@ export interface Self<P> {
   /** One named timer each; setting a name again replaces it. It fires as a message that no limit refuses. */
   after<K extends Kind<P>>(name: string, delayMs: number, kind: K, payload: In<P, K>): void;
   cancel(name: string): void;
-  /** Long work outside the mailbox; its outcome, good or bad, comes back as one message that no limit refuses. */
+  /**
+   * Long work outside the mailbox; its outcome, good or bad, comes back as one message that no limit refuses. Its signal
+   * aborts when this incarnation ends, or when the returned function is called; work without a parameter has none.
+   */
   run<T, K extends Kind<P>>(
     work: (signal: AbortSignal) => Promise<T>,
     done: K,
     toPayload: (outcome: Settled<T>) => In<P, K>,
-  ): void;
+  ): () => void;
   /** Exactly one `down` per call, also when the actor is already gone. */
   watch(ref: ActorRef<unknown>): void;
   unwatch(ref: ActorRef<unknown>): void;

@@ -85,7 +85,7 @@ export const connectorActor = defineActor<
   down: (state, _down, self) => announceLater(state, self),
   async stop(state, self) {
     state.isReceiving = false;
-    state.opening?.abort();
+    state.opening?.();
     const { connector } = state;
     state.connector = undefined;
     if (connector !== undefined) await closeQuietly(state, connector, self.signal);
@@ -125,7 +125,7 @@ function inject(
 
 function closeLeftOver(state: ConnectorState): void {
   state.isReceiving = false;
-  state.opening?.abort();
+  state.opening?.();
   const { connector } = state;
   state.connector = undefined;
   if (connector !== undefined) void closeQuietly(state, connector, new AbortController().signal);

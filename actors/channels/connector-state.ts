@@ -20,7 +20,7 @@ export interface ConnectorState {
   readonly args: ConnectorArgs;
   readonly deps: ConnectorActorDeps;
   readonly book: DeliveryBook;
-  readonly aborts: Map<string, AbortController>;
+  readonly aborts: Map<string, () => void>;
   readonly stopping: Deferred<{ readonly stopped: boolean }>[];
   connector: Connector | undefined;
   /** opening: a try is under way · open: the platform took the credential · resting: until the next try. */
@@ -28,7 +28,7 @@ export interface ConnectorState {
   /** Which try; what an earlier one reports is not believed. */
   generation: number;
   tries: number;
-  opening: AbortController | undefined;
+  opening: (() => void) | undefined;
   isReceiving: boolean;
   /** The outbox was told of this incarnation. */
   hasBeenUp: boolean;

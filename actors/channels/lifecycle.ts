@@ -30,17 +30,14 @@ const MAX_ACCEPTING = 64;
 export function beginOpening(state: ConnectorState, self: ConnectorSelf): void {
   state.generation += 1;
   const { generation, connector: previous } = state;
-  const abort = new AbortController();
   state.connector = undefined;
-  state.opening = abort;
   state.phase = 'opening';
   state.liveness = 'starting';
   self.after('open', OPEN_DEADLINE_MS, 'openLate', { generation });
-  self.run(
+  state.opening = self.run(
     async (signal) => {
-      const either = AbortSignal.any([signal, abort.signal]);
-      if (previous !== undefined) await closeQuietly(state, previous, either);
-      await openOnce(state, self, generation, either);
+      if (previous !== undefined) await closeQuietly(state, previous, signal);
+      await openOnce(state, self, generation, signal);
     },
     'opened',
     (outcome) => ({ generation, outcome }),
@@ -141,7 +138,7 @@ export function giveUpOpening(
   self: ConnectorSelf,
 ): void {
   if (generation !== state.generation || state.phase !== 'opening') return;
-  state.opening?.abort();
+  state.opening?.();
   state.opening = undefined;
   state.generation += 1;
   rest(state, self, { readiness: 'ready', reason: 'open_timeout' });

@@ -74,24 +74,20 @@ function send(state: ConnectorState, attempt: Attempt, text: string, self: Conne
   const { connector } = state;
   if (connector === undefined) return;
   const key: AttemptKey = { deliveryId, attempt: n, chunk };
-  const abort = new AbortController();
   const name = timerOf(key);
-  state.aborts.set(name, abort);
   self.after(name, SEND_DEADLINE_MS, 'late', key);
-  self.run(
-    async (signal) =>
-      connector.deliver(
-        { deliveryId, attempt: n, chunk, text, conversationId, threadId, inReplyTo },
-        AbortSignal.any([signal, abort.signal]),
-      ),
+  const piece = { deliveryId, attempt: n, chunk, text, conversationId, threadId, inReplyTo };
+  const abort = self.run(
+    async (signal) => connector.deliver(piece, signal),
     'sent',
     (outcome) => ({ key, outcome }),
   );
+  state.aborts.set(name, abort);
 }
 
 /** The platform has not answered in time: nobody knows. What comes later is not believed. */
 export function giveUpSending(state: ConnectorState, key: AttemptKey, self: ConnectorSelf): void {
-  state.aborts.get(timerOf(key))?.abort();
+  state.aborts.get(timerOf(key))?.();
   state.stuck += 1;
   settle(state, key, { type: 'unknown', reason: 'no_answer_in_time' }, self);
   if (state.stuck > MAX_STUCK) {

@@ -30,7 +30,7 @@ interface RunState {
   task: RunTask | undefined;
   /** The call under way; 0 = none. */
   call: number;
-  abort: AbortController | undefined;
+  abort: (() => void) | undefined;
 }
 
 type RunSelf = Self<RunProtocol & Own>;
@@ -68,7 +68,7 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
     },
     expired(state, { call }, self) {
       if (call !== state.call) return;
-      state.abort?.abort();
+      state.abort?.();
       settle(state, { type: 'transient', reason: 'deadline_exceeded' }, self);
     },
     report(state, answer, self) {
@@ -76,7 +76,6 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
       self.after('report', REPORT_AGAIN_MS, 'report', answer);
     },
   },
-  stop: (state) => state.abort?.abort(),
 });
 
 function openModel(state: RunState, { runId }: RunTask, call: number, self: RunSelf): void {
@@ -93,11 +92,9 @@ function openModel(state: RunState, { runId }: RunTask, call: number, self: RunS
 function callModel(state: RunState, task: RunTask, model: Model, self: RunSelf): void {
   const { runId, turns, trace } = task;
   const { call } = state;
-  const abort = new AbortController();
-  state.abort = abort;
   self.trace = trace;
-  self.run(
-    (signal) => model.answer({ runId, turns }, AbortSignal.any([signal, abort.signal])),
+  state.abort = self.run(
+    (signal) => model.answer({ runId, turns }, signal),
     'called',
     (outcome) => ({ runId, call, outcome }),
   );

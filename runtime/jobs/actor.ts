@@ -26,7 +26,7 @@ interface Waiting {
 
 interface Running {
   readonly answer: Deferred<JobReply>;
-  readonly abort: AbortController;
+  readonly abort: () => void;
   isExpired: boolean;
 }
 
@@ -87,7 +87,7 @@ export const jobsActor = defineActor<JobsProtocol, Own, JobsArgs, JobsState, Job
       const job = state.running.get(id);
       if (job === undefined) return;
       job.isExpired = true;
-      job.abort.abort();
+      job.abort();
     },
     ended(state, { id, settled }, self) {
       const job = state.running.get(id);
@@ -102,7 +102,7 @@ export const jobsActor = defineActor<JobsProtocol, Own, JobsArgs, JobsState, Job
     },
   },
   stop(state) {
-    for (const job of state.running.values()) job.abort.abort();
+    for (const job of state.running.values()) job.abort();
   },
 });
 
@@ -118,16 +118,15 @@ function startWaiting(state: JobsState, self: JobsSelf): void {
 function startJob(state: JobsState, { request, answer }: Waiting, self: JobsSelf): void {
   const id = state.nextId;
   state.nextId += 1;
-  const abort = new AbortController();
-  state.running.set(id, { answer, abort, isExpired: false });
   const { pool } = state;
   const task = { module: request.module, export: request.export, input: request.input };
   self.after(`job:${id}`, request.deadlineMs ?? state.args.deadlineMs, 'expired', { id });
-  self.run(
-    (signal) => pool.run(task, AbortSignal.any([signal, abort.signal])),
+  const abort = self.run(
+    (signal) => pool.run(task, signal),
     'ended',
     (settled) => ({ id, settled }),
   );
+  state.running.set(id, { answer, abort, isExpired: false });
 }
 
 function toReply(settled: Settled<JobReply>, isExpired: boolean): JobReply {

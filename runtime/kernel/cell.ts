@@ -12,6 +12,7 @@ import { Inbox, type Taken } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
 import type { NamedTimers } from './named-timers.ts';
 import { createRef } from './ref.ts';
+import { RunningWork } from './running-work.ts';
 import type { Runnable } from './scheduler.ts';
 import { isDeferred, KernelSelf } from './self.ts';
 import { Unanswered } from './unanswered.ts';
@@ -40,7 +41,7 @@ export class Cell implements Runnable, ChildHandle {
   trace: string | undefined = undefined;
   children: ChildSet | undefined = undefined;
   timers: NamedTimers | undefined = undefined;
-  abort: AbortController | undefined = undefined;
+  readonly work = new RunningWork();
   lastError = '';
   /** Its uid where the main thread knows it, else that of the ancestor that main started in this thread. */
   recorderId = 0;
@@ -384,8 +385,7 @@ export class Cell implements Runnable, ChildHandle {
 
   #revoke(): void {
     this.self = undefined;
-    this.abort?.abort();
-    this.abort = undefined;
+    this.work.abortAll();
   }
 
   #tellWatchers(cause: ExitCause): void {

@@ -44,8 +44,7 @@ export class KernelSelf implements Self<unknown> {
   get signal(): AbortSignal {
     const cell = this.#cell;
     if (cell.self !== this) return AbortSignal.abort();
-    cell.abort ??= new AbortController();
-    return cell.abort.signal;
+    return cell.work.signal();
   }
 
   get trace(): string | undefined {
@@ -100,11 +99,13 @@ export class KernelSelf implements Self<unknown> {
     work: (signal: AbortSignal) => Promise<T>,
     done: string,
     toPayload: (outcome: Settled<T>) => unknown,
-  ): void {
+  ): () => void {
     const cell = this.#live();
     const entry = entryOf(cell, done);
     const { trace } = cell;
+    const abort = work.length === 0 ? undefined : cell.work.begin();
     const settle = (outcome: Settled<T>) => {
+      if (abort !== undefined) cell.work.end(abort);
       if (cell.self !== this) {
         cell.kernel.counters.stale_outcomes += 1;
         return;
@@ -115,11 +116,14 @@ export class KernelSelf implements Self<unknown> {
         cell.crash(error, done);
       }
     };
-    const start = async () => work(this.signal);
+    const start = async () => work(abort?.signal ?? NEVER);
     start().then(
       (value) => settle({ ok: true, value }),
       (error: unknown) => settle({ ok: false, error }),
     );
+    return () => {
+      if (abort !== undefined) cell.work.abort(abort);
+    };
   }
 
   watch(ref: ActorRef<unknown>): void {
@@ -161,6 +165,9 @@ export class KernelSelf implements Self<unknown> {
     return cell;
   }
 }
+
+/** For work that takes no signal. */
+const NEVER = new AbortController().signal;
 
 function entryOf(cell: Cell, kind: string): KindEntry {
   const entry = cell.compiled?.kinds[kind];

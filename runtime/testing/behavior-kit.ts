@@ -96,11 +96,13 @@ export async function createBehaviorKit<P, Own, A, S, D>(
       toPayload: (outcome: Settled<T>) => unknown,
     ) {
       record({ type: 'run', done });
-      const settled = work(abort.signal).then(
+      const own = new AbortController();
+      const settled = work(AbortSignal.any([abort.signal, own.signal])).then(
         (value): Settled<T> => ({ ok: true, value }),
         (error: unknown): Settled<T> => ({ ok: false, error }),
       );
       running.push(settled.then(async (outcome) => void (await receive(done, toPayload(outcome)))));
+      return () => own.abort();
     },
     watch: (ref) => record({ type: 'watch', to: ref.address }),
     unwatch: (ref) => record({ type: 'unwatch', to: ref.address }),

@@ -21,13 +21,12 @@ export interface Recording {
 export class FlightRecorder {
   readonly page: SharedArrayBuffer;
   readonly #words: Int32Array;
-  readonly #subject: Uint8Array;
-  readonly #encoder = new TextEncoder();
+  readonly #subject: Buffer;
 
   constructor(page?: SharedArrayBuffer) {
     this.page = page ?? new SharedArrayBuffer(HEADER_BYTES + LONGEST_SUBJECT_BYTES);
     this.#words = new Int32Array(this.page, 0, HEADER_BYTES / 4);
-    this.#subject = new Uint8Array(this.page, HEADER_BYTES, LONGEST_SUBJECT_BYTES);
+    this.#subject = Buffer.from(this.page, HEADER_BYTES, LONGEST_SUBJECT_BYTES);
   }
 
   beat(): void {
@@ -50,12 +49,9 @@ export class FlightRecorder {
     this.#words[MESSAGES] = ((this.#words[MESSAGES] ?? 0) + 1) | 0;
   }
 
+  /** Durable ids are ASCII; other characters come out changed. */
   subject(id: string): void {
-    // TextEncoder refuses shared memory as its target, so the bytes are copied.
-    const bytes = id === '' ? undefined : this.#encoder.encode(id);
-    const length = Math.min(bytes?.length ?? 0, LONGEST_SUBJECT_BYTES);
-    for (let i = 0; i < length; i += 1) this.#subject[i] = bytes?.[i] ?? 0;
-    this.#words[SUBJECT_BYTES] = length;
+    this.#words[SUBJECT_BYTES] = id === '' ? 0 : this.#subject.write(id, 'latin1');
   }
 
   leave(): void {
@@ -64,7 +60,7 @@ export class FlightRecorder {
 
   currentSubject(): string {
     const length = this.#words[SUBJECT_BYTES] ?? 0;
-    return length === 0 ? '' : new TextDecoder().decode(this.#subject.slice(0, length));
+    return length === 0 ? '' : this.#subject.toString('latin1', 0, length);
   }
 
   read(): Recording {

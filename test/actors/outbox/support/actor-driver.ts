@@ -150,6 +150,7 @@ export class ActorDriver {
           (value) => this.mail('self', done, toPayload({ ok: true, value })),
           (error: unknown) => this.mail('self', done, toPayload({ ok: false, error })),
         );
+        return () => undefined;
       },
       watch: ({ address }) => void this.watched.push(address),
       unwatch: () => undefined,
