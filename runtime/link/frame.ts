@@ -32,10 +32,17 @@ export class FrameCodec {
   readonly #packr = new Packr({ useRecords: true, encodeUndefinedAsNil: false });
 
   /** Throws what msgpackr throws on a value that has no form. */
-  encode(triples: unknown[]): WireFrame {
+  encode(triples: readonly unknown[]): WireFrame {
     const beside: Beside[] = [];
-    for (let i = 2; i < triples.length; i += 3) triples[i] = liftBinaries(triples[i], i, beside);
-    const packed = this.#packr.pack(triples);
+    // After a failure the caller sends its triples one by one: they must not lack what was lifted.
+    let lifted: unknown[] | undefined;
+    for (let i = 2; i < triples.length; i += 3) {
+      const payload = liftBinaries(triples[i], i, beside);
+      if (payload === triples[i]) continue;
+      lifted ??= [...triples];
+      lifted[i] = payload;
+    }
+    const packed = this.#packr.pack(lifted ?? triples);
     // The packed view is part of a pool: it is copied to its exact size, so that it can be transferred.
     const frame = packed.buffer.slice(
       packed.byteOffset,
