@@ -57,7 +57,8 @@ export class RouteTable implements Remotes {
   }
 
   connect(slot: number, ports: LinkPorts): Link {
-    this.#links.get(slot)?.close();
+    // A new thread may be heard of before the end of the old one.
+    if (this.#links.has(slot)) this.lost(slot, { kind: 'thread-lost', code: 'link_closed' });
     const link = new Link(slot, ports, this.#kernel, (message, from) =>
       this.#control(message, from),
     );
@@ -233,9 +234,13 @@ export class RouteTable implements Remotes {
         watch?.watcher.notify({ ref: { address }, incarnation, cause });
         return;
       }
-      case 'gone':
-        if (this.#options.locate !== undefined) this.#forget(message.path);
+      case 'gone': {
+        // Said about each message: the way may be opening anew by then, with others waiting for it.
+        const route = this.#routes.get(message.path);
+        if (this.#options.locate !== undefined && route?.status === 'open' && route.link === link)
+          this.#forget(message.path);
         return;
+      }
       default:
         this.#options.onControl(message, link);
     }

@@ -1,0 +1,136 @@
+/** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, A, W. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Down } from '../../../runtime/actor.ts';
+import { createNodeHost } from '../../../runtime/host/node-host.ts';
+import { Kernel } from '../../../runtime/kernel/kernel.ts';
+import type { ControlMessage } from '../../../runtime/link/control-message.ts';
+import { FrameCodec, type WireFrame } from '../../../runtime/link/frame.ts';
+import { RouteTable } from '../../../runtime/link/route-table.ts';
+import { FlightRecorder } from '../../../runtime/thread/flight-recorder.ts';
+import { until, within } from '../../support/within.ts';
+
+/** The other end of a link: what it was sent, and its control port. */
+interface Peer {
+  readonly triples: unknown[];
+  readonly control: MessagePort;
+}
+
+function createThread() {
+  const located: string[] = [];
+  const kernel = new Kernel({
+    thread: 'pool-0',
+    host: createNodeHost(),
+    recorder: new FlightRecorder(),
+    emit: () => undefined,
+    resolve: () => Promise.reject(new Error('nothing is started here')),
+    firstUid: 1,
+  });
+  const routes = new RouteTable({
+    kernel,
+    locate: (path) => located.push(path),
+    onControl: () => undefined,
+  });
+  kernel.remotes = routes;
+  const connect = (slot: number): Peer => {
+    const data = new MessageChannel();
+    const control = new MessageChannel();
+    const codec = new FrameCodec();
+    const triples: unknown[] = [];
+    data.port2.on('message', (frame: unknown) => {
+      if (Array.isArray(frame)) triples.push(...frame);
+      else if (frame instanceof ArrayBuffer) triples.push(...codec.decode({ frame, beside: [] }));
+      else triples.push(...codec.decode(frame as WireFrame));
+    });
+    routes.connect(slot, { data: data.port1, control: control.port1 });
+    return { triples, control: control.port2 };
+  };
+  return { kernel, routes, located, connect };
+}
+
+const A = { address: 't/a#7' };
+const say = (peer: Peer, message: ControlMessage) => peer.control.postMessage(message);
+const test = suite('ways between threads');
+
+test('M2 W1 what waits for a way to open is not lost to late news of the old one', async () => {
+  const { kernel, routes, located, connect } = createThread();
+  try {
+    const peer = connect(2);
+    const downs: Down[] = [];
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    for (const n of [1, 2]) kernel.send(A, 'add', n, undefined);
+    await until('both have left', () => peer.triples.length >= 6);
+    say(peer, { type: 'gone', path: 't/a' });
+    await until('the way is looked for again', () => {
+      kernel.send({ address: 't/a' }, 'probe', null, undefined);
+      return located.length > 0;
+    });
+    kernel.watch(A, { id: 1, notify: (down) => downs.push(down) });
+    kernel.send(A, 'add', 3, undefined);
+    say(peer, { type: 'gone', path: 't/a' });
+    say(peer, {
+      type: 'down',
+      id: 'nobody',
+      address: '',
+      incarnation: 0,
+      cause: { kind: 'stopped', code: '' },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    routes.opened('t/a', 2);
+    await until('what waited has left', () => peer.triples.includes(3), 1_000);
+    routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
+    assert.is(downs.length, 1);
+  } finally {
+    routes.close();
+  }
+});
+
+test('A4 W1 T3 a new link to a thread ends what waited for the old one', async () => {
+  const { kernel, routes, located, connect } = createThread();
+  try {
+    connect(2);
+    const downs: Down[] = [];
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    kernel.watch(A, { id: 1, notify: (down) => downs.push(down) });
+    const asked = kernel
+      .ask({
+        ref: A,
+        kind: 'total',
+        payload: null,
+        deadline: { inMs: 60_000 },
+        chain: [],
+        trace: undefined,
+      })
+      .catch(({ code }: { code: string }) => code);
+    const peer = connect(2);
+    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
+    assert.is(downs.length, 1);
+    assert.ok(kernel.send(A, 'add', 5, undefined), 'the way is looked for again');
+    assert.equal(located, ['t/a']);
+    routes.opened('t/a', 2);
+    await until('it has left', () => peer.triples.includes(5), 1_000);
+  } finally {
+    routes.close();
+  }
+});
+
+test('M7 a binary sent beside a message without a form arrives whole', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    const bytes = new Uint8Array(20_000).fill(7);
+    kernel.send(A, 'echo', { bytes }, undefined);
+    kernel.send(A, 'echo', { f: Symbol('no form') }, undefined);
+    await until('it has left', () => peer.triples.length >= 3);
+    assert.equal((peer.triples[2] as { bytes: Uint8Array }).bytes, bytes);
+  } finally {
+    routes.close();
+  }
+});
+
+test.run();
