@@ -30,16 +30,19 @@ export interface UlidSource {
  */
 export function createUlids(source: UlidSource): () => string {
   let lastMs = -1;
-  let high = 0n;
+  let time = '';
+  /** 16 base-32 digits, counted up within a millisecond. */
+  let digits: number[] = [];
   return () => {
     const nowMs = Math.trunc(source.wallMs());
     if (nowMs > lastMs) {
       lastMs = nowMs;
-      high = toBigInt(source.randomBytes(10)) >> 1n;
-    } else {
-      high += 1n;
-    }
-    return encode(BigInt(lastMs), 10) + encode(high, 16);
+      time = encodeTime(nowMs);
+      digits = toDigits(source.randomBytes(10));
+      // Room to count up: the first digit never begins at its end.
+      digits[0] = (digits[0] ?? 0) >> 1;
+    } else increment(digits);
+    return time + encodeDigits(digits);
   };
 }
 
@@ -56,7 +59,7 @@ export function ulidTimeMs(ulid: string): number {
 
 /** The smallest ULID-ordered key of an instant: a bound for scans by time. */
 export function ulidFloor(ms: number): string {
-  return encode(BigInt(Math.max(0, Math.trunc(ms))), 10) + '0'.repeat(16);
+  return encodeTime(Math.max(0, Math.trunc(ms))) + '0'.repeat(16);
 }
 
 export function parseEnvelopeId(value: string): EnvelopeId | undefined {
@@ -74,7 +77,7 @@ export function createJobId(next: () => string): JobId {
 /** The run of an envelope: the same 48 time bits, then 80 bits of SHA-256("run" NUL envelope_id). */
 export function runIdOf(envelopeId: EnvelopeId): RunId {
   const digest = createHash('sha256').update(`run\0${envelopeId}`).digest();
-  return (envelopeId.slice(0, 10) + encode(toBigInt(digest.subarray(0, 10)), 16)) as RunId;
+  return (envelopeId.slice(0, 10) + encodeDigits(toDigits(digest))) as RunId;
 }
 
 /** The n-th delivery of a run. Ids of one run sort by n up to n = 9,999. */
@@ -112,25 +115,53 @@ function escapeKeyPart(value: string, blank: string): string {
   );
 }
 
-function encode(value: bigint, length: number): string {
+/** 32 hex digits for an event that came without a trace id. Not a secret. */
+export function createTraceId(random: () => number): string {
+  let trace = '';
+  for (let i = 0; i < 4; i += 1) {
+    trace += Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  }
+  return trace;
+}
+
+function encodeTime(ms: number): string {
   let text = '';
-  let rest = value;
-  for (let i = 0; i < length; i += 1) {
-    text = ALPHABET.charAt(Number(rest & 31n)) + text;
-    rest >>= 5n;
+  let rest = ms;
+  for (let i = 0; i < 10; i += 1) {
+    text = ALPHABET.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
   }
   return text;
 }
 
-function toBigInt(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return value;
+/** The first 80 bits as 16 digits of five bits. */
+function toDigits(bytes: Uint8Array): number[] {
+  const digits: number[] = [];
+  let bits = 0;
+  let held = 0;
+  for (let i = 0; i < 10; i += 1) {
+    bits = ((bits << 8) | (bytes[i] ?? 0)) & 0xfff;
+    held += 8;
+    while (held >= 5) {
+      held -= 5;
+      digits.push((bits >> held) & 31);
+    }
+  }
+  return digits;
 }
 
-/** 32 hex digits for an event that came without a trace id. Not a secret. */
-export function createTraceId(random: () => number): string {
-  let trace = '';
-  while (trace.length < 32) trace += Math.floor(random() * 16).toString(16);
-  return trace;
+function encodeDigits(digits: readonly number[]): string {
+  let text = '';
+  for (const digit of digits) text += ALPHABET.charAt(digit);
+  return text;
+}
+
+function increment(digits: number[]): void {
+  for (let i = digits.length - 1; i >= 0; i -= 1) {
+    const next = (digits[i] ?? 0) + 1;
+    digits[i] = next & 31;
+    if (next < 32) return;
+  }
 }
