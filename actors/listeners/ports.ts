@@ -28,7 +28,7 @@ const MAX_PAYLOAD_BYTES = 1_048_576;
 export function createPorts(state: HttpListenerState, self: ListenerSelf): GatewayPorts {
   return {
     webhook: (integrationId) => gateOf(state, integrationId),
-    ingest: (request, signal) => ingest(state, request, self, signal),
+    ingest: (request) => ingest(state, request, self),
     authenticate: (bearerToken) => principalOf(state.token, bearerToken),
     call: (call, signal) => callControl(state, call, self, signal),
     readiness: () => readinessOf(state, self.clock.monotonicMs()),
@@ -51,7 +51,6 @@ async function ingest(
   state: HttpListenerState,
   request: WebhookRequest,
   self: ListenerSelf,
-  signal: AbortSignal,
 ): Promise<WebhookAnswer> {
   const entry = state.directory?.get(request.integrationId);
   if (state.directory !== undefined && entry === undefined) {
@@ -64,7 +63,7 @@ async function ingest(
       entry.ref,
       'ingest',
       { webhookId, webhookTimestamp, webhookSignature, body, trace },
-      { inMs: INGEST_DEADLINE_MS, signal },
+      { inMs: INGEST_DEADLINE_MS },
     );
   } catch (error) {
     state.deps.log('warn', 'a webhook did not get its answer', {

@@ -236,17 +236,14 @@ export async function postSimulated(
   const key = parseSecret(SECRET);
   if (key === undefined) throw new Error('the secret of the simulation is malformed');
   const webhookSignature = signMessage(key, { webhookId: message.id, webhookTimestamp, body });
-  return ports.ingest(
-    {
-      integrationId: message.conversation,
-      webhookId: message.id,
-      webhookTimestamp,
-      webhookSignature,
-      body,
-      trace: '',
-    },
-    new AbortController().signal,
-  );
+  return ports.ingest({
+    integrationId: message.conversation,
+    webhookId: message.id,
+    webhookTimestamp,
+    webhookSignature,
+    body,
+    trace: '',
+  });
 }
 
 export type { PowerLossStore };

@@ -42,8 +42,8 @@ export function createHandler(seen: Seen[], gate: { release?: () => void }): Htt
       return { maxBodyBytes: request.path === '/small' ? 10 : MAX_BODY_BYTES };
     },
     tooLarge: (_request, maxBodyBytes) => text(413, `at most ${maxBodyBytes}`),
-    answer(request, body, signal) {
-      seen.push({ request, body, signal });
+    answer(request, body, client) {
+      seen.push({ request, body, signal: client.signal });
       switch (request.path) {
         case '/throws':
           throw new Error('secret of a throw');

@@ -1,6 +1,12 @@
 /** What both servers do with a request in the same way: count it, ask the handler, answer its defects. It owns no socket. */
 import type { WireError } from '../../proto/errors.ts';
-import type { HttpAnswer, HttpHandler, HttpRequest, HttpServerOptions } from './http-server.ts';
+import type {
+  HttpAnswer,
+  HttpClient,
+  HttpHandler,
+  HttpRequest,
+  HttpServerOptions,
+} from './http-server.ts';
 import { problemAnswer } from './problem.ts';
 
 /** One request line with all headers, as much as any caller of ours needs. */
@@ -18,7 +24,7 @@ export interface Exchanges {
   answer(
     request: HttpRequest,
     body: Uint8Array,
-    signal: AbortSignal,
+    client: HttpClient,
   ): Promise<HttpAnswer> | HttpAnswer;
   overloaded(): HttpAnswer;
 }
@@ -59,8 +65,8 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
     },
     admit: (request) => guarded(() => handler.admit(request)),
     tooLarge: (request, maxBodyBytes) => guarded(() => handler.tooLarge(request, maxBodyBytes)),
-    answer(request, body, signal) {
-      const answer = guarded(() => handler.answer(request, body, signal));
+    answer(request, body, client) {
+      const answer = guarded(() => handler.answer(request, body, client));
       return answer instanceof Promise ? answer.catch(defect) : answer;
     },
     overloaded() {

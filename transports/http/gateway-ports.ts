@@ -46,7 +46,8 @@ export interface Readiness {
 export interface GatewayPorts {
   /** Synchronous, from a snapshot: it is asked before a body is read. */
   webhook(integrationId: string): WebhookGate;
-  ingest(request: WebhookRequest, signal: AbortSignal): Promise<WebhookAnswer>;
+  /** Goes on when the sender has gone: it will ask again and hear of a duplicate. */
+  ingest(request: WebhookRequest): Promise<WebhookAnswer>;
   /** Constant time. */
   authenticate(bearerToken: string): Principal | undefined;
   call(call: OperationCall, signal: AbortSignal): Promise<OperationReply>;

@@ -16,6 +16,11 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+export interface HttpClient {
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
 export interface HttpHandler {
   /**
    * Called when the head has arrived: how many body bytes to read, or an answer at once. A longer body is answered by
@@ -23,11 +28,11 @@ export interface HttpHandler {
    */
   admit(request: HttpRequest): { readonly maxBodyBytes: number } | HttpAnswer;
   tooLarge(request: HttpRequest, maxBodyBytes: number): HttpAnswer;
-  /** Called with the whole body, exactly as sent. `signal` aborts when the client has gone. A rejection is answered as 500. */
+  /** Called with the whole body, exactly as sent. A rejection is answered as 500. */
   answer(
     request: HttpRequest,
     body: Uint8Array,
-    signal: AbortSignal,
+    client: HttpClient,
   ): Promise<HttpAnswer> | HttpAnswer;
 }
 

@@ -11,6 +11,7 @@ import {
   safeHeaders,
   unreadable,
 } from './exchange.ts';
+import { RequestClient } from './http-client.ts';
 import type {
   HttpAnswer,
   HttpHandler,
@@ -60,7 +61,7 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
     finish(exchanges.overloaded());
     return;
   }
-  const abort = new AbortController();
+  const client = new RequestClient();
   let isOver = false;
   const end = () => {
     isOver = true;
@@ -69,7 +70,7 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
   response.once('close', () => {
     if (isOver) return;
     end();
-    abort.abort();
+    client.gone();
   });
   const once = (answer: HttpAnswer) => {
     if (isOver) return;
@@ -92,7 +93,7 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
       once(exchanges.tooLarge(request, maxBodyBytes));
       return;
     }
-    const answer = exchanges.answer(request, body, abort.signal);
+    const answer = exchanges.answer(request, body, client);
     if (answer instanceof Promise) void answer.then(once);
     else once(answer);
   });

@@ -14,7 +14,7 @@ import {
 import { jsonAnswer, typedAnswer, withHeaders } from './answers.ts';
 import type { GatewayPorts, Principal, WebhookAnswer } from './gateway-ports.ts';
 import type { HttpCounters } from './http-counters.ts';
-import type { HttpAnswer, HttpHandler, HttpRequest } from './http-server.ts';
+import type { HttpAnswer, HttpClient, HttpHandler, HttpRequest } from './http-server.ts';
 import { problemAnswer } from './problem.ts';
 import { PROMETHEUS_CONTENT_TYPE, toPrometheus } from './prometheus.ts';
 import { bearerOf, idempotencyKeyOf, idsOf, type RequestIds } from './request-head.ts';
@@ -25,7 +25,7 @@ const HOOKS_PREFIX = '/hooks/v1/';
 interface Plan {
   readonly route: string;
   readonly maxBodyBytes: number;
-  work(body: Uint8Array, ids: RequestIds, signal: AbortSignal): Promise<HttpAnswer> | HttpAnswer;
+  work(body: Uint8Array, ids: RequestIds, client: HttpClient): Promise<HttpAnswer> | HttpAnswer;
 }
 
 type Decision = Plan | { readonly route: string; readonly answer: HttpAnswer };
@@ -48,13 +48,13 @@ export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters
       const answer = problemAnswer({ code: 'payload_too_large', message });
       return finish(decide(ports, counters, request).route, answer, ids(request));
     },
-    async answer(request, body, signal) {
+    async answer(request, body, client) {
       // Decided again: while the body came, a webhook may have been disabled or a token changed.
       const decision = decide(ports, counters, request);
       const own = ids(request);
       if ('answer' in decision) return finish(decision.route, decision.answer, own);
       try {
-        return finish(decision.route, await decision.work(body, own, signal), own);
+        return finish(decision.route, await decision.work(body, own, client), own);
       } catch (error) {
         if (error instanceof PalyraError) {
           return finish(decision.route, problemAnswer(toWireError(error)), own);
@@ -111,8 +111,8 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   return {
     route,
     maxBodyBytes: gate.maxPayloadBytes,
-    work: async (body, ids, signal) =>
-      toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids), signal)),
+    work: async (body, ids) =>
+      toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids))),
   };
 }
 
@@ -172,7 +172,7 @@ function adminPlan(
   return {
     route: path,
     maxBodyBytes: maxBodyBytesOf(match.route),
-    async work(body, ids, signal) {
+    async work(body, ids, client) {
       const call = {
         operation,
         input: inputOf(match, request, body),
@@ -180,7 +180,7 @@ function adminPlan(
         idempotencyKey: idempotencyKeyOf(request),
         trace: ids.trace,
       };
-      const reply = await ports.call(call, signal);
+      const reply = await ports.call(call, client.signal);
       if (!reply.ok) return problemAnswer(reply.error);
       return jsonAnswer(operations[operation].kind === 'job' ? 202 : 200, reply.output);
     },

@@ -21,6 +21,7 @@ import {
   safeHeaders,
   unreadable,
 } from './exchange.ts';
+import { RequestClient } from './http-client.ts';
 import type {
   HttpAnswer,
   HttpHandler,
@@ -127,7 +128,7 @@ class Front {
   }
 
   #read(response: RawResponse, request: HttpRequest, maxBodyBytes: number): void {
-    const abort = new AbortController();
+    const client = new RequestClient();
     const pending: Pending = { response, startedAtMs: performance.now() };
     const parts: Uint8Array[] = [];
     let sizeBytes = 0;
@@ -146,7 +147,7 @@ class Front {
     response.onAborted(() => {
       if (isOver) return;
       end();
-      abort.abort();
+      client.gone();
     });
     response.onData((chunk, isLast) => {
       if (isOver) return;
@@ -159,7 +160,7 @@ class Front {
       if (chunk.byteLength > 0) parts.push(new Uint8Array(chunk.slice(0)));
       if (!isLast) return;
       this.#uploading.delete(pending);
-      const answer = this.#exchanges.answer(request, join(parts, sizeBytes), abort.signal);
+      const answer = this.#exchanges.answer(request, join(parts, sizeBytes), client);
       if (answer instanceof Promise) void answer.then(finish);
       else finish(answer);
     });

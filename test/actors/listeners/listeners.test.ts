@@ -131,13 +131,13 @@ listener('while the webhooks do not answer no sender is told 404, but to try aga
     return ordinary(to, kind);
   });
   assert.is(ports.webhook('orders').state, 'open');
-  const answer = await ports.ingest(REQUEST, live);
+  const answer = await ports.ingest(REQUEST);
   assert.ok(answer.type === 'refused' && answer.error.code === 'unavailable');
   assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['webhooks'] });
   kit.receive('webhooks', [ENTRY]);
   assert.is(ports.webhook('orders').state, 'open');
   assert.is(ports.webhook('nobody').state, 'unknown');
-  assert.equal(await ports.ingest(REQUEST, live), { type: 'accepted', envelopeId: 'E' });
+  assert.equal(await ports.ingest(REQUEST), { type: 'accepted', envelopeId: 'E' });
 });
 
 listener(
@@ -153,7 +153,7 @@ listener(
         if (kind === 'ingest' || kind === 'call') throw thrown;
         return ordinary(to, kind);
       });
-      const answer = await ports.ingest(REQUEST, live);
+      const answer = await ports.ingest(REQUEST);
       assert.is(answer.type === 'refused' ? answer.error.code : '', code);
       const call = {
         operation: 'x',

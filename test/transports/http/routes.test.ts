@@ -34,7 +34,7 @@ async function send(
   if ('status' in decision) answer = decision;
   else if (bytes.byteLength > decision.maxBodyBytes) {
     answer = handler.tooLarge(request, decision.maxBodyBytes);
-  } else answer = await handler.answer(request, bytes, new AbortController().signal);
+  } else answer = await handler.answer(request, bytes, { signal: new AbortController().signal });
   const isJson = answer.headers['content-type']?.includes('json') === true;
   return { ...answer, json: isJson ? JSON.parse(answer.body) : {} };
 }
