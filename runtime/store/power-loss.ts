@@ -14,6 +14,8 @@ export interface PowerLossOptions {
   readonly schedule?: (flush: () => void) => void;
   /** Between two slices of a verification. Default: the next microtask. */
   readonly pause?: Pause;
+  /** The defect of a writer that does not wait: commits settle, with their real outcomes, before they are flushed. */
+  readonly answersBeforeFlush?: boolean;
   /** How much the disk holds. Default: everything. */
   readonly capacityBytes?: number;
 }
@@ -106,7 +108,9 @@ export class PowerLossStore implements Store {
       throw this.#fail(error);
     }
     this.#options.schedule?.(() => this.flush());
-    return settled.promise;
+    if (this.#options.answersBeforeFlush !== true) return settled.promise;
+    settled.promise.catch(() => undefined);
+    return this.#unflushed.at(-1)?.outcomes ?? settled.promise;
   }
 
   read(table: string, key: string) {
