@@ -1,0 +1,138 @@
+/** A model behind an API: its key by reference, its answer to the conversation, and the process killed while it thinks. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type OpenAiFake, startOpenAiFake } from '../../connectors/fakes/openai/index.ts';
+import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
+import { until } from '../support/within.ts';
+
+const API_KEY = 'sk-a-key-that-must-not-leak';
+
+interface Journal {
+  readonly entries: readonly { readonly facts: readonly Readonly<Record<string, unknown>>[] }[];
+}
+
+function configOf(model: OpenAiFake): string {
+  return `
+[model]
+provider = "openai-compatible"
+base_url = "${model.url}"
+model = "test-model"
+api_key_ref = "env:MODEL_KEY"
+[[connectors]]
+id = "echo:out"
+kind = "echo"
+[[webhooks]]
+integration_id = "ask"
+secret_refs = ["env:ASK_SECRET"]
+reply_to = { connector = "echo:out", conversation = "c" }
+`;
+}
+
+async function withModel(
+  work: (model: OpenAiFake, start: () => Promise<GatewayProcess>) => Promise<void>,
+): Promise<void> {
+  const model = await startOpenAiFake({ apiKey: API_KEY, reply: (text) => `answer to ${text}` });
+  const started: GatewayProcess[] = [];
+  try {
+    await withStateRoot((stateRoot) =>
+      work(model, async () => {
+        const gateway = await startGateway({
+          stateRoot,
+          config: configOf(model),
+          env: { MODEL_KEY: API_KEY, ASK_SECRET: TEST_SECRET },
+        });
+        started.push(gateway);
+        return gateway;
+      }),
+    );
+  } finally {
+    await Promise.all(started.map((gateway) => gateway.kill()));
+    await model.close();
+  }
+}
+
+const ask = (gateway: GatewayProcess, text: string) =>
+  postWebhook({
+    url: gateway.url,
+    integrationId: 'ask',
+    webhookId: `msg_${text}`,
+    payload: { text },
+  });
+
+/** The journal's facts of one type. */
+async function facts(
+  gateway: GatewayProcess,
+  type: string,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const { entries } = (await gateway.admin('/admin/v1/journal?limit=500')) as Journal;
+  return entries.flatMap((entry) => entry.facts).filter((fact) => fact.type === type);
+}
+
+interface Run {
+  readonly status: string;
+  readonly attempts: number;
+  readonly tape: readonly { readonly type: string; readonly text: string }[];
+}
+
+async function endedRun(gateway: GatewayProcess): Promise<Run> {
+  const finished = await until(
+    'the run has finished',
+    async () => (await facts(gateway, 'run.finished'))[0],
+    20_000,
+  );
+  return (await gateway.admin(
+    `/admin/v1/runs/${String(finished.run_id ?? finished.runId)}`,
+  )) as Run;
+}
+
+const story = suite('model call');
+
+story(
+  'the answer of a model behind an API reaches the conversation; the next one sees the turns before',
+  () =>
+    withModel(async (model, start) => {
+      const gateway = await start();
+      assert.is((await ask(gateway, 'one')).status, 202);
+      const run = await endedRun(gateway);
+      assert.is(run.status, 'done');
+      assert.ok(run.tape.some(({ text }) => text === 'answer to one'));
+      assert.is((await ask(gateway, 'two')).status, 202);
+      await model.until('the second call', ({ calls }) => calls.length === 2, 10_000);
+      const messages = model.calls[1]?.body.messages as readonly {
+        readonly role: string;
+        readonly content: unknown;
+      }[];
+      assert.equal(
+        messages.map(({ role }) => role),
+        ['user', 'assistant', 'user'],
+      );
+      assert.is(
+        gateway.log.some((line) => line.includes(API_KEY)),
+        false,
+        'the key is in no log line',
+      );
+      await gateway.stop();
+    }),
+);
+
+story(
+  'a call that a kill cut is made again after the restart and counts an attempt; the run finishes once',
+  () =>
+    withModel(async (model, start) => {
+      model.script({ times: 1, fault: { type: 'hang' } });
+      const first = await start();
+      assert.is((await ask(first, 'cut')).status, 202);
+      await model.until('the call under way', ({ calls }) => calls.length === 1, 10_000);
+      await first.kill();
+      const second = await start();
+      const run = await endedRun(second);
+      assert.equal([run.status, run.attempts], ['done', 1]);
+      assert.is(model.calls.length, 2);
+      assert.is((await facts(second, 'run.finished')).length, 1);
+      assert.equal((await ask(second, 'cut')).body.duplicate, true);
+      await second.stop();
+    }),
+);
+
+story.run();
