@@ -19,6 +19,7 @@ import { withdrawToken } from './compose-machine.ts';
 import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
 import { packageVersion } from './compose-version.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { BeyondLoopback, isLoopback } from './config/listen.ts';
 import type { Log, LogLevel } from './log.ts';
 import { lendHost, type ThreadArgs } from './thread-setup.ts';
 
@@ -44,7 +45,7 @@ export interface GatewayOptions {
 }
 
 export interface GatewayHandle {
-  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `address_in_use`. */
+  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `address_in_use`, and `address_refused` beyond loopback. */
   readonly ready: Promise<{ readonly http: string }>;
   /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
   call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
@@ -123,6 +124,8 @@ class Gateway implements GatewayHandle {
 
   async #start(): Promise<{ readonly http: string }> {
     const { config, connectors = {}, threads = defaultThreads() } = this.#options;
+    // Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway.
+    if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
     const stateRoot = resolve(this.#options.stateRoot);
     const gatewayId = randomUUID();
     mkdirSync(stateRoot, { recursive: true, mode: 0o700 });

@@ -20,3 +20,16 @@ export function parseListen(text: string): Listen | undefined {
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
+
+/** The gateway would be reached from beyond this machine, without TLS and without a word that this is meant. */
+export class BeyondLoopback extends Error {
+  readonly code = 'address_refused';
+  readonly retryable = false;
+
+  constructor({ host, port }: Listen) {
+    super(
+      `refused to listen on ${host}:${port}; listen on a loopback address, e.g. 127.0.0.1:7142, and put a TLS proxy before it`,
+    );
+    this.name = 'BeyondLoopback';
+  }
+}

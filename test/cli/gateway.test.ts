@@ -128,6 +128,18 @@ embedded('a taken port is an error of the start, with its code', () =>
   }),
 );
 
+embedded('an address beyond this machine is refused before anything is made', () =>
+  withGateways(async (start, stateRoot) => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.4']) {
+      const below = join(stateRoot, 'unmade');
+      const gateway = start({ config: { ...CONFIG, http: { host, port: 0 } }, stateRoot: below });
+      assert.is(await rejection(gateway.ready), 'address_refused', host);
+      assert.is((await ended(gateway)).code, 4);
+      assert.not(existsSync(below));
+    }
+  }),
+);
+
 embedded('stopping while it starts ends it with 0', () =>
   withGateways(async (start) => {
     const gateway = start();
