@@ -74,12 +74,14 @@ export function planAdmission(
 export function toRepeatReply(
   rows: readonly StoredRow[],
   bodySha256: string,
-): Extract<AdmitReply, { type: 'duplicate' | 'conflict' }> | undefined {
+): Extract<AdmitReply, { type: 'duplicate' | 'rejected' | 'conflict' }> | undefined {
   const [stored] = rows;
   if (stored === undefined) return undefined;
   const { row } = parseDedupeRow(stored);
   if (row.bodySha256 !== bodySha256) return { type: 'conflict' };
-  return { type: 'duplicate', envelopeId: row.envelopeId };
+  const { envelopeId, rejectedFor } = row;
+  if (rejectedFor === undefined) return { type: 'duplicate', envelopeId };
+  return { type: 'rejected', envelopeId, reason: rejectedFor };
 }
 
 /** What a commit that wrote nothing means to the sender. */

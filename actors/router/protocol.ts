@@ -12,7 +12,7 @@ export interface AdmitRequest {
   readonly trace: string;
 }
 
-/** Everything but `refused` is durable when it is said. */
+/** Everything but `refused` is durable when it is said. A `rejected` event is rejected again, whatever the rules have become. */
 export type AdmitReply =
   | { readonly type: 'accepted'; readonly envelopeId: string; readonly runId: string }
   | { readonly type: 'duplicate'; readonly envelopeId: string }

@@ -29,6 +29,8 @@ export interface DedupeRow extends Row {
   readonly envelopeId: string;
   readonly bodySha256: string;
   readonly acceptedAtMs: number;
+  /** Why a rule turned it away; absent: it was routed. */
+  readonly rejectedFor?: string;
 }
 
 /** An accepted or rejected event and what identifies it, as both change sets need it. */
@@ -85,9 +87,9 @@ export function acceptedPart(admission: Admission, route: Route): ChangePart {
   };
 }
 
-/** Accept + rejected: durable, so that the same event offered again is a duplicate and not judged anew. */
+/** Accept + rejected: durable, so that the same event offered again hears the same and is not judged anew. */
 export function rejectedPart(admission: Admission, reason: string): ChangePart {
-  const seen = seenPart(admission);
+  const seen = seenPart(admission, { rejectedFor: reason });
   return {
     ...seen,
     facts: [
@@ -120,10 +122,10 @@ export function parseDedupeRow(stored: StoredRow): StoredRow<DedupeRow> {
   return stored as StoredRow<DedupeRow>;
 }
 
-function seenPart(admission: Admission) {
+function seenPart(admission: Admission, verdict: Pick<DedupeRow, 'rejectedFor'> = {}) {
   const { event, nativeId, envelopeId, bodySha256, atMs } = admission;
   const key = dedupeKey(event.connectorId, nativeId);
-  const row: DedupeRow = { v: 1, envelopeId, bodySha256, acceptedAtMs: atMs };
+  const row: DedupeRow = { v: 1, envelopeId, bodySha256, acceptedAtMs: atMs, ...verdict };
   return {
     expect: [{ table: DEDUPE, key, revision: 0 }],
     put: [{ table: DEDUPE, key, row }],

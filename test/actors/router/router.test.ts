@@ -104,14 +104,15 @@ test('two admits at once with one native id make exactly one run', async () => {
   assert.is(store.scan({ table: 'runs', limit: 5 }).rows.length, 1);
 });
 
-test('a rejection is durable with its reason, keeps no event, and repeats as a duplicate', async () => {
+test('a rejection is durable with its reason, keeps no event, and is said again to its repeat', async () => {
   const { store, admit, tells } = await openRouter();
   const empty: InboundOffer = { ...request('one', 'n1').offer, body: ' ' };
   const reply = await admit({ ...request('one', 'n1'), offer: empty });
   assert.is(reply.type === 'rejected' && reply.reason, 'message_empty');
   assert.is(store.scan({ table: 'inbox', limit: 5 }).rows.length, 0);
   assert.is(factsOf(store, 'message.rejected')[0]?.reason, 'message_empty');
-  assert.is((await admit({ ...request('one', 'n1'), offer: empty })).type, 'duplicate');
+  assert.equal(await admit({ ...request('one', 'n1'), offer: empty }), reply);
+  assert.equal(await admit(request('one', 'n1', 'other')), { type: 'conflict' });
   assert.is(tells().length, 0);
 });
 
