@@ -16,8 +16,8 @@ import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './a
 import { decide, type RouterRules } from './decide.ts';
 import { RouterMeter } from './meter.ts';
 import { OpenRuns } from './open-runs.ts';
-import type { AdmitReply, RouterProtocol } from './protocol.ts';
-import { DEDUPE } from './rows.ts';
+import type { AdmitReply, AdmitRequest, RouterProtocol } from './protocol.ts';
+import { DEDUPE, dedupeKey } from './rows.ts';
 
 export interface RouterArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
@@ -31,8 +31,8 @@ export interface RouterDeps {
 
 interface Own {
   committed(step: Step & { readonly outcome: Settled<CommitReply> }): void;
-  /** The dedupe row behind a conflict. */
-  seen(step: Step & { readonly outcome: Settled<readonly StoredRow[]> }): void;
+  /** The dedupe row behind a conflict, or of an event that there is no room for. */
+  seen(look: Look & { readonly outcome: Settled<readonly StoredRow[]> }): void;
   verify(run: UnsureRun): void;
   verified(run: UnsureRun & { readonly outcome: Settled<readonly StoredRow[]> }): void;
   recounted(session: {
@@ -48,6 +48,14 @@ interface Step {
   readonly answer: Deferred<AdmitReply>;
 }
 
+/** Whether an event came before; `otherwise` is the answer where it did not, or where nobody says. */
+interface Look {
+  readonly dedupeKey: string;
+  readonly bodySha256: string;
+  readonly otherwise: AdmitReply;
+  readonly answer: Deferred<AdmitReply>;
+}
+
 /** A run whose commit nobody answered: it may or may not be durable. */
 interface UnsureRun {
   readonly sessionKey: string;
@@ -60,6 +68,8 @@ export interface RouterState {
   readonly open: OpenRuns;
   readonly meter: RouterMeter;
   inFlight: number;
+  /** Reads of dedupe rows under way. */
+  looking: number;
   /** Full sessions whose places are being counted anew. */
   readonly recounting: Set<string>;
 }
@@ -72,6 +82,8 @@ export const MAX_OPEN_PER_SESSION = 1_000;
 const MAX_OPEN_RUNS = 100_000;
 /** The ledger's own queue is the real bound; this one keeps its answers from piling up here. */
 const MAX_IN_FLIGHT = 4_096;
+/** A flood that is refused must not fill the ledger's line with reads. */
+const MAX_LOOKS = 256;
 const LEDGER_DEADLINE_MS = 10_000;
 const LOAD_DEADLINE_MS = 20_000;
 const PAGE_ROWS = 1_000;
@@ -93,18 +105,18 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
     const nextUlid = createUlids({ wallMs, randomBytes: (size) => deps.randomBytes(size) });
     // The incarnation before may have died between a flush and its word to the sessions.
     if (self.incarnation > 1) remindSessions(self, args, REMIND_MIN_MS);
-    return { args, nextUlid, open, meter: new RouterMeter(), inFlight: 0, recounting: new Set() };
+    const meter = new RouterMeter();
+    return { args, nextUlid, open, meter, inFlight: 0, looking: 0, recounting: new Set() };
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
     admit(state, request, self) {
       const decision = decide(state.args.rules, request.offer);
-      if (state.inFlight >= MAX_IN_FLIGHT || state.open.size >= MAX_OPEN_RUNS) {
-        return state.meter.count(refused('busy'));
-      }
+      if (state.inFlight >= MAX_IN_FLIGHT) return state.meter.count(refused('busy'));
+      if (state.open.size >= MAX_OPEN_RUNS) return refuseNew(state, request, 'busy', self);
       if (decision.accepted && state.open.of(decision.sessionKey) >= MAX_OPEN_PER_SESSION) {
         recount(state, decision.sessionKey, self);
-        return state.meter.count(refused('conversation_busy'));
+        return refuseNew(state, request, 'conversation_busy', self);
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
       const after = state.open.newestOf(decision.sessionKey);
@@ -130,21 +142,18 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         finish(state, answer, plan.reply);
       } else {
         release(state, plan);
-        if (outcome.value.code !== 'conflict') {
-          finish(state, answer, toRefusal(outcome.value));
-          return;
-        }
-        const row = { table: DEDUPE, key: plan.dedupeKey };
-        self.run(
-          () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
-          'seen',
-          (read) => ({ plan, answer, outcome: read }),
-        );
+        const { dedupeKey, bodySha256 } = plan;
+        const { code } = outcome.value;
+        const otherwise = toRefusal(outcome.value);
+        const isSeen = code === 'conflict' || (code === 'storage_low' && mayLook(state));
+        if (isSeen) look(state, { dedupeKey, bodySha256, otherwise, answer }, self);
+        else finish(state, answer, otherwise);
       }
     },
-    seen(state, { plan, answer, outcome }) {
-      const repeat = outcome.ok ? toRepeatReply(outcome.value, plan.bodySha256) : undefined;
-      finish(state, answer, repeat ?? refused('busy'));
+    seen(state, { bodySha256, otherwise, answer, outcome }) {
+      state.looking -= 1;
+      const repeat = outcome.ok ? toRepeatReply(outcome.value, bodySha256) : undefined;
+      finish(state, answer, repeat ?? otherwise);
     },
     verify(state, run, self) {
       const row = { table: RUNS, key: run.runId };
@@ -240,6 +249,36 @@ function remindSessions(self: RouterSelf, args: RouterArgs, delayMs: number): vo
   if (self.tell(args.sessions, 'reconcile', null)) return;
   const nextMs = Math.min(delayMs * 2, REMIND_MAX_MS);
   self.after('remind-sessions', delayMs, 'remindSessions', { delayMs: nextMs });
+}
+
+/** No room for a new event; one that came before takes none, and its sender must not be told to come again. */
+function refuseNew(
+  state: RouterState,
+  { offer, bodySha256 }: AdmitRequest,
+  code: 'busy' | 'conversation_busy',
+  self: RouterSelf,
+): AdmitReply | Promise<AdmitReply> {
+  const otherwise = refused(code);
+  if (offer.nativeId === '' || !mayLook(state)) return state.meter.count(otherwise);
+  const answer = self.defer<AdmitReply>();
+  state.inFlight += 1;
+  const key = dedupeKey(offer.connectorId, offer.nativeId);
+  look(state, { dedupeKey: key, bodySha256, otherwise, answer }, self);
+  return answer.promise;
+}
+
+function mayLook(state: RouterState): boolean {
+  return state.looking < MAX_LOOKS;
+}
+
+function look(state: RouterState, sought: Look, self: RouterSelf): void {
+  state.looking += 1;
+  const row = { table: DEDUPE, key: sought.dedupeKey };
+  self.run(
+    () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
+    'seen',
+    (outcome) => ({ ...sought, outcome }),
+  );
 }
 
 function finish(state: RouterState, answer: Deferred<AdmitReply>, reply: AdmitReply): void {

@@ -1,4 +1,4 @@
-/** The runs of each session that have not ended: a cache of `runs_open`, so that a full conversation is refused from memory. */
+/** The runs of each session that have not ended: a cache of `runs_open`, so that memory knows a full conversation. */
 import type { OpenRun } from '../sessions/rows.ts';
 
 export class OpenRuns {

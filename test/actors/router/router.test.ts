@@ -27,6 +27,7 @@ type Answer = (payload: CommitRequest) => Promise<CommitReply> | CommitReply;
 
 async function openRouter(options: BehaviorKitOptions = {}, store = createMemoryStore()) {
   const script: { commit: Answer | undefined } = { commit: undefined };
+  const reads: string[] = [];
   let seed = 0;
   const deps = {
     randomBytes: (size: number) => {
@@ -45,6 +46,7 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
       if (kind === 'scan') return store.scan(payload as ScanQuery);
       if (kind === 'commit') return (script.commit ?? commit)(payload as CommitRequest);
       const { table, key } = payload as { table: string; key: string };
+      reads.push(key);
       const stored = store.read(table, key);
       return stored === undefined ? [] : [stored];
     },
@@ -55,7 +57,7 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
     return reply;
   };
   const tells = () => kit.take().flatMap((effect) => (effect.type === 'tell' ? [effect] : []));
-  return { kit, store, script, admit, tells, commit };
+  return { kit, store, script, admit, tells, commit, reads };
 }
 
 test('an accepted event is durable with its run before the sender and the sessions hear of it', async () => {
@@ -124,6 +126,45 @@ test('a ledger that is busy or low on storage is passed on as it says', async ()
   assert.equal(await admit(), { type: 'refused', code: 'busy', retryAfterMs: 70 });
   script.commit = undefined;
   assert.is((await admit()).type, 'accepted');
+});
+
+test('where there is no room, an event that came before still hears what became of it', async () => {
+  const { admit, script } = await openRouter();
+  const blank = (id: string) => {
+    const wanted = request('one', id);
+    return { ...wanted, offer: { ...wanted.offer, body: ' ' } };
+  };
+  const first = await admit();
+  assert.is((await admit(blank('n2'))).type, 'rejected');
+  const envelopeId = 'envelopeId' in first ? first.envelopeId : '';
+  const heard = async () => {
+    assert.equal(await admit(), { type: 'duplicate', envelopeId });
+    assert.is((await admit(request('one', 'n1', 'other'))).type, 'conflict');
+    assert.is((await admit(blank('n2'))).type, 'rejected');
+    const news = await admit(request('one', 'news'));
+    return news.type === 'refused' ? news.code : news.type;
+  };
+  script.commit = () => ({ ok: false, code: 'storage_low', retryAfterMs: 5_000 });
+  assert.is(await heard(), 'storage_low');
+  script.commit = undefined;
+  for (let i = 1; i < 1_000; i += 1) await admit(request('one', `f${i}`));
+  assert.is(await heard(), 'conversation_busy');
+});
+
+test('a flood that is refused reads 256 rows at a time and no more', async () => {
+  const { kit, admit, reads } = await openRouter();
+  for (let i = 0; i < 1_000; i += 1) await admit(request('full', `f${i}`));
+  reads.splice(0);
+  const flood = Array.from({ length: 1_000 }, (_, i) =>
+    kit.receive('admit', request('full', `late${i}`)),
+  );
+  assert.is(reads.length, 256);
+  await kit.settle();
+  const replies = (await Promise.all(flood)) as AdmitReply[];
+  assert.ok(replies.every((reply) => reply.type === 'refused'));
+  kit.receive('admit', request('full', 'later'));
+  assert.is(reads.length, 257);
+  await kit.settle();
 });
 
 test('a commit without an answer is refused, and the run is found if it became durable', async () => {
