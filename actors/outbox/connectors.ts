@@ -3,6 +3,7 @@ import type { Down } from '../../runtime/actor.ts';
 import type { Account, Lane } from './book.ts';
 import { accountAfter, fits } from './decide.ts';
 import { acknowledge, isOpen, pump, pumpAll, SWEEP_MS, tellAttempt, termsOf } from './lanes.ts';
+import type { Charge } from './policy.ts';
 import type { ConnectorUp, Settlement } from './protocol.ts';
 import type { OutboxSelf, OutboxState } from './state.ts';
 
@@ -114,16 +115,19 @@ function lose(
     if (head?.row.status !== 'sending' || !isTold || lane.isBusy || lane.pending !== undefined) {
       continue;
     }
-    const blamed = down !== undefined && isBlamed(down, head.deliveryId);
+    const charge = down === undefined ? 'none' : chargeOf(down, head.deliveryId);
     const reason = `connector ${down?.cause.code ?? 'replaced'}`;
-    lane.pending = { entry: head, happening: { type: 'lost', reason, blamed } };
+    lane.pending = { entry: head, happening: { type: 'lost', reason, charge } };
     pump(state, self, lane);
   }
 }
 
-function isBlamed({ cause }: Down, deliveryId: string): boolean {
-  if (cause.subject !== deliveryId) return false;
-  return cause.kind === 'crashed' || cause.culprit === true;
+/** An end that names another message is charged to that one; one that names nobody may be the doing of any that was in flight. */
+function chargeOf({ cause }: Down, deliveryId: string): Charge {
+  const { kind, culprit, subject = '' } = cause;
+  if (subject === deliveryId) return kind === 'crashed' || culprit === true ? 'crash' : 'none';
+  const isUnnamed = subject === '' && (kind === 'crashed' || kind === 'thread-lost');
+  return isUnnamed ? 'loss' : 'none';
 }
 
 function restAccount(

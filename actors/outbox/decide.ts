@@ -1,7 +1,15 @@
 /** Decides one delivery's next state from its row and what happened. Pure; sending and committing is the lane's business. */
 import type { DeliveryOutcome } from '../../proto/channel-messages.ts';
 import { type DeliveryEvent, deliveryTable } from './machine.ts';
-import { delayMsOf, MAX_CRASHES, RULES, type Rule, type UnknownPolicy } from './policy.ts';
+import {
+  type Charge,
+  delayMsOf,
+  isQuarantined,
+  lostRuleOf,
+  RULES,
+  type Rule,
+  type UnknownPolicy,
+} from './policy.ts';
 import type { Settlement } from './protocol.ts';
 import { type DeliveryRow, progressed, progressOf } from './rows.ts';
 
@@ -15,8 +23,8 @@ export type Happening =
       /** Whether the next piece may leave at once. */
       readonly maySend: boolean;
     }
-  /** Its sender is gone; `blamed`: the delivery is what ended it. */
-  | { readonly type: 'lost'; readonly reason: string; readonly blamed: boolean }
+  /** Its sender is gone. */
+  | { readonly type: 'lost'; readonly reason: string; readonly charge: Charge }
   | { readonly type: 'expired' };
 
 export interface Terms {
@@ -67,10 +75,11 @@ function eventOf(row: DeliveryRow, happening: Happening, terms: Terms): Delivery
     case 'expired':
       return { type: 'expired' };
     case 'lost': {
-      if (happening.blamed && row.crashes + 1 >= MAX_CRASHES) return { type: 'quarantine' };
-      const { reason, blamed } = happening;
-      const pause = pauseOf(row, RULES.lost[terms.onUnknown], reason, undefined, terms);
-      return { type: 'unknown', hold: terms.onUnknown === 'hold', blamed, ...pause };
+      const { reason, charge } = happening;
+      if (isQuarantined(charge, row)) return { type: 'quarantine', charge };
+      const rule = lostRuleOf(charge, row.losses, terms.onUnknown);
+      const pause = pauseOf(row, rule, reason, undefined, terms);
+      return { type: 'unknown', hold: terms.onUnknown === 'hold', charge, ...pause };
     }
     case 'ended':
       return outcomeEvent(row, happening, terms);
@@ -95,7 +104,7 @@ function outcomeEvent(
       const isFirst = !row.maybeDuplicate && rule.delay === 'backoff';
       const first: Rule = isFirst ? { ...rule, delay: 'soon' } : rule;
       const pause = pauseOf(row, first, outcome.reason, undefined, terms);
-      return { type: 'unknown', hold: terms.onUnknown === 'hold', blamed: false, ...pause };
+      return { type: 'unknown', hold: terms.onUnknown === 'hold', charge: 'none', ...pause };
     }
     case 'auth':
       return { type: 'auth', ...pauseOf(row, rule, outcome.reason, undefined, terms) };

@@ -43,7 +43,10 @@ export async function load(state: OutboxState, self: OutboxSelf): Promise<void> 
     // The first incarnation of a process has no connector that could know of it.
     if (self.incarnation > 1) lane.isResumed = true;
     else
-      lane.pending = { entry, happening: { type: 'lost', reason: 'process ended', blamed: false } };
+      lane.pending = {
+        entry,
+        happening: { type: 'lost', reason: 'process ended', charge: 'none' },
+      };
   }
   await loadEnded(state, self);
 }

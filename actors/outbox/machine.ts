@@ -1,5 +1,6 @@
 /** The life of one delivery as a pure state machine. When it is due and what its outcomes mean is `policy.ts`'s. */
 import { createMachineTable, setup } from '../../runtime/machine/index.ts';
+import type { Charge } from './policy.ts';
 
 export const ACTIVE_STATUSES = ['queued', 'sending', 'waiting', 'unknown', 'held'] as const;
 export const ENDED_STATUSES = ['delivered', 'dead'] as const;
@@ -24,6 +25,8 @@ export interface Progress {
   readonly attempts: number;
   /** Crashes that it is blamed for. */
   readonly crashes: number;
+  /** Ends of its sender, in this or an earlier process, that nobody was named for. An end of the process is none. */
+  readonly losses: number;
   /** Wall time of the next attempt, and how long that was away when it was decided. */
   readonly nextAttemptAtMs: number;
   readonly delayMs: number;
@@ -58,10 +61,10 @@ export type DeliveryEvent =
   | ({ readonly type: 'transient' } & Pause)
   | ({ readonly type: 'auth' } & Pause)
   | { readonly type: 'permanent'; readonly reason: string }
-  | ({ readonly type: 'unknown'; readonly hold: boolean; readonly blamed: boolean } & Pause)
+  | ({ readonly type: 'unknown'; readonly hold: boolean; readonly charge: Charge } & Pause)
   | { readonly type: 'hold' }
   | { readonly type: 'expired' }
-  | { readonly type: 'quarantine' }
+  | { readonly type: 'quarantine'; readonly charge: Charge }
   | { readonly type: 'replay' };
 
 export const NO_PROGRESS: Progress = {
@@ -71,6 +74,7 @@ export const NO_PROGRESS: Progress = {
   failures: 0,
   attempts: 0,
   crashes: 0,
+  losses: 0,
   nextAttemptAtMs: 0,
   delayMs: 0,
   reason: '',
@@ -120,7 +124,7 @@ const pause = delivery.assign(({ context, event }) => {
   return {
     failures: context.failures + counted,
     attempts: context.attempts + (event.type === 'unknown' ? 1 : counted),
-    crashes: context.crashes + (event.type === 'unknown' && event.blamed ? 1 : 0),
+    ...charged(context, event),
     nextAttemptAtMs: event.atMs + event.delayMs,
     delayMs: event.delayMs,
     reason: event.reason,
@@ -137,10 +141,10 @@ const tooOld = delivery.assign({
 });
 const crashed = delivery.assign({
   ending: 'quarantined',
-  crashes: ({ context }) => context.crashes + 1,
   attempts: ({ context }) => context.attempts + 1,
   reason: 'quarantined',
 });
+const charge = delivery.assign(({ context, event }) => charged(context, event));
 const again = delivery.assign({ nextAttemptAtMs: 0, delayMs: 0, failures: 0, ending: '' });
 
 /** A piece may be confirmed late, when it was given up as waiting or unknown. */
@@ -174,7 +178,7 @@ export const deliveryMachine = delivery.createMachine({
           { guard: 'holds', target: 'held', actions: pause },
           { target: 'unknown', actions: pause },
         ],
-        quarantine: { target: 'dead', actions: crashed },
+        quarantine: { target: 'dead', actions: [charge, crashed] },
         expired: whenExpired,
       },
     },
@@ -206,3 +210,11 @@ export const deliveryMachine = delivery.createMachine({
 });
 
 export const deliveryTable = createMachineTable(deliveryMachine);
+
+function charged({ crashes, losses }: Progress, event: DeliveryEvent): Partial<Progress> {
+  const charge = 'charge' in event ? event.charge : 'none';
+  return {
+    crashes: crashes + (charge === 'crash' ? 1 : 0),
+    losses: losses + (charge === 'loss' ? 1 : 0),
+  };
+}

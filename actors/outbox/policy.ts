@@ -40,10 +40,31 @@ export const RULES: Readonly<Record<AttemptEnd, Readonly<Record<UnknownPolicy, R
   lost: { retry: LOST, hold: HELD },
 };
 
-/** Crashes charged to one delivery before it is not tried again. */
-export const MAX_CRASHES = 2;
+/** What the end of an attempt's sender is charged to its delivery as: `crash` when it is named, `loss` when nobody is. */
+export type Charge = 'none' | 'crash' | 'loss';
+
+/** Crashes that name one delivery before it is not tried again. */
+const MAX_CRASHES = 2;
+/** Ends that name nobody: what is thrown in a later turn leaves no name, but it comes again with its delivery. */
+const MAX_LOSSES = 5;
+/** From here on a lost delivery waits like one of unknown outcome: its neighbours get time to be sent. */
+const LOSSES_BEFORE_BACKOFF = 3;
 
 export const DEFAULT_MAX_AGE_MS = 24 * 60 * 60 * 1_000;
+
+/** Whether one more end of this charge is the last that a delivery gets. */
+export function isQuarantined(
+  charge: Charge,
+  { crashes, losses }: { readonly crashes: number; readonly losses: number },
+): boolean {
+  if (charge === 'none') return false;
+  return charge === 'crash' ? crashes + 1 >= MAX_CRASHES : losses + 1 >= MAX_LOSSES;
+}
+
+export function lostRuleOf(charge: Charge, losses: number, onUnknown: UnknownPolicy): Rule {
+  const isRepeated = charge === 'loss' && losses + 1 >= LOSSES_BEFORE_BACKOFF;
+  return RULES[isRepeated ? 'unknown' : 'lost'][onUnknown];
+}
 
 const BASE_MS = 1_000;
 const CAP_MS = 60_000;

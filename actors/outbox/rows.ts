@@ -113,7 +113,7 @@ export function progressed(
 }
 
 export function progressOf(row: DeliveryRow): Progress {
-  const { chunk, chunks, attempt, failures, attempts, crashes } = row;
+  const { chunk, chunks, attempt, failures, attempts, crashes, losses } = row;
   const { nextAttemptAtMs, delayMs, reason, ending, nativeMessageIds, maybeDuplicate } = row;
   return {
     chunk,
@@ -122,6 +122,7 @@ export function progressOf(row: DeliveryRow): Progress {
     failures,
     attempts,
     crashes,
+    losses,
     nextAttemptAtMs,
     delayMs,
     reason,
@@ -248,7 +249,8 @@ export function parseDeliveryRow(row: Row): DeliveryRow {
   const delivery = row as DeliveryRow;
   const isDelivery = isActive(delivery.status) && typeof delivery.order === 'number';
   if (row.v !== 1 || !isDelivery) throw unreadable(DELIVERIES, row);
-  return delivery;
+  // A row may be older than this count.
+  return typeof delivery.losses === 'number' ? delivery : { ...delivery, losses: 0 };
 }
 
 export function parseEndedRow(row: Row): EndedRow {

@@ -33,7 +33,7 @@ const event: fc.Arbitrary<DeliveryEvent> = fc.oneof(
   fc.record({
     type: fc.constant('unknown' as const),
     hold: fc.boolean(),
-    blamed: fc.boolean(),
+    charge: fc.constantFrom('none', 'crash', 'loss'),
     ...pause,
   }),
 ) as fc.Arbitrary<DeliveryEvent>;

@@ -51,7 +51,7 @@ const ENDS: Readonly<Record<AttemptEnd, Happening>> = {
   auth: ended({ type: 'auth', reason: 'token refused' }),
   permanent: ended({ type: 'permanent', reason: 'chat not found' }),
   unknown: ended({ type: 'unknown', reason: 'no answer' }),
-  lost: { type: 'lost', reason: 'process ended', blamed: false },
+  lost: { type: 'lost', reason: 'process ended', charge: 'none' },
 };
 
 function ended(outcome: DeliveryOutcome, chunks = 1, maySend = true): Happening {
@@ -149,12 +149,40 @@ test('the first retry after an unknown outcome comes within a second, whatever f
 });
 
 test('the second crash that a delivery is blamed for quarantines it', () => {
-  const blamed: Happening = { type: 'lost', reason: 'connector thread_exit', blamed: true };
+  const blamed: Happening = { type: 'lost', reason: 'connector thread_exit', charge: 'crash' };
   const once = must(decide(sending, blamed, terms('retry')));
   assert.equal([once.status, once.crashes], ['unknown', 1]);
   const again = must(decide(once, { type: 'turn' }, terms('retry')));
   const dead = must(decide(again, blamed, terms('retry')));
   assert.equal([dead.status, dead.ending, dead.crashes], ['dead', 'quarantined', 2]);
+});
+
+test('ends of its sender that name nobody slow a delivery down from the third and quarantine it at the fifth', () => {
+  for (const onUnknown of UNKNOWN_POLICIES) {
+    const lost: Happening = { type: 'lost', reason: 'connector thread_exit', charge: 'loss' };
+    let row = sending;
+    const delays: number[] = [];
+    for (let losses = 1; losses < 5; losses += 1) {
+      const after = must(decide(row, lost, terms(onUnknown, 0.999)));
+      assert.equal([after.losses, after.crashes], [losses, 0]);
+      assert.is(after.status, onUnknown === 'hold' ? 'held' : 'unknown');
+      delays.push(after.delayMs);
+      row = { ...after, status: 'sending' };
+    }
+    assert.equal(delays, onUnknown === 'hold' ? [0, 0, 0, 0] : [999, 999, 999, 1_998]);
+    const dead = must(decide(row, lost, terms(onUnknown)));
+    assert.equal([dead.status, dead.ending, dead.losses], ['dead', 'quarantined', 5]);
+  }
+});
+
+test('an end of the process is charged to no delivery, however often it comes', () => {
+  let row = sending;
+  for (let i = 0; i < 200; i += 1) {
+    row = must(decide(row, ENDS.lost, terms('retry', 0.999)));
+    assert.equal([row.status, row.losses, row.crashes], ['unknown', 0, 0]);
+    assert.ok(row.delayMs < 1_000);
+    row = must(decide(row, { type: 'turn' }, terms('retry')));
+  }
 });
 
 test('a stale settlement is not about the row: another attempt, another piece', () => {
