@@ -110,6 +110,11 @@ export function codeOf(error: unknown): string {
   return 'uncoded';
 }
 
+/** What was thrown may be anything, also something that cannot be printed. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return error instanceof Error ? `${error.message}` : String(error);
+  } catch {
+    return 'unprintable';
+  }
 }
