@@ -269,7 +269,12 @@ export class Kernel {
       childEnded: (ended: ChildEnded) => {
         const { self, compiled } = parent;
         if (self === undefined || parent.status !== 'running') return undefined;
-        return compiled?.definition.childEnded?.(parent.state, ended, self) ?? undefined;
+        try {
+          return compiled?.definition.childEnded?.(parent.state, ended, self) ?? undefined;
+        } catch (error) {
+          parent.crash(error, 'childEnded');
+          return undefined;
+        }
       },
       removed: () => undefined,
       emit: (event) => this.#options.emit(event),
