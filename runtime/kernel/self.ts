@@ -143,7 +143,11 @@ export class KernelSelf implements Self<unknown> {
   }
 
   spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q> {
-    const children = this.#live().ensureChildren();
+    const cell = this.#live();
+    // Its children are stopped already: nobody would stop another one.
+    if (cell.status === 'ending')
+      throw new RuntimeError('system_stopped', `${cell.path} is stopping and starts no child`);
+    const children = cell.ensureChildren();
     return children.spawn(spec as ChildSpec<unknown, unknown>) as ActorRef<Q>;
   }
 
