@@ -251,7 +251,7 @@ export class Cell implements Runnable, ChildHandle {
   kill(code: string): void {
     if (!this.#isLive) return;
     this.status = 'ending';
-    void this.children?.stopAll();
+    this.children?.killAll(code);
     this.#over({ kind: 'killed', code });
   }
 
@@ -289,16 +289,15 @@ export class Cell implements Runnable, ChildHandle {
     const { definition } = this.compiled as Compiled;
     const self = new KernelSelf(this);
     this.self = self;
+    const failed = (error: unknown) => this.#startFailed(incarnation, error);
     try {
       const state: unknown = definition.start(self, this.spec.start.args, this.kernel.deps);
       if (isThenable(state)) {
-        state.then(
-          (value) => this.#stateReady(incarnation, value),
-          (error: unknown) => this.#startFailed(incarnation, error),
-        );
+        // Also what `supervise` throws after an awaited start.
+        state.then((value) => this.#stateReady(incarnation, value)).then(undefined, failed);
       } else this.#stateReady(incarnation, state);
     } catch (error) {
-      this.#startFailed(incarnation, error);
+      failed(error);
     }
   }
 

@@ -25,6 +25,8 @@ interface Child {
   startTimer: Timer | undefined;
   /** Who waits for the incarnation that is starting. */
   starting: Deferral<void> | undefined;
+  /** Its stop under way: whoever stops it too waits for this one. */
+  halting: Promise<void> | undefined;
 }
 
 const DEFAULT_START_TIMEOUT_MS = 30_000;
@@ -65,6 +67,7 @@ export class ChildSet implements ChildOwner {
   /** One after the other; rejects with the first child's failure, the ones before it running. */
   async startAll(specs: readonly ChildSpec<unknown, unknown>[]): Promise<void> {
     for (const spec of specs) {
+      if (this.#isStopping) throw refusal(this.#ports.address);
       const child = this.#add(spec);
       const started = this.#awaitStart(child);
       this.#launch(child);
@@ -73,11 +76,7 @@ export class ChildSet implements ChildOwner {
   }
 
   spawn(spec: ChildSpec<unknown, unknown>): ActorRef<unknown> {
-    if (this.#isStopping)
-      throw new RuntimeError(
-        'system_stopped',
-        `${this.#ports.address} is stopping and starts no child`,
-      );
+    if (this.#isStopping) throw refusal(this.#ports.address);
     const child = this.#add(spec);
     this.#launch(child);
     return child.handle.ref;
@@ -85,12 +84,10 @@ export class ChildSet implements ChildOwner {
 
   /** Settles when the child's present start has succeeded; rejects with its failure. */
   async whenStarted(ref: ActorRef<unknown>): Promise<void> {
+    const { address } = this.#ports;
     const child = this.#children.find(({ handle }) => handle.ref.address === ref.address);
     if (child === undefined)
-      throw new RuntimeError(
-        'start_failed',
-        `${ref.address} is not a child of ${this.#ports.address}`,
-      );
+      throw new RuntimeError('start_failed', `${ref.address} is not a child of ${address}`);
     if (child.status !== 'running') await this.#awaitStart(child);
   }
 
@@ -108,6 +105,17 @@ export class ChildSet implements ChildOwner {
     for (const child of [...this.#children].reverse()) {
       await this.#halt(child);
       this.#remove(child, { kind: 'stopped', code: 'shutdown' });
+    }
+  }
+
+  /** At once and for good: whoever could wait for them is over itself. */
+  killAll(code: string): void {
+    this.#isStopping = true;
+    this.#pause?.resolve();
+    for (const child of [...this.#children].reverse()) {
+      const cause: ExitCause = { kind: 'killed', code };
+      this.#remove(child, cause);
+      child.starting?.reject(toError(child, cause));
     }
   }
 
@@ -162,7 +170,11 @@ export class ChildSet implements ChildOwner {
     // Whoever lost its thread to another's fault starts again at once.
     const delayMs = isCharged(cause) ? this.#nextDelayMs(child) : 0;
     this.#report(child, cause, delayMs);
-    this.#tellParent(this.#toEnded(child, cause), () => this.#recover(child, delayMs));
+    const ended = this.#toEnded(child, cause);
+    this.#tellParent(ended, () => {
+      // Its group may have started it again while its parent was being told.
+      if (child.incarnation === ended.incarnation) this.#recover(child, delayMs);
+    });
   }
 
   /** False when the supervisor gives up. */
@@ -197,7 +209,7 @@ export class ChildSet implements ChildOwner {
   }
 
   #recover(child: Child, delayMs: number): void {
-    if (this.#isStopping || child.status === 'gone') return;
+    if (this.#isStopping || child.status !== 'restarting') return;
     if (this.#supervision.strategy === 'one_for_one') {
       child.timer = this.#ports.host.setTimer(delayMs, () => {
         child.timer = undefined;
@@ -233,12 +245,10 @@ export class ChildSet implements ChildOwner {
         this.#children.length,
       );
       const group = indices.flatMap((i) => this.#children[i] ?? []);
-      for (const child of [...group].reverse()) {
-        if (child !== failed) await this.#halt(child);
-      }
+      for (const child of [...group].reverse()) await this.#halt(child);
       await this.#sleep(waitMs);
       if (this.#isStopping) break;
-      failed = await this.#startInOrder(group);
+      failed = (await this.#startInOrder(group)) ?? this.#failedMeanwhile;
       if (failed !== undefined) waitMs = this.#nextDelayMs(failed);
     }
     this.#isRecovering = false;
@@ -247,13 +257,14 @@ export class ChildSet implements ChildOwner {
   async #startInOrder(group: readonly Child[]): Promise<Child | undefined> {
     for (const child of group) {
       if (this.#isStopping || child.status === 'gone') continue;
+      if (this.#failedMeanwhile === child) this.#failedMeanwhile = undefined;
       const started = this.#awaitStart(child);
       this.#launch(child);
       const ok = await started.then(
         () => true,
         () => false,
       );
-      if (!ok) return child;
+      if (!ok && this.#children.includes(child)) return child;
       if (this.#failedMeanwhile !== undefined) return this.#failedMeanwhile;
     }
     return this.#failedMeanwhile;
@@ -277,6 +288,7 @@ export class ChildSet implements ChildOwner {
       timer: undefined,
       startTimer: undefined,
       starting: undefined,
+      halting: undefined,
     };
     this.#children.push(child);
     return child;
@@ -305,8 +317,10 @@ export class ChildSet implements ChildOwner {
     child.startTimer?.cancel();
     if (child.status === 'running' || child.status === 'starting') {
       child.status = 'stopping';
-      await child.handle.stop(child.spec.shutdownTimeoutMs);
+      child.halting = child.handle.stop(child.spec.shutdownTimeoutMs);
     }
+    await child.halting;
+    child.halting = undefined;
     if (child.status !== 'gone') child.status = 'restarting';
     child.starting?.reject(toError(child, { kind: 'stopped', code: 'shutdown' }));
     child.starting = undefined;
@@ -377,4 +391,8 @@ function toError(child: Child, cause: ExitCause): Error & { readonly exit: ExitC
     `${child.spec.id} ended by ${cause.code}${detail}`,
   );
   return Object.assign(error, { code: cause.code, exit: cause });
+}
+
+function refusal(address: string): RuntimeError {
+  return new RuntimeError('system_stopped', `${address} is stopping and starts no child`);
 }

@@ -103,6 +103,8 @@ export interface LifeArgs {
   readonly name: string;
   readonly trace: ActorRef<TraceProtocol>;
   readonly failStart?: string;
+  /** Its starts after the first one fail with this code. */
+  readonly failAgain?: string;
   readonly stopMs?: number;
   readonly limit?: number;
 }
@@ -117,6 +119,8 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
     self.tell(args.trace, 'note', `start ${args.name}`);
     if (args.failStart !== undefined)
       throw Object.assign(new Error('told to'), { code: args.failStart });
+    if (args.failAgain !== undefined && self.incarnation > 1)
+      throw Object.assign(new Error('told to'), { code: args.failAgain });
     return args;
   },
   receive: {
