@@ -18,13 +18,21 @@ import { openHostLine } from './compose-line.ts';
 import { withdrawToken } from './compose-machine.ts';
 import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
 import { packageVersion } from './compose-version.ts';
+import { toLine } from './config/config-error.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { checkGiven, type GivenConfig } from './config/given-config.ts';
 import { BeyondLoopback, isLoopback } from './config/listen.ts';
 import type { Log, LogLevel } from './log.ts';
 import { lendHost, type ThreadArgs } from './thread-setup.ts';
 
+export type { ConfigTable } from './config/given-config.ts';
+
 export interface GatewayOptions {
-  readonly config: GatewayConfig;
+  /**
+   * The path of a TOML file, or a plain object of the same shape and spelling, e.g. `{ http: { listen: '127.0.0.1:0' } }`.
+   * Default: the demo, an `echo` account and a `demo` webhook. A wrong one is `config_invalid`, with all its issues.
+   */
+  readonly config?: GivenConfig;
   /** Everything durable lives below it; made, for its owner only, where it is not there. */
   readonly stateRoot: string;
   /** Kinds of connector that the host brings; each module exports a `ConnectorKind`. */
@@ -53,7 +61,7 @@ export interface GatewayHandle {
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
    * Never rejects. `code` is what a process would exit with: 0 stopped · 74 the store failed · 4 another gateway has
-   * it, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration contradicts it · 70 anything else.
+   * it, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration is wrong, or contradicts it · 70 anything else.
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
@@ -73,6 +81,7 @@ const CODES: Readonly<Record<string, number>> = {
   store_older: 1,
   store_corrupt: 1,
   duplicate_webhook: 2,
+  config_invalid: 2,
   address_in_use: 4,
   address_refused: 4,
   address_unknown: 4,
@@ -123,7 +132,9 @@ class Gateway implements GatewayHandle {
   }
 
   async #start(): Promise<{ readonly http: string }> {
-    const { config, connectors = {}, threads = defaultThreads() } = this.#options;
+    const { connectors = {}, threads = defaultThreads() } = this.#options;
+    const { config, warnings } = await checkGiven(this.#options.config, Object.keys(connectors));
+    for (const warning of warnings) this.#log('warn', `configuration: ${toLine(warning)}`);
     // Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway.
     if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
     const stateRoot = resolve(this.#options.stateRoot);

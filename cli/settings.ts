@@ -1,10 +1,7 @@
 /** Where each setting comes from: flag, environment, file, default, in this order. It starts nothing. */
-import { readFileSync } from 'node:fs';
-import { codeOf } from '../runtime/errors.ts';
-import type { ConfigIssue } from './config/config-error.ts';
-import { ConfigError } from './config/config-error.ts';
+import type { CheckedConfig } from './config/checked-config.ts';
 import { demoConfig } from './config/demo.ts';
-import type { GatewayConfig } from './config/gateway-config.ts';
+import { readConfig } from './config/given-config.ts';
 import type { ConnectorKinds } from './config/kind-checks.ts';
 import { isLoopback, type Listen, parseListen } from './config/listen.ts';
 import { parseConfig } from './config/parse.ts';
@@ -21,13 +18,12 @@ export interface SettingFlags {
 }
 
 export interface Settings {
-  readonly config: GatewayConfig;
+  readonly checked: CheckedConfig;
   /** '' where no file was given and the demo configuration runs. */
   readonly configFile: string;
   /** Absolute. */
   readonly stateRoot: string;
   readonly logLevel: LogLevel;
-  readonly warnings: readonly ConfigIssue[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -45,40 +41,20 @@ export function loadSettings(
   const listen = listenOf(flags, env);
   const configFile = configFileOf(flags.config, env);
   const parsed =
-    configFile === ''
-      ? { config: demoConfig(), warnings: [] }
-      : parseConfig(readConfig(configFile), configFile, kinds);
+    configFile === '' ? demoConfig() : parseConfig(readConfig(configFile), configFile, kinds);
   const http = listen ?? parsed.config.http;
   refuseBeyondLoopback(http);
   return {
-    config: { ...parsed.config, http },
+    checked: parsed.listeningOn(http),
     configFile,
     stateRoot: stateRootOf(flags.stateRoot, env),
     logLevel,
-    warnings: parsed.warnings,
   };
 }
 
 /** `--config`, else PALYRA_CONFIG, else ''. */
 export function configFileOf(flag: string | undefined, env: Environment): string {
   return flag ?? env.PALYRA_CONFIG ?? '';
-}
-
-/** The text of a configuration file; `ConfigError` where it cannot be read as UTF-8. */
-export function readConfig(file: string): string {
-  const unreadable = (expected: string, value: string): ConfigError =>
-    new ConfigError([{ file, line: 0, key: '', expected, value }]);
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw unreadable('a file that can be read', codeOf(error));
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw unreadable('UTF-8 text', 'other bytes');
-  }
 }
 
 /** Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway. */

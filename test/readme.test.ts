@@ -52,8 +52,7 @@ test('the runtime example runs and prints what its comment says', () => {
 test('the gateway example starts, listens and stops', () => {
   const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
   const example = block('Embed the gateway', 'js').replace("'./state'", JSON.stringify(stateRoot));
-  const config = `import { demoConfig } from './cli/config/demo.js';\nconst config = { ...demoConfig(), http: { host: '127.0.0.1', port: 0 } };\n`;
-  const { stdout, stderr } = runModule('gateway', `${config}${example}`);
+  const { stdout, stderr } = runModule('gateway', example);
   rmSync(stateRoot, { recursive: true, force: true });
   assert.match(stdout, /listening on http:\/\/127\.0\.0\.1:\d+/, stderr);
   assert.match(stdout, /code: 0, cause: 'stopped'/);

@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { type CommandWorld, withJson } from '../command-world.ts';
 import { toLine } from '../config/config-error.ts';
+import { readConfig } from '../config/given-config.ts';
 import { configJsonSchema, parseConfig } from '../config/parse.ts';
 import { builtInKinds } from '../connector-kinds.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
-import { configFileOf, readConfig, refuseBeyondLoopback } from '../settings.ts';
+import { configFileOf, refuseBeyondLoopback } from '../settings.ts';
 import { show } from '../terminal.ts';
 
 interface ValidateFlags {

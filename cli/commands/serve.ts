@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../runtime/errors.ts';
 import { type CommandWorld, withJson } from '../command-world.ts';
-import { toLine } from '../config/config-error.ts';
 import { DEMO_WEBHOOK } from '../config/demo.ts';
 import { builtInKinds } from '../connector-kinds.ts';
 import { CliError, EXIT, toCliError } from '../exit-codes.ts';
@@ -30,7 +29,6 @@ async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
   const settings = loadSettings(flags, world.terminal.env, await builtInKinds());
   const { stateRoot, logLevel } = settings;
   const log = createLog({ level: logLevel, thread: 'main' });
-  for (const warning of settings.warnings) log('warn', `configuration: ${toLine(warning)}`);
   let gateway: GatewayHandle | undefined;
   const release = guardProcess({
     log,
@@ -39,7 +37,7 @@ async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
   });
   try {
     const { createGateway } = await import('../gateway.ts');
-    gateway = createGateway({ config: settings.config, stateRoot, log, logLevel });
+    gateway = createGateway({ config: settings.checked, stateRoot, log, logLevel });
     const { http } = await readyOrEnded(gateway);
     if (http !== undefined) announce(world, settings, http, log);
     const { code, cause } = await gateway.ended;

@@ -1,11 +1,12 @@
 /** The configuration that runs where no file is given: one echo account and one webhook that replies through it. */
-import type { GatewayConfig } from './gateway-config.ts';
+import { CheckedConfig } from './checked-config.ts';
+import { placing } from './parse.ts';
 import { configFileSchema, toGatewayConfig } from './schema.ts';
 
 export const DEMO_WEBHOOK = 'demo';
 
 /** `echo:default` may be written to directly; the webhook `demo` replies to it, with a secret that the vault makes. */
-export function demoConfig(): GatewayConfig {
+export function demoConfig(): CheckedConfig {
   const config = toGatewayConfig(
     configFileSchema.parse({
       connectors: [{ id: 'echo:default', kind: 'echo' }],
@@ -31,5 +32,9 @@ export function demoConfig(): GatewayConfig {
     }),
   );
   const webhooks = config.webhooks.map((webhook) => ({ ...webhook, generateSecret: true }));
-  return { ...config, webhooks };
+  return new CheckedConfig(
+    { ...config, webhooks },
+    [],
+    placing('demo', () => 0),
+  );
 }

@@ -7,7 +7,8 @@ import { fieldOf, listOf } from './cross-checks.ts';
 import type { KeyPath } from './key-lines.ts';
 import { CONNECTOR_SECTION_KEYS, optionsOf } from './schema.ts';
 
-export type ConnectorKinds = Readonly<Record<string, ConnectorKind>>;
+type CheckedKind = Pick<ConnectorKind, 'checkOptions'>;
+export type ConnectorKinds = Readonly<Record<string, CheckedKind>>;
 
 /** It takes the file's raw content, so that it can speak beside the schema; what has the wrong shape is passed over. */
 export function checkKinds(raw: unknown, kinds: ConnectorKinds): KeyIssue[] {
@@ -28,7 +29,7 @@ function unknownKind(name: string, path: KeyPath, known: readonly string[]): Key
 }
 
 function optionIssues(
-  kind: ConnectorKind,
+  kind: CheckedKind,
   options: Readonly<Record<string, unknown>>,
   path: KeyPath,
 ): KeyIssue[] {

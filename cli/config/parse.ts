@@ -1,6 +1,7 @@
 /** Turns the text of a configuration file into the configuration, or into all that is wrong with it. It reads no file and no environment. */
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
+import { CheckedConfig, inOrder } from './checked-config.ts';
 import {
   ConfigError,
   type ConfigIssue,
@@ -10,43 +11,48 @@ import {
   toKeyIssues,
 } from './config-error.ts';
 import { crossCheck } from './cross-checks.ts';
-import { locateKeys } from './key-lines.ts';
+import { type KeyPath, locateKeys } from './key-lines.ts';
 import { type ConnectorKinds, checkKinds } from './kind-checks.ts';
-import {
-  type ConfigFile,
-  configFileSchema,
-  type GatewayConfig,
-  toGatewayConfig,
-} from './schema.ts';
-
-export interface ParsedConfig {
-  readonly config: GatewayConfig;
-  /** What is allowed but probably not meant. */
-  readonly warnings: readonly ConfigIssue[];
-}
+import { type ConfigFile, configFileSchema, toGatewayConfig } from './schema.ts';
 
 /**
  * The configuration in a TOML text. Throws `ConfigError` with every issue at once: syntax, unknown keys, wrong values,
  * contradictions between sections, and options that a connector's kind refuses.
  */
-export function parseConfig(source: string, file: string, kinds: ConnectorKinds): ParsedConfig {
+export function parseConfig(source: string, file: string, kinds: ConnectorKinds): CheckedConfig {
   const raw = parseToml(source, file);
-  const lineOf = locateKeys(source);
-  const place = ({ path, expected, value }: KeyIssue): ConfigIssue => ({
-    file,
-    line: lineOf(path),
-    key: keyText(path),
-    expected,
-    value,
-  });
+  return check(raw, kinds, placing(file, locateKeys(source)));
+}
+
+/** The same for what a TOML text would hold; its issues have no line. */
+export function parseConfigTable(raw: unknown, kinds: ConnectorKinds): CheckedConfig {
+  return check(
+    raw,
+    kinds,
+    placing('config', () => 0),
+  );
+}
+
+/** Puts an issue where its key stands. */
+export function placing(
+  file: string,
+  lineOf: (path: KeyPath) => number,
+): (issue: KeyIssue) => ConfigIssue {
+  return ({ path, expected, value }) => {
+    return { file, line: lineOf(path), key: keyText(path), expected, value };
+  };
+}
+
+function check(
+  raw: unknown,
+  kinds: ConnectorKinds,
+  place: (issue: KeyIssue) => ConfigIssue,
+): CheckedConfig {
   const parsed = configFileSchema.safeParse(raw);
   const schemaIssues = toKeyIssues(parsed.error?.issues ?? [], raw, configJsonSchema());
   const issues = [...schemaIssues, ...crossCheck(raw), ...checkKinds(raw, kinds)];
   if (issues.length > 0 || !parsed.success) throw refusal(issues.map(place));
-  return {
-    config: toGatewayConfig(parsed.data),
-    warnings: inOrder(doubts(parsed.data).map(place)),
-  };
+  return new CheckedConfig(toGatewayConfig(parsed.data), doubts(parsed.data), place);
 }
 
 /** JSON Schema (2020-12) of the file, for editors and checks. */
@@ -73,10 +79,6 @@ function refusal(issues: readonly ConfigIssue[]): ConfigError {
   const first = new Map<string, ConfigIssue>();
   for (const issue of issues) if (!first.has(issue.key)) first.set(issue.key, issue);
   return new ConfigError(inOrder([...first.values()]));
-}
-
-function inOrder(issues: readonly ConfigIssue[]): readonly ConfigIssue[] {
-  return [...issues].sort((a, b) => a.line - b.line);
 }
 
 function doubts(file: ConfigFile): KeyIssue[] {

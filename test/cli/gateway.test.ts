@@ -3,13 +3,14 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ConfigError } from '../../cli/config/config-error.ts';
 import { demoConfig } from '../../cli/config/demo.ts';
 import { createGateway, type GatewayHandle, type GatewayOptions } from '../../cli/gateway.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { until, within } from '../support/within.ts';
 
-const CONFIG = { ...demoConfig(), http: { host: '127.0.0.1', port: 0 } };
+const CONFIG = demoConfig().listeningOn({ host: '127.0.0.1', port: 0 });
 
 async function withGateways(
   work: (
@@ -120,7 +121,8 @@ embedded('a taken port is an error of the start, with its code', () =>
     const first = start();
     const { http } = await ready(first);
     await withGateways(async (startOther) => {
-      const config = { ...CONFIG, http: { host: '127.0.0.1', port: Number(new URL(http).port) } };
+      const port = Number(new URL(http).port);
+      const config = CONFIG.listeningOn({ host: '127.0.0.1', port });
       const second = startOther({ config });
       assert.is(await rejection(second.ready), 'address_in_use');
       assert.is((await ended(second)).code, 4);
@@ -132,12 +134,70 @@ embedded('an address beyond this machine is refused before anything is made', ()
   withGateways(async (start, stateRoot) => {
     for (const host of ['0.0.0.0', '::', '192.168.1.4']) {
       const below = join(stateRoot, 'unmade');
-      const gateway = start({ config: { ...CONFIG, http: { host, port: 0 } }, stateRoot: below });
+      const gateway = start({ config: CONFIG.listeningOn({ host, port: 0 }), stateRoot: below });
       assert.is(await rejection(gateway.ready), 'address_refused', host);
       assert.is((await ended(gateway)).code, 4);
       assert.not(existsSync(below));
     }
   }),
+);
+
+const OWN = {
+  http: { listen: '127.0.0.1:0' },
+  connectors: [{ id: 'echo:own', kind: 'echo' }],
+};
+
+embedded('a configuration is what a TOML file holds, or the path of one', () =>
+  withGateways(async (start, stateRoot) => {
+    const file = join(stateRoot, 'own.toml');
+    writeFileSync(
+      file,
+      '[http]\nlisten = "127.0.0.1:0"\n[[connectors]]\nid = "echo:own"\nkind = "echo"\n',
+    );
+    for (const config of [OWN, file]) {
+      const lines: string[] = [];
+      const gateway = start({ config, log: (_level, message) => void lines.push(message) });
+      await ready(gateway);
+      const { connectors } = await gateway.call('channels.list', {});
+      assert.equal(
+        connectors.map(({ connector_id }) => connector_id),
+        ['echo:own'],
+      );
+      assert.ok(lines.some((line) => line.includes('connectors[0].id: expected a rule')));
+      await within('stop', gateway.stop(), 10_000);
+    }
+  }),
+);
+
+embedded(
+  'a wrong configuration ends it with 2, every issue with its key, and nothing is made',
+  () =>
+    withGateways(async (start, stateRoot) => {
+      const below = join(stateRoot, 'unmade');
+      const wrong: readonly (readonly [unknown, readonly string[]])[] = [
+        [{ conectors: [] }, ['conectors']],
+        [
+          { http: { listen: 7142 }, webhooks: [{ integration_id: 'x' }] },
+          ['http.listen', 'webhooks[0].secret_refs'],
+        ],
+        [{ connectors: [{ id: 'mine:x', kind: 'mine' }] }, ['connectors[0].kind']],
+        [null, ['']],
+        [join(stateRoot, 'none.toml'), ['']],
+      ];
+      for (const [config, keys] of wrong) {
+        const gateway = start({ config: config as never, stateRoot: below });
+        const error = await within(
+          'the refusal',
+          gateway.ready.catch((caught: unknown) => caught),
+          15_000,
+        );
+        assert.instance(error, ConfigError);
+        assert.is(codeOf(error), 'config_invalid');
+        assert.equal((error as ConfigError).issues.map(({ key }) => key).sort(), [...keys].sort());
+        assert.is((await ended(gateway)).code, 2);
+        assert.not(existsSync(below));
+      }
+    }),
 );
 
 embedded('stopping while it starts ends it with 0', () =>

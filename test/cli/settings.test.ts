@@ -32,11 +32,14 @@ function exitOf(flags: SettingFlags, env: Record<string, string> = {}): number {
 }
 
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
-  assert.is(load({}).config.http.port, 7_142);
-  assert.is(load({ config: file }).config.http.port, 1_000);
-  assert.is(load({ config: file }, { PALYRA_HTTP: '127.0.0.1:2000' }).config.http.port, 2_000);
+  assert.is(load({}).checked.config.http.port, 7_142);
+  assert.is(load({ config: file }).checked.config.http.port, 1_000);
+  assert.is(
+    load({ config: file }, { PALYRA_HTTP: '127.0.0.1:2000' }).checked.config.http.port,
+    2_000,
+  );
   const all = load({ config: file, http: '[::1]:3000' }, { PALYRA_HTTP: '127.0.0.1:2000' });
-  assert.equal(all.config.http, { host: '::1', port: 3_000 });
+  assert.equal(all.checked.config.http, { host: '::1', port: 3_000 });
 });
 
 test('the file is found by flag or environment', () => {
@@ -91,7 +94,7 @@ test('a file that is missing or not UTF-8 is a config error', () => {
 });
 
 test('without a file the demo is an echo account that may be written to and a webhook that replies to it', () => {
-  const { config } = load({});
+  const { config } = load({}).checked;
   assert.equal(
     config.connectors.map(({ connectorId }) => connectorId),
     ['echo:default'],

@@ -3,8 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { configFileSchema, toGatewayConfig } from '../../cli/config/schema.ts';
-import { createGateway, type GatewayHandle } from '../../cli/gateway.ts';
+import { type ConfigTable, createGateway, type GatewayHandle } from '../../cli/gateway.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { faultScale } from '../support/scale.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
@@ -37,16 +36,16 @@ interface Component {
   readonly restarts: number;
 }
 
-function configOf(logFile: string) {
-  const file = configFileSchema.parse({
+function configOf(logFile: string): ConfigTable {
+  return {
+    http: { listen: '127.0.0.1:0' },
     connectors: ACCOUNTS.map((id) => ({ id, kind: 'deadly', log_file: logFile })),
     webhooks: ACCOUNTS.map((connector, n) => ({
       integration_id: `hook-${n}`,
       secret_refs: [`file:${logFile}.secret`],
       reply_to: { connector, conversation: 'main' },
     })),
-  });
-  return { ...toGatewayConfig(file), http: { host: '127.0.0.1', port: 0 } };
+  };
 }
 
 async function withGateway(work: (world: World) => Promise<void>): Promise<void> {
