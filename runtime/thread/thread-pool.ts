@@ -125,6 +125,9 @@ export class ThreadPool {
   #slotFor(spec: ChildSpec<unknown, unknown>): ThreadSlot {
     const { placement } = spec;
     if (placement === 'own') {
+      // The thread of one that has gone is used again: none would ever end it.
+      const free = this.#slots.slice(this.#options.pool).find(({ actors }) => actors === 0);
+      if (free !== undefined) return free;
       const slot = this.#addSlot(`own-${this.#slots.length}`);
       slot.start().catch(() => undefined);
       return slot;
@@ -206,7 +209,11 @@ export class ThreadPool {
       high.connectTo(low.slot, { data: data.port2, control: control.port2 }),
     ]).then(
       () => true,
-      () => false,
+      () => {
+        // One of them was too busy to answer: the next who asks tries again.
+        this.#joined.delete(pair);
+        return false;
+      },
     );
     this.#joined.set(pair, { stamp, done });
     return done;
@@ -216,12 +223,17 @@ export class ThreadPool {
   readonly #joined = new Map<string, { readonly stamp: string; readonly done: Promise<boolean> }>();
 }
 
-/** FNV-1a, so that a key keeps its slot over restarts. */
+/**
+ * A key keeps its slot over restarts. FNV-1a, whose lowest bit is no more than the parity of the characters', then
+ * mixed (Murmur3's last step) so that the few bits which choose a slot depend on all.
+ */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i += 1) {
     hash ^= key.charCodeAt(i);
     hash = Math.imul(hash, 0x01000193);
   }
-  return hash >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }
