@@ -164,10 +164,12 @@ test(`nothing accepted is lost, nothing runs twice, order is kept (${ROUNDS} rou
     const random = seeded(SEED);
     const senders = startOrderSenders({ lanes: LANES, random: seeded(SEED + 1), pauseMs: 60 });
     const round: Round = { telegram, stateRoot, random, senders };
+    let last: GatewayProcess | undefined;
     try {
       for (let number = 1; number <= ROUNDS; number += 1) await playRound(round, number);
       await telegram.clear();
       const gateway = await start(round);
+      last = gateway;
       senders.pointTo(gateway);
       await within('the senders are done', senders.finish(), 60_000);
       const { acknowledged, problems, answers } = senders;
@@ -188,7 +190,8 @@ test(`nothing accepted is lost, nothing runs twice, order is kept (${ROUNDS} rou
         `seed ${SEED}: ${ROUNDS} kills in ${seconds} s; ${acknowledged.length} webhooks and ${ROUNDS} updates accepted, ${accepted.length} messages delivered; answers ${JSON.stringify(answers)}; journal ${verdict.stdout.trim()}`,
       );
     } finally {
-      senders.pointTo(undefined);
+      senders.abandon();
+      await last?.kill();
       await telegram.stop();
     }
   }));

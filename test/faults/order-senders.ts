@@ -20,6 +20,8 @@ export interface OrderSenders {
   pointTo(gateway: Pick<GatewayProcess, 'url'> | undefined): void;
   /** Settles when each has finished the order that it is at, which needs a gateway. */
   finish(): Promise<void>;
+  /** Ends them where they stand. */
+  abandon(): void;
 }
 
 export interface OrderSendersOptions {
@@ -41,6 +43,7 @@ export function startOrderSenders(options: OrderSendersOptions): OrderSenders {
   const answers: Record<string, number> = {};
   let url: string | undefined;
   let isFinishing = false;
+  let isAbandoned = false;
 
   const count = (name: string) => {
     answers[name] = (answers[name] ?? 0) + 1;
@@ -63,7 +66,7 @@ export function startOrderSenders(options: OrderSendersOptions): OrderSenders {
   const send = async (order: Acknowledged): Promise<void> => {
     let accepted = 0;
     let tried = 0;
-    for (;;) {
+    while (!isAbandoned) {
       const at = url;
       if (at === undefined) {
         await pause(20);
@@ -80,10 +83,12 @@ export function startOrderSenders(options: OrderSendersOptions): OrderSenders {
           problems.push(`${order.webhookId}: ${answer.status} ${JSON.stringify(answer.body)}`);
       }
       if (accepted > 1) problems.push(`${order.webhookId}: accepted ${accepted} times`);
-      if (posted.some((answer) => answer?.status === 202 || answer?.status === 200)) break;
+      if (posted.some((answer) => answer?.status === 202 || answer?.status === 200)) {
+        acknowledged.push(order);
+        return;
+      }
       await pause(50);
     }
-    acknowledged.push(order);
   };
 
   const run = async (lane: number): Promise<void> => {
@@ -105,6 +110,10 @@ export function startOrderSenders(options: OrderSendersOptions): OrderSenders {
     async finish() {
       isFinishing = true;
       await running;
+    },
+    abandon() {
+      isFinishing = true;
+      isAbandoned = true;
     },
   };
 }
