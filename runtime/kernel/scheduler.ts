@@ -22,6 +22,8 @@ export class Scheduler {
   #sliceEndMs = 0;
   #untilClockCheck = MESSAGES_PER_CLOCK_CHECK;
   #isSliceOver = false;
+  /** What was sent inline in this event-loop turn has left once already. */
+  #hasFlushed = false;
   /** True while actors run; what is sent meanwhile leaves at the end of the turn. */
   isRunning = false;
 
@@ -45,13 +47,28 @@ export class Scheduler {
     this.#isTurnPlanned = true;
     this.#host.nextTurn(() => {
       this.#isTurnPlanned = false;
-      this.runTurn();
+      this.#hasFlushed = false;
+      this.#runSlice();
+      this.#afterTurn();
+      if (this.#first !== undefined) this.wake();
     });
   }
 
-  /** One slice now; plans another turn when work is left. Called within a turn it does nothing. */
-  runTurn(): void {
+  /**
+   * One slice at once, for what a link has brought. A lone message is answered without waiting for the next turn; the
+   * answers to those after it in the same event-loop turn leave together.
+   */
+  runNow(): void {
     if (this.isRunning) return;
+    this.#runSlice();
+    if (!this.#hasFlushed) {
+      this.#hasFlushed = true;
+      this.#afterTurn();
+    }
+    this.wake();
+  }
+
+  #runSlice(): void {
     this.isRunning = true;
     this.#sliceEndMs = this.#host.monotonicMs() + SLICE_MS;
     this.#untilClockCheck = MESSAGES_PER_CLOCK_CHECK;
@@ -66,8 +83,6 @@ export class Scheduler {
       }
     } finally {
       this.isRunning = false;
-      this.#afterTurn();
-      if (this.#first !== undefined) this.wake();
     }
   }
 

@@ -217,7 +217,7 @@ export class Link {
     for (let i = 0; i < triples.length; i += 3)
       this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
     this.#giveCredit(count, bytes);
-    this.#kernel.scheduler.runTurn();
+    this.#kernel.scheduler.runNow();
   }
 
   #take(route: WireRoute, meta: unknown, payload: unknown): void {
