@@ -1,5 +1,8 @@
 /** Finds the gateway that a command talks to, and the token for it. It opens no connection. */
+import { join } from 'node:path';
+import { holdsWriterLock } from '../runtime/store/lmdb/index.ts';
 import { type AdminClient, createAdminClient } from './admin-client.ts';
+import { STORE_DIRECTORY } from './compose-machine.ts';
 import { isLoopback } from './config/listen.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { adminTokenFileOf, readGatewayRecord, readIfThere, stateRootOf } from './state-root.ts';
@@ -15,7 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** A client for `--url`, else for the gateway that runs on the state root. */
 export function connect(flags: ConnectionFlags, env: Environment): AdminClient {
   const stateRoot = stateRootOf(flags.stateRoot, env);
-  const url = flags.url ?? readGatewayRecord(stateRoot)?.http;
+  const url = flags.url ?? recordedUrl(stateRoot);
   if (url === undefined) {
     const message = `no gateway runs on the state root ${stateRoot}`;
     throw new CliError('unreachable', EXIT.unreachable, message, {
@@ -28,6 +31,20 @@ export function connect(flags: ConnectionFlags, env: Environment): AdminClient {
     });
   }
   return createAdminClient({ url, token: tokenOf(flags, url, stateRoot, env) });
+}
+
+/**
+ * Where the gateway that runs on the state root listens. A record that a killed one left names a port that may be
+ * another process's by now: it must not be sent the token.
+ */
+function recordedUrl(stateRoot: string): string | undefined {
+  const record = readGatewayRecord(stateRoot);
+  if (record === undefined) return undefined;
+  if (holdsWriterLock(join(stateRoot, STORE_DIRECTORY), record.pid)) return record.http;
+  const message = `stale gateway.json below ${stateRoot}: the gateway that wrote it (pid ${record.pid}) does not run any more`;
+  throw new CliError('unreachable', EXIT.unreachable, message, {
+    next: 'start it again with palyra serve, or give --url',
+  });
 }
 
 /** `--token-ref`, else PALYRA_ADMIN_TOKEN, else the file that `serve` wrote. */

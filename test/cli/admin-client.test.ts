@@ -1,6 +1,6 @@
 /** Holds the admin client against a scripted HTTP server: routes, errors, deadlines, and where url and token come from. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { connect } from '../../cli/connection.ts';
 import { CliError } from '../../cli/exit-codes.ts';
 import { writeGatewayRecord } from '../../cli/state-root.ts';
 import { operations } from '../../proto/control/catalogue.ts';
+import { acquireWriterLock } from '../../runtime/store/lmdb/writer-lock.ts';
 
 interface Seen {
   readonly method: string;
@@ -208,7 +209,10 @@ test('a post as an outside sender carries no token', async () => {
 
 test('url and token come from flags, environment and the state root’s files, in this order', async () => {
   json({ webhooks: [] });
-  writeGatewayRecord(directory, { http: url, pid: 1 });
+  writeGatewayRecord(directory, { http: url, pid: process.pid });
+  const store = join(directory, 'store');
+  mkdirSync(store);
+  const lock = await acquireWriterLock(store);
   writeFileSync(join(directory, 'admin.token'), 'from-file\n');
   const flags = { stateRoot: directory };
   const env = { PALYRA_ADMIN_TOKEN: 'from-env', MINE: 'from-ref' };
@@ -223,6 +227,30 @@ test('url and token come from flags, environment and the state root’s files, i
     seen.map(({ authorization }) => authorization.slice(7)),
     ['from-file', 'from-env', 'from-ref', 'from-file'],
   );
+  lock.release();
+});
+
+test('a record whose writer does not hold the store leads nowhere: no token is sent to who took its port', async () => {
+  json({ webhooks: [] });
+  writeFileSync(join(directory, 'admin.token'), 'from-file\n');
+  const stale = async (env: Record<string, string>) => {
+    const error = await failure(
+      Promise.resolve().then(() =>
+        connect({ stateRoot: directory }, env).call('webhooks.list', {}),
+      ),
+    );
+    assert.is(`${error.code} ${error.exitCode}`, 'unreachable 5');
+    assert.match(error.message, 'stale gateway.json');
+  };
+  // This process lives, and does not hold the store; then another one holds it.
+  writeGatewayRecord(directory, { http: url, pid: process.pid });
+  await stale({});
+  await stale({ PALYRA_ADMIN_TOKEN: 'from-env' });
+  const lock = await acquireWriterLock(join(directory, 'store'));
+  writeGatewayRecord(directory, { http: url, pid: process.ppid });
+  await stale({});
+  lock.release();
+  assert.equal(seen, []);
 });
 
 test('the token file of this machine’s gateway is not sent to another host', async () => {

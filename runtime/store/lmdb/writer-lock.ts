@@ -55,6 +55,17 @@ export async function acquireWriterLock(directory: string): Promise<WriterLock> 
   }
 }
 
+/** Whether a living thread of the process, as its own process space numbers it, holds the directory. It changes nothing. */
+export function holdsWriterLock(directory: string, pid: number): boolean {
+  let names: readonly string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return false;
+  }
+  return names.some((name) => NAME.exec(name)?.[1] === String(pid) && isAlive(directory, name));
+}
+
 function hold(path: string): WriterLock {
   const touching = setInterval(() => {
     const now = new Date();
