@@ -40,6 +40,7 @@ export function createPorts(state: HttpListenerState, self: ListenerSelf): Gatew
 /** An unknown table is not an unknown integration: a sender that is told 404 gives its webhook up. */
 function gateOf(state: HttpListenerState, integrationId: string): WebhookGate {
   const { directory } = state;
+  if (state.isStopping) return { state: 'stopping' };
   if (directory === undefined) return { state: 'open', maxPayloadBytes: MAX_PAYLOAD_BYTES };
   const entry = directory.get(integrationId);
   if (entry === undefined) return { state: 'unknown' };

@@ -5,6 +5,8 @@ import type { WireError } from '../../proto/errors.ts';
 export type WebhookGate =
   | { readonly state: 'unknown' }
   | { readonly state: 'disabled' }
+  /** The gateway drains: nothing new is accepted, on no connection. */
+  | { readonly state: 'stopping' }
   | { readonly state: 'open'; readonly maxPayloadBytes: number };
 
 export interface WebhookRequest {

@@ -108,6 +108,9 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   if (gate.state === 'disabled') {
     return refuse(route, { code: 'webhook_disabled', message: 'This webhook is disabled.' });
   }
+  if (gate.state === 'stopping') {
+    return refuse(route, { code: 'stopping', message: 'The gateway is stopping.' });
+  }
   return {
     route,
     maxBodyBytes: gate.maxPayloadBytes,

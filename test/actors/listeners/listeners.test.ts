@@ -17,6 +17,7 @@ const ARGS: HttpListenerArgs = {
   vault: { address: 'vault' },
   ledger: { address: 'ledger' },
   control: { address: 'control' },
+  channels: { address: 'channels' },
   webhooks: { address: 'webhooks' },
 };
 
@@ -44,6 +45,7 @@ function ordinary(to: string, kind: string): unknown {
   if (kind === 'ingest') return { type: 'accepted', envelopeId: 'E' };
   if (kind === 'health') return { admitting: true };
   if (kind === 'ping') return { alive: true };
+  if (kind === 'trouble') return { accounts: 0 };
   throw new AskError('actor_dead', to, kind);
 }
 
@@ -196,6 +198,7 @@ listener(
     assert.equal(await kit.receive('stopListening', null), { stopped: true });
     assert.equal(ports.readiness(), { ready: false, failing: ['stopping'], degraded: [] });
     assert.equal(seen.log, ['stopListening']);
+    assert.equal(seen.ports?.webhook('orders'), { state: 'stopping' });
   },
 );
 
@@ -207,6 +210,32 @@ listener('a nearly full disk is shown and does not make it unready', async () =>
   await kit.settle();
   assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['storage_low'] });
 });
+
+listener(
+  'connectors in trouble, and channels that are silent, are shown and do not make it unready',
+  async () => {
+    let accounts = 2;
+    let isSilent = false;
+    const { kit, ports } = await open((to, kind) => {
+      if (kind === 'trouble' && isSilent) throw new AskError('ask_timeout', to, kind);
+      return kind === 'trouble' ? { accounts } : ordinary(to, kind);
+    });
+    const passTime = async (seconds: number) => {
+      for (let i = 0; i < seconds; i += 1) {
+        await kit.advance(1_000);
+        await kit.settle();
+      }
+    };
+    await passTime(1);
+    assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['connectors'] });
+    accounts = 0;
+    await passTime(1);
+    assert.equal(ports.readiness().degraded, []);
+    isSilent = true;
+    await passTime(6);
+    assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['channels'] });
+  },
+);
 
 listener('a stopped listener has closed its server', async () => {
   const { kit, seen } = await open();

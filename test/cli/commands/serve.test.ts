@@ -8,12 +8,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:http';
+import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { until } from '../../support/within.ts';
 import { serve } from '../support/served-gateway.ts';
 import { runCommand } from '../support/spawn-cli.ts';
 
@@ -83,7 +84,9 @@ test('after a kill the record it left leads nowhere: exit 5, and the next start 
   killed.signal('SIGKILL');
   assert.is(await killed.end, 'SIGKILL');
   assert.ok(existsSync(join(stateRoot, 'gateway.json')));
-  assert.is((await runCommand(['status', '--state-root', stateRoot])).code, 5);
+  const stale = await runCommand(['status', '--state-root', stateRoot]);
+  assert.is(stale.code, 5);
+  assert.match(stale.stderr, 'stale gateway.json');
   const next = serve(['--state-root', stateRoot]);
   await next.ready;
   const status = await runCommand(['status', '--json', '--state-root', stateRoot]);
@@ -93,7 +96,7 @@ test('after a kill the record it left leads nowhere: exit 5, and the next start 
   assert.is(await next.end, 0);
 });
 
-test('a second signal ends a drain that waits for a model, at once and with exit 0', async () => {
+test('a drain that waits for a model takes nothing more, also on open connections; a second signal ends it with exit 0', async () => {
   const model = createServer(() => undefined);
   await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve));
   const { port } = model.address() as AddressInfo;
@@ -106,7 +109,10 @@ test('a second signal ends a drain that waits for a model, at once and with exit
   const asked = new Promise<void>((resolve) => model.once('request', () => resolve()));
   const env = { SLOW_SECRET: `whsec_${Buffer.alloc(24, 7).toString('base64')}` };
   const gateway = serve(['--config', file, '--state-root', stateRoot], env);
-  await gateway.ready;
+  const { http } = await gateway.ready;
+  const [probes, hooks] = [keptOpen(http), keptOpen(http)];
+  assert.is((await probes('GET', '/readyz')).status, 200);
+  assert.is((await hooks('POST', '/hooks/v1/slow')).status, 401);
   const sent = runCommand([
     'webhooks',
     'test',
@@ -122,6 +128,10 @@ test('a second signal ends a drain that waits for a model, at once and with exit
   await sent;
   gateway.signal('SIGTERM');
   await gateway.logged('draining');
+  await until('it is unready', async () => (await probes('GET', '/readyz')).status === 503);
+  const refused = await hooks('POST', '/hooks/v1/slow');
+  assert.is(`${refused.status} ${refused.code}`, '503 stopping');
+  assert.ok(Number(refused.retryAfter) > 0);
   const atMs = performance.now();
   gateway.signal('SIGTERM');
   assert.is(await gateway.end, 0);
@@ -166,6 +176,28 @@ test('a webhook that a command added cannot be declared too: exit 2', async () =
   assert.is(await again.end, 2);
   assert.match(again.stderr(), 'orders');
 });
+
+/** Requests over one connection that stays open between them. */
+function keptOpen(url: string) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  return (method: string, path: string) =>
+    new Promise<{ status: number; code: unknown; retryAfter: string }>((resolve, reject) => {
+      const sending = request(`${url}${path}`, { method, agent, timeout: 10_000 }, (answer) => {
+        let body = '';
+        answer.on('data', (part) => {
+          body += String(part);
+        });
+        answer.on('end', () => {
+          const { code } = JSON.parse(body) as { code?: unknown };
+          const retryAfter = String(answer.headers['retry-after'] ?? '');
+          resolve({ status: answer.statusCode ?? 0, code, retryAfter });
+        });
+      });
+      sending.once('timeout', () => sending.destroy(new Error(`${path} was not answered`)));
+      sending.once('error', reject);
+      sending.end();
+    });
+}
 
 /** The start is under way once its state root is there. */
 async function untilExists(path: string): Promise<void> {

@@ -128,6 +128,18 @@ hooks('a full queue is 429 and a full disk 503, both with Retry-After', async ()
 });
 
 hooks(
+  'while the gateway stops nothing reaches the port: 503 stopping with Retry-After',
+  async () => {
+    const ports = createFakePorts({ webhook: () => ({ state: 'stopping' }) });
+    const answer = await send(ports, 'POST', '/hooks/v1/orders', { headers: signed });
+    assert.is(answer.status, 503);
+    assert.is(answer.json.code, 'stopping');
+    assert.is(answer.headers['retry-after'], '5');
+    assert.is(ports.ingested.length, 0);
+  },
+);
+
+hooks(
   'ids that cannot be are unknown; a bad escape is malformed; other methods get Allow',
   async () => {
     const ports = createFakePorts({ webhook: () => ({ state: 'open', maxPayloadBytes: 9 }) });
