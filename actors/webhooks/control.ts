@@ -100,10 +100,14 @@ async function prepareSecrets(
     if (made.reason === '') return { ok: true, refs: [ref], shown: made.secret };
     return { ok: false, reply: refused(toCode(made.reason), `the vault refused: ${made.reason}`) };
   }
-  for (const ref of input.secret_refs) {
+  for (const [place, ref] of input.secret_refs.entries()) {
     const reply = await self.ask(vault, 'reveal', { ref }, { inMs: DEADLINE_MS });
-    // A disabled webhook's secret may come later, but what is no reference may be a secret and must not be stored.
-    if (!input.enabled && !(!reply.ok && reply.code === 'invalid_ref')) continue;
+    // What is no reference may be a secret: it is neither stored nor shown.
+    if (!reply.ok && reply.code === 'invalid_ref') {
+      return { ok: false, reply: invalid(`secret_refs.${place}`, reply.message) };
+    }
+    // A disabled webhook's secret may come later.
+    if (!input.enabled) continue;
     const reason = reply.ok ? secretIssue(ref, reply.secret) : reply.message;
     if (reason !== '') return { ok: false, reply: refused('secret_unavailable', reason) };
   }
@@ -228,6 +232,11 @@ function toView(integration: Integration, status: Status): View {
 /** The vault's reasons that are codes of ours stay; any other is its unavailability. */
 function toCode(reason: string): ErrorCode {
   return Object.hasOwn(ERROR_CODES, reason) ? (reason as ErrorCode) : 'unavailable';
+}
+
+function invalid(field: string, message: string): OperationReply {
+  const issues = [{ field, message }];
+  return { ok: false, error: { code: 'validation_error', message: `${field}: ${message}`, issues } };
 }
 
 function refused(code: ErrorCode, message: string): OperationReply {

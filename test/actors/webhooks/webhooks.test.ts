@@ -168,7 +168,12 @@ test('given references must lead to a usable secret, unless the webhook is disab
     call('webhooks.add', { integration_id, secret_refs: [ref], enabled });
   assert.is(codeOf(await add('a', 'env:NONE')), 'secret_unavailable');
   assert.is(codeOf(await add('b', 'env:SHORT')), 'secret_unavailable');
-  assert.is(codeOf(await add('c', SECRET, false)), 'secret_unavailable');
+  for (const enabled of [true, false]) {
+    const reply = await add('c', SECRET, enabled);
+    assert.is(codeOf(reply), 'validation_error');
+    assert.is(reply.ok ? '' : reply.error.issues?.[0]?.field, 'secret_refs.0');
+    assert.not.ok(JSON.stringify(reply).includes(SECRET.slice(6)));
+  }
   assert.is(codeOf(await add('d', 'env:NONE', false)), 'ok');
   const good = await add('e', 'env:ORDERS');
   assert.is(good.ok && (good.output as { secret: string }).secret, '');
