@@ -57,10 +57,11 @@ async function openOnce(
       vault,
       deps: state.deps,
       ports: portsOf(state, self, generation),
-      created(connector, kind) {
-        if (state.generation !== generation) return;
-        state.connector = connector;
+      loaded(kind) {
         state.availability = kind.availability;
+      },
+      created(connector) {
+        if (state.generation === generation) state.connector = connector;
       },
     },
     self,

@@ -41,8 +41,10 @@ export interface Opening {
   readonly vault: ActorRef<VaultProtocol>;
   readonly deps: ConnectorActorDeps;
   readonly ports: ConnectorPorts;
+  /** Hears of the kind before its options and the account's credential are looked at. */
+  loaded(kind: ConnectorKind): void;
   /** Hears of the connector as soon as it exists, before the platform has answered. */
-  created(connector: Connector, kind: ConnectorKind): void;
+  created(connector: Connector): void;
 }
 
 const VAULT_DEADLINE_MS = 5_000;
@@ -76,7 +78,7 @@ export async function openAccount<P>(
     log: (level, message, fields) =>
       deps.log(level, message, { ...fields, connector: account.connectorId }),
   });
-  opening.created(connector, kind);
+  opening.created(connector);
   try {
     await connector.open(opening.ports, signal);
   } catch (error) {
@@ -84,9 +86,10 @@ export async function openAccount<P>(
   }
 }
 
-async function loadKind({ account, deps }: Opening): Promise<ConnectorKind> {
+async function loadKind({ account, deps, loaded }: Opening): Promise<ConnectorKind> {
   try {
     const kind = await deps.connectorKind(account.kind);
+    loaded(kind);
     kind.checkOptions(account.options);
     return kind;
   } catch (error) {

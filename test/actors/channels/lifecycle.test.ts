@@ -43,6 +43,7 @@ actor(
     );
     await kit.settle();
     assert.is(status().readiness, 'missing_credential');
+    assert.is(status().availability, 'internal_test_only');
     assert.equal(tells('outbox', 'parked'), [
       { connectorId: 'scripted:main', parked: true, reason: 'missing_credential' },
     ]);
