@@ -128,6 +128,7 @@ function domain({ rules }: GatewayPlan, refs: Refs) {
 /** What meets the outside world: its trouble is shown, retried, and never goes upwards. */
 function field({ accounts, webhooks: integrations }: GatewayPlan, refs: Refs) {
   const { ledger, vault, router, outbox, channels, jobs, http } = refs;
+  const connectors = accounts.map(({ connectorId }) => connectorId);
   return supervisor('field', {
     ...STEADY,
     whenExhausted: 'degrade',
@@ -138,7 +139,7 @@ function field({ accounts, webhooks: integrations }: GatewayPlan, refs: Refs) {
       }),
       child(webhooksActor, {
         id: 'webhooks',
-        args: { integrations, ledger, vault, router, jobs, listener: http },
+        args: { integrations, connectors, ledger, vault, router, jobs, listener: http },
       }),
     ],
   });

@@ -8,7 +8,7 @@ import type { QueueSnapshot } from '../outbox/protocol.ts';
 import type { AdmitReply } from '../router/protocol.ts';
 import type { ChannelsState } from './actor.ts';
 import type { ChannelsProtocol, ConnectorProtocol, ConnectorStatus } from './protocol.ts';
-import { type ConnectorView, toConnectorView, toDeliveryView } from './views.ts';
+import { type ConnectorView, toConnectorView, toDeliveryView, toUnconfigured } from './views.ts';
 
 const STATUS_DEADLINE_MS = 1_000;
 const OUTBOX_DEADLINE_MS = 3_000;
@@ -49,9 +49,12 @@ async function listConnectors(
   state: ChannelsState,
   self: ChannelsSelf,
 ): Promise<readonly ConnectorView[]> {
-  const statuses = await currentStatuses(state, self);
+  const [statuses, orphans] = await Promise.all([
+    currentStatuses(state, self),
+    unconfigured(state, self),
+  ]);
   return Promise.all(
-    statuses.map(async (status) =>
+    [...statuses, ...orphans.map(toUnconfigured)].map(async (status) =>
       toConnectorView(status, await queueOf(state, status.connectorId, self)),
     ),
   );
@@ -63,9 +66,8 @@ async function getConnector(
   self: ChannelsSelf,
 ): Promise<unknown> {
   const connectorId = input.connector_id;
-  const ref = refOf(state, connectorId);
   const [status, queue, recent] = await Promise.all([
-    currentStatus(state, connectorId, ref, self),
+    statusOf(state, connectorId, self),
     queueOf(state, connectorId, self),
     self.ask(
       state.args.outbox,
@@ -143,6 +145,29 @@ async function currentStatus(
   }
 }
 
+async function statusOf(
+  state: ChannelsState,
+  connectorId: string,
+  self: ChannelsSelf,
+): Promise<ConnectorStatus> {
+  const ref = state.connectors.get(connectorId);
+  if (ref !== undefined) return currentStatus(state, connectorId, ref, self);
+  if ((await unconfigured(state, self)).includes(connectorId)) return toUnconfigured(connectorId);
+  throw notFound(connectorId);
+}
+
+/** Accounts with deliveries that nobody will send as the configuration stands; none where the outbox does not answer. */
+async function unconfigured(state: ChannelsState, self: ChannelsSelf): Promise<readonly string[]> {
+  try {
+    const { outbox } = state.args;
+    const reply = await self.ask(outbox, 'accounts', null, { inMs: OUTBOX_DEADLINE_MS });
+    return reply.connectorIds.filter((id) => !state.connectors.has(id));
+  } catch (error) {
+    if (error instanceof AskError) return [];
+    throw error;
+  }
+}
+
 async function queueOf(
   state: ChannelsState,
   connectorId: string,
@@ -160,7 +185,11 @@ async function queueOf(
 function refOf(state: ChannelsState, connectorId: string): ActorRef<ConnectorProtocol> {
   const ref = state.connectors.get(connectorId);
   if (ref !== undefined) return ref;
-  throw new PalyraError('not_found', `no connector ${connectorId} is configured`);
+  throw notFound(connectorId);
+}
+
+function notFound(connectorId: string): PalyraError {
+  return new PalyraError('not_found', `no connector ${connectorId} is configured`);
 }
 
 function toPalyraError(error: unknown): unknown {

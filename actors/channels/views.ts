@@ -21,6 +21,22 @@ const NO_QUEUE: QueueSnapshot = {
   lastDeliveredAtMs: 0,
 };
 
+/** Deliveries wait for it, or have died, and the configuration does not name it, or not as enabled. */
+export function toUnconfigured(connectorId: string): ConnectorStatus {
+  return {
+    connectorId,
+    kind: connectorId.slice(0, Math.max(0, connectorId.indexOf(':'))),
+    availability: '',
+    readiness: 'misconfigured',
+    liveness: 'stopped',
+    reason: 'not_configured',
+    restarts: 0,
+    lastInboundAtMs: 0,
+    lastOutboundAtMs: 0,
+    inFlight: 0,
+  };
+}
+
 /** `queue` undefined: the outbox did not answer, which is said in the reason. */
 export function toConnectorView(
   status: ConnectorStatus,

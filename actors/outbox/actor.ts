@@ -1,7 +1,7 @@
 /** The outbox: the one owner of every delivery's state. It sends nothing itself; connector actors do, once a row says so. */
 import { defineActor } from '../../runtime/actor.ts';
 import { connectorDown, connectorUp, park, settled, sweep } from './connectors.ts';
-import { dueOf, metricsOf, operate, queueOf, recentOf } from './control.ts';
+import { accountsOf, dueOf, metricsOf, operate, queueOf, recentOf } from './control.ts';
 import { finish } from './finish.ts';
 import { armTimer, pump, pumpAll } from './lanes.ts';
 import { load } from './load.ts';
@@ -49,6 +49,7 @@ export const outboxActor = defineActor<OutboxProtocol, OutboxOwn, OutboxArgs, Ou
         settled(state, self, settlement);
         armTimer(state, self);
       },
+      accounts: (state) => accountsOf(state),
       queue: (state, { connectorId }) => queueOf(state, connectorId),
       recent: (state, { connectorId, limit }) => recentOf(state, connectorId, limit),
       due: (state, _nothing, self) => ({ deliveries: dueOf(state, self.clock.monotonicMs()) }),

@@ -7,6 +7,9 @@ import type { OutboxProtocol, QueueSnapshot } from './protocol.ts';
 import { toView } from './rows.ts';
 import type { OutboxState } from './state.ts';
 
+/** Beyond any configuration's number of connectors. */
+const MAX_ACCOUNTS = 1_024;
+
 export function queueOf(state: OutboxState, connectorId: string): QueueSnapshot {
   const account = state.book.accounts.get(connectorId);
   if (account === undefined) return EMPTY;
@@ -29,6 +32,15 @@ export function queueOf(state: OutboxState, connectorId: string): QueueSnapshot 
     nextAttemptAtMs,
     lastDeliveredAtMs: account.lastDeliveredAtMs,
   };
+}
+
+/** Sorted, so that the bound always leaves the same ones out. */
+export function accountsOf(state: OutboxState): ReturnType<OutboxProtocol['accounts']> {
+  const kept = [...state.book.accounts.values()].filter(
+    ({ active, deadLetters }) => active + deadLetters > 0,
+  );
+  const connectorIds = kept.map(({ id }) => id).sort();
+  return { connectorIds: connectorIds.slice(0, MAX_ACCOUNTS) };
 }
 
 type Recent = ReturnType<OutboxProtocol['recent']>;

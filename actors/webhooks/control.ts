@@ -60,6 +60,10 @@ export async function add(
     return refused('read_only', `webhook ${id} is declared in the configuration file`);
   }
   if (existing !== undefined) return refused('already_exists', `webhook ${id} exists already`);
+  const replyTo = input.reply_to?.connector;
+  if (replyTo !== undefined && !state.args.connectors.includes(replyTo)) {
+    return invalid('reply_to.connector', `no connector ${replyTo} is configured and enabled`);
+  }
   if (state.members.size >= MAX_INTEGRATIONS) {
     return refused('busy', `there are ${MAX_INTEGRATIONS} webhooks already`);
   }
@@ -236,7 +240,10 @@ function toCode(reason: string): ErrorCode {
 
 function invalid(field: string, message: string): OperationReply {
   const issues = [{ field, message }];
-  return { ok: false, error: { code: 'validation_error', message: `${field}: ${message}`, issues } };
+  return {
+    ok: false,
+    error: { code: 'validation_error', message: `${field}: ${message}`, issues },
+  };
 }
 
 function refused(code: ErrorCode, message: string): OperationReply {

@@ -20,6 +20,8 @@ const MAKE_SECRETS_AGAIN_MS = 2_000;
 export interface WebhooksArgs {
   /** Those of the configuration file. */
   readonly integrations: readonly DeclaredWebhook[];
+  /** Ids of the connectors that deliveries may go to. */
+  readonly connectors: readonly string[];
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly vault: ActorRef<VaultProtocol>;
   readonly router: ActorRef<RouterProtocol>;

@@ -74,6 +74,7 @@ async function open(inject: unknown = { type: 'accepted', envelopeId: 'E', runId
     answer(to, kind) {
       if (to === 'channels/echo:b#1') throw new AskError('ask_timeout', to, kind);
       if (kind === 'status') return STATUS;
+      if (kind === 'accounts') return { connectorIds: ['echo:a', 'gone:x'] };
       if (kind === 'queue') return QUEUE;
       if (kind === 'recent') return { deliveries: [DELIVERY], deadLetters: [] };
       if (kind === 'inject') return inject;
@@ -112,6 +113,7 @@ channels(
       [
         ['echo:a', 'running', '', 1],
         ['echo:b', 'degraded', 'ask_timeout', 1],
+        ['gone:x', 'stopped', 'not_configured', 1],
       ],
     );
   },
@@ -126,6 +128,11 @@ channels(
     const shown = operations['channels.get'].output.parse(reply.output);
     assert.is(shown.deliveries[0]?.delivery_id, 'R:0000');
     assert.is(shown.connector.last_outbound_at_ms, 7);
+    const orphan = await operate('channels.get', { connector_id: 'gone:x', limit: 5 });
+    assert.ok(orphan.ok);
+    const { connector, deliveries } = operations['channels.get'].output.parse(orphan.output);
+    assert.equal([connector.kind, connector.readiness], ['gone', 'misconfigured']);
+    assert.is(deliveries.length, 1);
     const missing = await operate('channels.get', { connector_id: 'echo:z' });
     assert.is(missing.ok ? '' : missing.error.code, 'not_found');
   },

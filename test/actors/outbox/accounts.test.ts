@@ -1,7 +1,12 @@
 /** Accounts by hand: what rests, what is parked, what is lost with a connector, what goes on. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DEAD_LETTERS, DELIVERED } from '../../../actors/outbox/rows.ts';
+import {
+  DEAD_LETTERS,
+  DELIVERED,
+  DELIVERIES,
+  parseDeliveryRow,
+} from '../../../actors/outbox/rows.ts';
 import { createWorld, DELIVERED_OK, ID, RUN } from './support/one-account.ts';
 
 const test = suite('actors/outbox: accounts');
@@ -123,6 +128,59 @@ test('a delivery that ends two connectors is quarantined; one that stood beside 
   assert.is(world.store.read(DEAD_LETTERS, ID(1))?.row.ending, 'quarantined');
   await world.answerAll();
   assert.ok(world.store.read(DELIVERED, ID(2)));
+});
+
+test('a delivery in flight at five ends that name nobody is quarantined, and its lane goes on; ends that others are named for count for nothing', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['poison', 'after'], 'x');
+  await world.calm();
+  const end = async (cause: Record<string, unknown>) => {
+    assert.is(connector.running.length, 1);
+    world.loseConnector('a:1', cause);
+    world.up('a:1');
+    await world.advance(2_000);
+  };
+  const named = { kind: 'thread-lost', code: 'thread_exit', subject: ID(9), culprit: true };
+  const unnamed = { kind: 'thread-lost', code: 'thread_exit', culprit: false };
+  for (let i = 0; i < 6; i += 1) await end(named);
+  for (let i = 0; i < 6; i += 1) await end({ kind: 'killed', code: 'shutdown_timeout' });
+  for (let losses = 1; losses < 5; losses += 1) {
+    await end(unnamed);
+    assert.is(world.row(ID(1))?.losses, losses);
+  }
+  await end(unnamed);
+  assert.is(world.store.read(DEAD_LETTERS, ID(1))?.row.ending, 'quarantined');
+  await world.answerAll();
+  assert.ok(world.store.read(DELIVERED, ID(1, 1)));
+});
+
+test('a row of before the count of losses is read as one without any', async () => {
+  const { world, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  const [stored] = world.store.scan({ table: DELIVERIES, limit: 1 }).rows;
+  const { losses, ...older } = { losses: -1, ...stored?.row, v: 1 };
+  assert.is(losses, 0);
+  assert.is(parseDeliveryRow(older).losses, 0);
+});
+
+test('accounts with deliveries left are told, also those that no connector ever served', async () => {
+  const { world, outcomes, say } = await createWorld();
+  const accounts = async () => {
+    const reply = world.outbox.ask('test', 'accounts', null);
+    await world.calm();
+    return ((await reply) as { connectorIds: readonly string[] }).connectorIds;
+  };
+  void say(1, ['one']);
+  void world.finish(RUN(2), [{ connector: 'gone:1', conversation: 'c', text: 'two' }]);
+  await world.calm();
+  assert.equal(await accounts(), ['a:1', 'gone:1']);
+  await world.answerAll();
+  assert.equal(await accounts(), ['gone:1']);
+  outcomes.push({ type: 'permanent', reason: 'refused' });
+  void say(3, ['three']);
+  await world.answerAll();
+  assert.equal(await accounts(), ['a:1', 'gone:1'], 'a dead letter is left');
 });
 
 test('on_unknown = hold keeps it aside, lets the lane go on, and believes a late confirmation', async () => {

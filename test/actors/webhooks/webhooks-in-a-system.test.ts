@@ -58,7 +58,7 @@ async function withGateway(mode: 'inline' | 'threads', work: (system: System) =>
     child(standInRouter, { id: 'router', args: null }),
     child(webhooksActor, {
       id: 'webhooks',
-      args: { integrations: [integration], ledger, vault, router, jobs, listener },
+      args: { integrations: [integration], connectors: [], ledger, vault, router, jobs, listener },
     }),
     child(standInListener, { id: 'http', args: null }),
   ] as readonly ChildSpec<unknown, unknown>[];

@@ -70,6 +70,7 @@ async function open(world: World = {}) {
   };
   const args = {
     integrations: world.integrations ?? [ORDERS],
+    connectors: ['telegram:main'],
     ledger: { address: 't/ledger' },
     vault: { address: 't/vault' },
     router: { address: 't/router' },
@@ -152,6 +153,21 @@ test('add without a secret makes one, keeps it in the vault and shows it once', 
   const said = kit.effects.filter((effect) => !isToVault(effect));
   const seen = JSON.stringify([listed, row, store.journal(0, 10), said]);
   assert.not.ok(seen.includes(secret.slice(6)));
+});
+
+test('a webhook whose replies no connector would send is refused, and nothing is kept of it', async () => {
+  const { call, store, asked } = await open();
+  asked.splice(0);
+  const reply = await call('webhooks.add', {
+    integration_id: 'new',
+    reply_to: { connector: 'telegram:gone', conversation: '42' },
+  });
+  assert.is(codeOf(reply), 'validation_error');
+  const [issue] = reply.ok ? [] : (reply.error.issues ?? []);
+  assert.is(issue?.field, 'reply_to.connector');
+  assert.match(issue?.message ?? '', 'telegram:gone');
+  assert.equal(asked, []);
+  assert.is(store.scan({ table: 'webhooks', limit: 1 }).rows.length, 0);
 });
 
 test('what is added twice exists already; what the file declares is read-only', async () => {
