@@ -147,13 +147,13 @@ function field({ accounts, webhooks: integrations }: GatewayPlan, refs: Refs) {
 
 /** On the main thread: the HTTP engine aborts the process when its worker ends. */
 function listeners({ http, admin }: GatewayPlan, refs: Refs) {
-  const { vault, ledger, control, webhooks } = refs;
+  const { vault, ledger, control, channels, webhooks } = refs;
   return supervisor('listeners', {
     ...STEADY,
     children: [
       child(httpListenerActor, {
         id: 'http',
-        args: { ...http, ...admin, vault, ledger, control, webhooks },
+        args: { ...http, ...admin, vault, ledger, control, channels, webhooks },
         shutdownTimeoutMs: LISTENER_SHUTDOWN_MS,
       }),
     ],

@@ -8,7 +8,7 @@ import type { ConnectorArgs } from './connector-state.ts';
 import { currentStatuses, operate } from './control.ts';
 import type { AccountArgs } from './opening.ts';
 import type { ChannelsProtocol, ConnectorProtocol, ConnectorStatus } from './protocol.ts';
-import { toConnectorMetrics } from './views.ts';
+import { isUp, toConnectorMetrics } from './views.ts';
 
 export interface ChannelsArgs {
   /** The enabled ones. */
@@ -56,6 +56,9 @@ export const channelsActor = defineActor<
     observed(state, status) {
       if (state.connectors.has(status.connectorId)) state.observed.set(status.connectorId, status);
     },
+    trouble: (state) => ({
+      accounts: [...state.observed.values()].filter((status) => !isUp(status)).length,
+    }),
     stopReceiving(state, _nothing, self) {
       return later(self, stopAll(state, self));
     },

@@ -20,6 +20,7 @@ interface Own {
   ping(nothing: null): void;
   ledgerTold(outcome: Settled<LedgerHealth>): void;
   controlTold(outcome: Settled<{ readonly alive: true }>): void;
+  channelsTold(outcome: Settled<{ readonly accounts: number }>): void;
   askDirectory(nothing: null): void;
   directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
   askToken(nothing: null): void;
@@ -79,7 +80,7 @@ export const httpListenerActor = defineActor<
       return { stopped: true };
     },
     ping(state, _nothing, self) {
-      const { ledger, control } = state.args;
+      const { ledger, control, channels } = state.args;
       const deadline = { inMs: ASK_DEADLINE_MS };
       self.run(
         () => self.ask(ledger, 'health', null, deadline),
@@ -91,6 +92,11 @@ export const httpListenerActor = defineActor<
         'controlTold',
         (outcome) => outcome,
       );
+      self.run(
+        () => self.ask(channels, 'trouble', null, deadline),
+        'channelsTold',
+        (outcome) => outcome,
+      );
       self.after('ping', PING_MS, 'ping', null);
     },
     ledgerTold(state, outcome, self) {
@@ -100,6 +106,11 @@ export const httpListenerActor = defineActor<
     },
     controlTold(state, outcome, self) {
       if (outcome.ok) state.pulses[1].lastAnswerAtMs = self.clock.monotonicMs();
+    },
+    channelsTold(state, outcome, self) {
+      if (!outcome.ok) return;
+      state.pulses[2].lastAnswerAtMs = self.clock.monotonicMs();
+      state.hasConnectorTrouble = outcome.value.accounts > 0;
     },
     askDirectory(state, _nothing, self) {
       self.run(

@@ -1,6 +1,7 @@
 /** What the HTTP listener is given and what it holds. */
 import type { ActorRef } from '../../runtime/actor.ts';
 import type { GatewayPorts } from '../../transports/http/gateway-ports.ts';
+import type { ChannelsProtocol } from '../channels/protocol.ts';
 import type { ControlProtocol } from '../control/protocol.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { WebhookEntry, WebhooksProtocol } from '../webhooks/protocol.ts';
@@ -13,6 +14,7 @@ export interface HttpListenerArgs extends TokenSource {
   readonly port: number;
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly control: ActorRef<ControlProtocol>;
+  readonly channels: ActorRef<ChannelsProtocol>;
   readonly webhooks: ActorRef<WebhooksProtocol>;
 }
 
@@ -47,12 +49,13 @@ export interface HttpListenerDeps {
 export interface HttpListenerState {
   readonly args: HttpListenerArgs;
   readonly deps: HttpListenerDeps;
-  readonly pulses: readonly [ledger: Pulse, control: Pulse];
+  readonly pulses: readonly [ledger: Pulse, control: Pulse, channels: Pulse];
   /** undefined until the webhooks have told it. */
   directory: ReadonlyMap<string, WebhookEntry> | undefined;
   token: Uint8Array | undefined;
   isStopping: boolean;
   isAdmitting: boolean;
+  hasConnectorTrouble: boolean;
   server: HttpListening | undefined;
   readonly isTokenKnown: boolean;
   readonly isDirectoryKnown: boolean;
@@ -69,11 +72,13 @@ export function createHttpState(
     pulses: [
       { name: 'ledger', isVital: true, lastAnswerAtMs: nowMs },
       { name: 'control', isVital: false, lastAnswerAtMs: nowMs },
+      { name: 'channels', isVital: false, lastAnswerAtMs: nowMs },
     ],
     directory: undefined,
     token: undefined,
     isStopping: false,
     isAdmitting: true,
+    hasConnectorTrouble: false,
     server: undefined,
     get isTokenKnown() {
       return this.token !== undefined;

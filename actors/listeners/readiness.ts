@@ -14,6 +14,8 @@ export interface Vitals {
   readonly isDirectoryKnown: boolean;
   /** False while the disk is nearly full. */
   readonly isAdmitting: boolean;
+  /** True while an account is not up, as the channels last saw it. */
+  readonly hasConnectorTrouble: boolean;
   readonly pulses: readonly Pulse[];
 }
 
@@ -30,5 +32,7 @@ export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
   if (!vitals.isTokenKnown) degraded.push('admin_token');
   if (!vitals.isDirectoryKnown) degraded.push('webhooks');
   if (!vitals.isAdmitting) degraded.push('storage_low');
+  // Which ones is for those who may read the channels.
+  if (vitals.hasConnectorTrouble) degraded.push('connectors');
   return { ready: failing.length === 0, failing, degraded };
 }

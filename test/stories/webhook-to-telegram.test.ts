@@ -165,6 +165,19 @@ story('a missing token parks its account and nothing else; the gateway is ready'
       10_000,
     );
     assert.is(account.readiness, 'missing_credential');
+    const degraded = await until(
+      'its trouble is shown without its name',
+      async () => {
+        const answer = await fetch(`${gateway.url}/readyz?verbose`);
+        const shown = { status: answer.status, body: await answer.json() };
+        return JSON.stringify(shown).includes('connectors') && shown;
+      },
+      10_000,
+    );
+    assert.equal(degraded, {
+      status: 200,
+      body: { status: 'degraded', failing: [], degraded: ['connectors'] },
+    });
     const body = JSON.stringify({ text: 'still here' });
     const test = await gateway.admin('/admin/v1/channels/echo:side/test', { method: 'POST', body });
     assert.is((test as { accepted: boolean }).accepted, true);

@@ -138,6 +138,15 @@ channels(
   },
 );
 
+channels('it counts the accounts that are not up, without asking them', async () => {
+  const { kit } = await open();
+  kit.take();
+  assert.equal(kit.receive('trouble', null), { accounts: 2 });
+  kit.receive('observed', STATUS);
+  assert.equal(kit.receive('trouble', null), { accounts: 1 });
+  assert.equal(kit.take(), []);
+});
+
 channels('test says whether the message was admitted, or why not', async () => {
   const input = { connector_id: 'echo:a', text: 'x' };
   const accepted = await (await open()).operate('channels.test', input);

@@ -292,6 +292,7 @@ listener('readiness names components, never ids', () => {
     isTokenKnown: false,
     isDirectoryKnown: true,
     isAdmitting: true,
+    hasConnectorTrouble: false,
     pulses,
   };
   assert.equal(readinessOf(vitals, 4_000), { ready: true, failing: [], degraded: ['admin_token'] });
