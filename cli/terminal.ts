@@ -49,6 +49,11 @@ export function printable(text: string): string {
   );
 }
 
+/** A text as one word of a POSIX shell, bare where it can be; without double quotes, which a JSON log line would escape. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** ISO time of Unix milliseconds; `-` for 0. */
 export function timeText(atMs: number): string {
   return atMs === 0 ? '-' : new Date(atMs).toISOString();

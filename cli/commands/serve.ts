@@ -10,6 +10,7 @@ import { createLog, type Log } from '../log.ts';
 import { guardProcess } from '../process-guard.ts';
 import { loadSettings, type SettingFlags, type Settings } from '../settings.ts';
 import { removeGatewayRecord, writeGatewayRecord } from '../state-root.ts';
+import { shellWord } from '../terminal.ts';
 
 export function addServe(program: Command, world: CommandWorld): void {
   withJson(
@@ -75,8 +76,8 @@ function announce(world: CommandWorld, settings: Settings, http: string, log: Lo
   writeGatewayRecord(settings.stateRoot, record);
   terminal.out(`ready ${JSON.stringify(record)}\n`);
   if (settings.configFile !== '') return;
-  const root = JSON.stringify(settings.stateRoot);
-  const command = `${self} webhooks test ${DEMO_WEBHOOK} --text "Hello" --state-root ${root}`;
+  const root = shellWord(settings.stateRoot);
+  const command = `${self} webhooks test ${DEMO_WEBHOOK} --text Hello --state-root ${root}`;
   if (terminal.isInteractive) {
     terminal.err(
       `\nNo configuration file: a demo runs. Send it a message and see its reply:\n\n  ${command}\n\n`,
