@@ -18,8 +18,9 @@ import { openHostLine } from './compose-line.ts';
 import { withdrawToken } from './compose-machine.ts';
 import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
 import { packageVersion } from './compose-version.ts';
+import type { CheckedConfig } from './config/checked-config.ts';
 import { toLine } from './config/config-error.ts';
-import type { GatewayConfig } from './config/gateway-config.ts';
+import { placeDuplicate } from './config/declared-twice.ts';
 import { checkGiven, type GivenConfig } from './config/given-config.ts';
 import { BeyondLoopback, isLoopback } from './config/listen.ts';
 import type { Log, LogLevel } from './log.ts';
@@ -133,8 +134,9 @@ class Gateway implements GatewayHandle {
 
   async #start(): Promise<{ readonly http: string }> {
     const { connectors = {}, threads = defaultThreads() } = this.#options;
-    const { config, warnings } = await checkGiven(this.#options.config, Object.keys(connectors));
-    for (const warning of warnings) this.#log('warn', `configuration: ${toLine(warning)}`);
+    const checked = await checkGiven(this.#options.config, Object.keys(connectors));
+    const { config } = checked;
+    for (const warning of checked.warnings) this.#log('warn', `configuration: ${toLine(warning)}`);
     // Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway.
     if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
     const stateRoot = resolve(this.#options.stateRoot);
@@ -159,19 +161,22 @@ class Gateway implements GatewayHandle {
     } finally {
       takeBack();
     }
-    return this.#raise(this.#system, config, stateRoot);
+    return this.#raise(this.#system, checked, stateRoot);
   }
 
   async #raise(
     system: System,
-    config: GatewayConfig,
+    checked: CheckedConfig,
     stateRoot: string,
   ): Promise<{ readonly http: string }> {
     if (this.#stopping !== undefined)
       throw new PalyraError('stopping', 'stopped before it started');
+    const { config } = checked;
     const version = packageVersion();
     const root = system.spawn(gatewayTree(planOf(config, version)));
-    await system.started(root as never);
+    await system.started(root as never).catch((error: unknown) => {
+      throw placeDuplicate(error, checked);
+    });
     if (!makesToken(config)) await withdrawToken(stateRoot);
     const { url } = await system.ask(this.#refs.http, 'where', null, { inMs: CALL_DEADLINE_MS });
     this.#log('info', 'the gateway is ready', { http: url, version });

@@ -174,7 +174,7 @@ test('a webhook that a command added cannot be declared too: exit 2', async () =
   writeFileSync(file, '[[webhooks]]\nintegration_id = "orders"\nsecret_refs = ["env:X"]\n');
   const again = serve(['--state-root', stateRoot, '--config', file]);
   assert.is(await again.end, 2);
-  assert.match(again.stderr(), 'orders');
+  assert.match(again.stderr(), `${file}:2: webhooks[0].integration_id: expected another id`);
 });
 
 /** Requests over one connection that stays open between them. */
