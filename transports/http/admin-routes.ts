@@ -142,7 +142,7 @@ function matchPath(
   return fields;
 }
 
-export function decodePart(part: string): string {
+function decodePart(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch (error) {

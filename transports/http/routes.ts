@@ -6,7 +6,6 @@ import { type IntegrationId, parseIntegrationId } from '../../proto/ids.ts';
 import {
   ADMIN_PREFIX,
   type AdminMatch,
-  decodePart,
   inputOf,
   matchAdminRoutes,
   maxBodyBytesOf,
@@ -100,7 +99,7 @@ function isRead(request: HttpRequest): boolean {
 function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   const route = '/hooks/v1/{integration_id}';
   if (request.method !== 'POST') return wrongMethod(route, ['POST']);
-  const integrationId = parseIntegrationId(decodePart(request.path.slice(HOOKS_PREFIX.length)));
+  const integrationId = hookIdOf(request.path);
   const gate = integrationId === undefined ? undefined : ports.webhook(integrationId);
   if (integrationId === undefined || gate === undefined || gate.state === 'unknown') {
     return refuse(route, { code: 'not_found', message: 'There is no such webhook.' });
@@ -117,6 +116,15 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
     work: async (body, ids) =>
       toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids))),
   };
+}
+
+/** undefined also for an escape that is not UTF-8: no webhook is called so, and unknown comes before malformed. */
+function hookIdOf(path: string): IntegrationId | undefined {
+  try {
+    return parseIntegrationId(decodeURIComponent(path.slice(HOOKS_PREFIX.length)));
+  } catch {
+    return undefined;
+  }
 }
 
 function toIngest(

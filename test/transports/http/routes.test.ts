@@ -139,19 +139,15 @@ hooks(
   },
 );
 
-hooks(
-  'ids that cannot be are unknown; a bad escape is malformed; other methods get Allow',
-  async () => {
-    const ports = createFakePorts({ webhook: () => ({ state: 'open', maxPayloadBytes: 9 }) });
-    for (const id of ['', 'UPPER', 'a/b', '%00', 'x'.repeat(65), '..%2Forders']) {
-      assert.is((await send(ports, 'POST', `/hooks/v1/${id}`)).status, 404, id);
-    }
-    assert.is((await send(ports, 'POST', '/hooks/v1/%ff')).status, 400);
-    const answer = await send(ports, 'GET', '/hooks/v1/orders');
-    assert.is(answer.status, 405);
-    assert.is(answer.headers.allow, 'POST');
-  },
-);
+hooks('ids that cannot be are unknown, a bad escape too; other methods get Allow', async () => {
+  const ports = createFakePorts({ webhook: () => ({ state: 'open', maxPayloadBytes: 9 }) });
+  for (const id of ['', 'UPPER', 'a/b', '%00', 'x'.repeat(65), '..%2Forders', '%ff', '%']) {
+    assert.is((await send(ports, 'POST', `/hooks/v1/${id}`)).status, 404, id);
+  }
+  const answer = await send(ports, 'GET', '/hooks/v1/orders');
+  assert.is(answer.status, 405);
+  assert.is(answer.headers.allow, 'POST');
+});
 
 hooks('a webhook disabled while its body came is refused', async () => {
   let asked = 0;
