@@ -48,7 +48,7 @@ async function verify({ terminal }: CommandWorld, flags: VerifyFlags): Promise<v
         () => `broken at sequence ${verdict.sequence}: ${verdict.reason}`,
       );
       const message = `the journal is broken at sequence ${verdict.sequence}: ${verdict.reason}`;
-      throw new CliError('journal_broken', EXIT.storage, message, {
+      throw new CliError('journal_broken', EXIT.failure, message, {
         next: 'keep this state root as it is, and restore a backup into another one',
       });
     }

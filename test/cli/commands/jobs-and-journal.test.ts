@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { openLmdbStore } from '../../../runtime/store/lmdb/index.ts';
 import { openFakeGateway } from '../support/fake-gateway.ts';
 import { runInProcess } from '../support/run-in-process.ts';
+import { serve } from '../support/served-gateway.ts';
 import { runCommand } from '../support/spawn-cli.ts';
 
 const test = suite('cli: backup and journal');
@@ -73,9 +74,13 @@ test('the journal is verified beside its writer, after it, and found broken when
   }
   writeFileSync(file, bytes);
   const broken = await runCommand(verify);
-  assert.is(broken.code, 74, broken.stderr);
+  assert.is(broken.code, 1, broken.stderr);
   assert.is(JSON.parse(broken.stdout).ok, false);
   assert.match(broken.stderr, 'journal_broken');
+  // The same damage, the same code, where it is met at a start.
+  const start = serve(['--state-root', stateRoot]);
+  assert.is(await start.end, 1);
+  assert.match(start.stderr(), 'store_corrupt');
 });
 
 test.run();
