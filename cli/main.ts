@@ -1,9 +1,22 @@
 #!/usr/bin/env node
 /** The `palyra` executable: the only file that reads this process's arguments and ends it. */
 import { basename, relative } from 'node:path';
-import { packageVersion } from './compose-version.ts';
-import { runCli } from './program.ts';
 import type { Terminal } from './terminal.ts';
+
+/** Before `serve` listens to signals itself there is nothing to drain; it is ended in order all the same. */
+function leaveInOrder(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) === 1) process.exit(0);
+}
+if (process.argv[2] === 'serve') {
+  process.on('SIGTERM', leaveInOrder);
+  process.on('SIGINT', leaveInOrder);
+}
+// Loaded only now: a signal may come while it is.
+const [{ packageVersion }, { runCli }, { shellWord }] = await Promise.all([
+  import('./compose-version.ts'),
+  import('./program.ts'),
+  import('./terminal.ts'),
+]);
 
 const terminal: Terminal = {
   env: process.env,
@@ -21,7 +34,9 @@ process.stderr.on('error', endQuietly);
 
 const script = process.argv[1] ?? '';
 const self =
-  basename(script) === 'palyra' ? 'palyra' : `node ${relative(process.cwd(), script) || script}`;
+  basename(script) === 'palyra'
+    ? 'palyra'
+    : `node ${shellWord(relative(process.cwd(), script) || script)}`;
 
 const exitCode = await runCli({
   args: process.argv.slice(2),

@@ -1,12 +1,17 @@
 /** Holds `palyra serve` as others script against it: the ready line, its files, refusals, signals, exit codes. */
+import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { codeOf } from '../../../runtime/errors.ts';
 import { until } from '../../support/within.ts';
 import { serve } from '../support/served-gateway.ts';
 import { runCommand } from '../support/spawn-cli.ts';
@@ -151,6 +157,18 @@ test('a signal before it listens ends it with exit 0 and without a ready line', 
   assert.not(existsSync(join(stateRoot, 'gateway.json')));
 });
 
+test('a signal while it still reads its settings ends it with exit 0 too', async () => {
+  const file = join(directory, 'settings.pipe');
+  execFileSync('mkfifo', [file]);
+  const gateway = serve(['--config', file, '--state-root', newRoot()]);
+  const pipe = await until('it opens its file', () => openedByReader(file), 20_000);
+  gateway.signal('SIGTERM');
+  writeSync(pipe, '\n');
+  closeSync(pipe);
+  assert.is(await gateway.end, 0);
+  assert.is(gateway.stdout(), '');
+});
+
 test('a store that is not one is refused with exit 1 and left as it is', async () => {
   const stateRoot = newRoot();
   mkdirSync(join(stateRoot, 'store'), { recursive: true });
@@ -176,6 +194,16 @@ test('a webhook that a command added cannot be declared too: exit 2', async () =
   assert.is(await again.end, 2);
   assert.match(again.stderr(), `${file}:2: webhooks[0].integration_id: expected another id`);
 });
+
+/** The writing end of a pipe; undefined until somebody reads it. */
+function openedByReader(file: string): number | undefined {
+  try {
+    return openSync(file, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (codeOf(error) === 'ENXIO') return undefined;
+    throw error;
+  }
+}
 
 /** Requests over one connection that stays open between them. */
 function keptOpen(url: string) {
