@@ -1,6 +1,6 @@
 /** A whole gateway in the host's process: started, called, stopped. It handles no signal and never ends the process. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { extname, resolve } from 'node:path';
 import { gatewayTree, refsOf } from '../actors/tree.ts';
@@ -142,6 +142,7 @@ class Gateway implements GatewayHandle {
     const stateRoot = resolve(this.#options.stateRoot);
     const gatewayId = randomUUID();
     mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
+    this.#warnOfReaders(stateRoot);
     const args: ThreadArgs = { gatewayId, stateRoot, model: config.model, hostKinds: connectors };
     const host = { log: this.#log, reveal: (ref: string) => this.#reveal(ref) };
     const takeBack = lendHost(gatewayId, host);
@@ -162,6 +163,14 @@ class Gateway implements GatewayHandle {
       takeBack();
     }
     return this.#raise(this.#system, checked, stateRoot);
+  }
+
+  /** A directory that was there keeps its mode: it may be more than the gateway's. */
+  #warnOfReaders(stateRoot: string): void {
+    const mode = statSync(stateRoot).mode & 0o777;
+    if ((mode & 0o077) === 0) return;
+    const fields = { stateRoot, mode: mode.toString(8) };
+    this.#log('warn', 'other users may enter the state root; make it yours with chmod 700', fields);
   }
 
   async #raise(

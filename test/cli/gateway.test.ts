@@ -1,5 +1,5 @@
 /** A gateway inside the test's own process: it starts, answers calls, stops, and says why it ended. */
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -198,6 +198,28 @@ embedded(
         assert.not(existsSync(below));
       }
     }),
+);
+
+embedded('a state root that others may enter is warned of, and a new one is its owner’s', () =>
+  withGateways(async (start, stateRoot) => {
+    const warned = async (root: string) => {
+      const lines: string[] = [];
+      const gateway = start({
+        stateRoot: root,
+        log: (_level, message) => void lines.push(message),
+      });
+      await ready(gateway);
+      await within('stop', gateway.stop(), 10_000);
+      return lines.some((line) => line.includes('other users may enter'));
+    };
+    chmodSync(stateRoot, 0o755);
+    assert.is(await warned(stateRoot), true);
+    chmodSync(stateRoot, 0o700);
+    assert.is(await warned(stateRoot), false);
+    const made = join(stateRoot, 'made');
+    assert.is(await warned(made), false);
+    assert.is(statSync(made).mode & 0o777, 0o700);
+  }),
 );
 
 embedded('stopping while it starts ends it with 0', () =>
