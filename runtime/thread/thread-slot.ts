@@ -47,7 +47,8 @@ export class ThreadSlot {
   #callsPort: MessagePort | undefined = undefined;
   #recorder = new FlightRecorder();
   #ready: Deferral<void> = createDeferred<void>();
-  #gone: Deferral<never> = createDeferred<never>();
+  /** Calls without an answer yet, each its own: a race with one long-lived promise would keep every answer. */
+  readonly #open = new Set<Deferral<never>>();
   #whenExited: Deferral<void> = createDeferred<void>();
   #watchdog: Timer | undefined = undefined;
   #respawn: Timer | undefined = undefined;
@@ -134,9 +135,11 @@ export class ThreadSlot {
         ),
       );
     });
+    this.#open.add(late);
     try {
-      return await Promise.race([make(calls), this.#gone.promise, late.promise]);
+      return await Promise.race([make(calls), late.promise]);
     } finally {
+      this.#open.delete(late);
       timer.cancel();
     }
   }
@@ -177,14 +180,13 @@ export class ThreadSlot {
     this.#whenExited.resolve();
     const code = this.#lossCode === '' ? 'thread_exit' : this.#lossCode;
     this.#lossCode = '';
-    this.#gone.reject(
-      new RuntimeError('thread_unavailable', `${this.name} is gone: ${code}`, { retryable: true }),
-    );
+    const gone = `${this.name} is gone: ${code}`;
+    for (const call of this.#open)
+      call.reject(new RuntimeError('thread_unavailable', gone, { retryable: true }));
     if (this.#isStopping) return;
     this.restarts += 1;
     this.#losses = host.monotonicMs() - this.#startedAtMs > RESPAWN_RESET_MS ? 0 : this.#losses + 1;
     this.#ready = createDeferred<void>();
-    this.#gone = createDeferred<never>();
     this.#whenExited = createDeferred<void>();
     this.#guard();
     this.#options.lost(this, { code, recording: this.#recorder.read() });
@@ -195,9 +197,8 @@ export class ThreadSlot {
     });
   }
 
-  /** Nobody may be waiting when these reject. */
+  /** Nobody may be waiting when it rejects. */
   #guard(): void {
-    this.#gone.promise.catch(() => undefined);
     this.#ready.promise.catch(() => undefined);
   }
 
