@@ -31,6 +31,8 @@ export class RemoteChild implements ChildHandle {
   readonly slot: ThreadSlot;
   readonly #options: RemoteChildOptions;
   #live = 0;
+  /** Whether the thread was told to start this incarnation: before that there is nothing in it to stop. */
+  #isCalled = false;
   #over: Deferral<void> | undefined = undefined;
   #isDisposed = false;
 
@@ -54,6 +56,7 @@ export class RemoteChild implements ChildHandle {
 
   start(incarnation: number): void {
     this.#live = incarnation;
+    this.#isCalled = false;
     this.#options.routes.opening(this.path);
     this.#start(incarnation).catch((error: unknown) => {
       this.ended(incarnation, { kind: 'crashed', code: codeOf(error), message: messageOf(error) });
@@ -62,6 +65,10 @@ export class RemoteChild implements ChildHandle {
 
   async stop(timeoutMs: number): Promise<void> {
     if (this.#live === 0) return;
+    if (!this.#isCalled) {
+      this.ended(this.#live, { kind: 'stopped', code: 'shutdown' });
+      return;
+    }
     this.#over ??= createDeferred<void>();
     const over = this.#over.promise;
     const incarnation = this.#live;
@@ -78,11 +85,17 @@ export class RemoteChild implements ChildHandle {
   kill(code: string): void {
     const incarnation = this.#live;
     const gone = () => this.ended(incarnation, { kind: 'killed', code });
+    if (!this.#isCalled) {
+      gone();
+      return;
+    }
     this.slot.call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS).catch(gone);
   }
 
   dispose(): void {
     this.#isDisposed = true;
+    this.#live = 0;
+    this.#over?.resolve();
     this.#options.routes.closed(this.path);
     this.slot
       .call('dispose', (thread) => thread.dispose(this.uid), ANSWER_MARGIN_MS)
@@ -111,6 +124,7 @@ export class RemoteChild implements ChildHandle {
     if (incarnation !== this.#live || this.#isDisposed) return;
     const { uid, path } = this;
     const { spec, routes } = this.#options;
+    this.#isCalled = true;
     await this.slot.call(
       'start',
       (thread) => thread.start({ uid, path, spec, incarnation }),
