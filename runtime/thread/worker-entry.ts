@@ -93,6 +93,8 @@ class WorkerThread implements ThreadControl, ChildOwner {
       cell.recorderId = uid;
       this.#cells.set(uid, cell);
     }
+    // Main may have given the one before up while this thread was too busy to hear of it.
+    cell.kill('killed');
     cell.start(incarnation);
   }
 
