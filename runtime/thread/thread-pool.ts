@@ -211,7 +211,7 @@ export class ThreadPool {
       () => true,
       () => {
         // One of them was too busy to answer: the next who asks tries again.
-        this.#joined.delete(pair);
+        if (this.#joined.get(pair)?.stamp === stamp) this.#joined.delete(pair);
         return false;
       },
     );
