@@ -12,7 +12,7 @@ import { resolveByImport } from './thread/resolve.ts';
 import { ThreadPool } from './thread/thread-pool.ts';
 
 const DEFAULT_STOP_DEADLINE_MS = 24_000;
-/** What the threads get of it at the end: to join, then to be terminated. */
+/** At most so much of it the threads get to join, and the main thread's world to close. */
 const JOIN_MS = 2_000;
 
 /**
@@ -182,25 +182,33 @@ class RunningSystem implements System {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    const joinMs = Math.min(JOIN_MS, deadlineMs);
-    await this.#within(this.#root.stopAll(), Math.max(0, deadlineMs - joinMs));
-    await this.#pool?.stop(joinMs);
-    await this.#within(this.closeWorld(), joinMs);
-    this.#kernel.asks.close();
-    this.#end.resolve(this.#cause);
+    const shareMs = Math.min(JOIN_MS, deadlineMs / 4);
+    try {
+      await this.#within(this.#root.stopAll(), deadlineMs - 2 * shareMs);
+      this.#root.killAll('shutdown_timeout');
+      await this.#pool?.stop(shareMs);
+      await this.#within(this.closeWorld(), shareMs);
+    } finally {
+      this.#kernel.asks.close();
+      this.#end.resolve(this.#cause);
+    }
   }
 
   async #within(work: Promise<void>, ms: number): Promise<void> {
     const late = createDeferred<void>();
     const timer = this.#kernel.host.setTimer(ms, () => late.resolve());
-    await Promise.race([work, late.promise]);
-    timer.cancel();
+    try {
+      await Promise.race([work, late.promise]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   #over(cause: ExitCause): void {
     if (this.#stopping !== undefined) return;
     this.#cause = cause;
-    void this.stop();
+    // Whoever calls `stop` hears how it failed; that it is over is told by `ended`.
+    this.stop().catch(() => undefined);
   }
 }
 

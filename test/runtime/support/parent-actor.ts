@@ -6,6 +6,7 @@ import type { TraceProtocol } from './actors.ts';
 export interface ParentProtocol {
   spawn(spec: ChildSpec<unknown, unknown>): string;
   stopChild(id: string): void;
+  childIds(nothing: null): readonly string[];
   ping(nothing: null): number;
   crash(code: string): void;
   crashUnprintable(nothing: null): void;
@@ -65,6 +66,7 @@ export const parentActor = defineActor<
     stopChild(_state, id, self) {
       void self.stopChild(id);
     },
+    childIds: (_state, _nothing, self) => self.children().map(({ id }) => id),
     ping: (_state, _nothing, self) => self.incarnation,
     crash(_state, code) {
       throw Object.assign(new Error(code), { code });

@@ -1,6 +1,15 @@
 /** A thread setup without anything of its own. */
-import type { ThreadWorld } from '../../../runtime/system.ts';
+import type { ThreadContext, ThreadWorld } from '../../../runtime/system.ts';
 
 export function setup(args: unknown): ThreadWorld {
   return { deps: { args } };
+}
+
+/** A main thread whose world does not let go. */
+export function stubbornSetup(how: unknown, { isMain }: ThreadContext): ThreadWorld {
+  const close = () =>
+    how === 'rejects'
+      ? Promise.reject(Object.assign(new Error('told to'), { code: 'bad_close' }))
+      : new Promise<void>(() => undefined);
+  return isMain ? { deps: undefined, close } : { deps: undefined };
 }
