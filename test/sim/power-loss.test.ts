@@ -1,4 +1,4 @@
-/** The whole pipeline under power cuts: accepted is never lost, nothing runs twice, order is kept, the journal verifies. */
+/** The whole pipeline under power cuts and ends of the router alone: accepted is never lost, nothing runs twice, order is kept, the journal verifies. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PowerLossStore } from '../../runtime/store/power-loss.ts';
@@ -20,6 +20,11 @@ export const fullDeadlineMs = 3_600_000;
 const CRASHES_PER_SEED = 5;
 const SEEDS = faultScale(40, 2_000);
 const MUTANT_SEEDS = 60;
+const ROUTER_SEEDS = faultScale(150, 3_000);
+/** So few that a conversation's only event may be the one that nobody was told of. */
+const ROUTER_WEBHOOKS = 4;
+/** Below what its supervisor bears in a minute: what it ends is the router alone. */
+const ROUTER_DEATHS_PER_LIFE = 8;
 const WEBHOOKS_PER_SEED = 8;
 const LIFE_STEPS = 220;
 /** A run that has not converged by then never will. */
@@ -30,12 +35,16 @@ interface Sent {
   readonly conversation: string;
   readonly text: string;
   isUnderWay: boolean;
+  wasUnheard: boolean;
   /** Acknowledged, by the envelope ids it was acknowledged with. */
   readonly envelopes: Set<string>;
 }
 
 interface Verdict {
   readonly crashes: number;
+  readonly routerDeaths: number;
+  /** Refused or unanswered, and a duplicate when sent again: durable although nobody could say so. */
+  readonly unheard: number;
   readonly violations: readonly string[];
 }
 
@@ -43,17 +52,24 @@ interface Variant {
   /** The ledger's store answers before it has flushed. */
   readonly isBroken?: boolean;
   readonly crashes?: number;
+  /** How likely the router's next id ends it. */
+  readonly routerDies?: number;
+  readonly webhooks?: number;
+  /** How likely what is not acknowledged is sent at a step of the last life. */
+  readonly sends?: number;
 }
 
 async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
-  const { isBroken = false, crashes = CRASHES_PER_SEED } = variant;
+  const { isBroken = false, crashes = CRASHES_PER_SEED, routerDies = 0 } = variant;
+  const { webhooks = WEBHOOKS_PER_SEED, sends = 1 } = variant;
   const random = randomFrom(seed);
   const platform = new Platform();
-  const messages: Sent[] = Array.from({ length: WEBHOOKS_PER_SEED }, (_, i) => ({
+  const messages: Sent[] = Array.from({ length: webhooks }, (_, i) => ({
     id: `msg_${i}`,
     conversation: CONVERSATIONS[Math.trunc(random() * CONVERSATIONS.length)] ?? 'c0',
     text: `text ${i}`,
     isUnderWay: false,
+    wasUnheard: false,
     envelopes: new Set<string>(),
   }));
   let life: Simulated | undefined;
@@ -62,13 +78,22 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
     answersBeforeFlush: isBroken,
   });
   let wallMs = 1_800_000_000_000;
-  const start = () =>
-    startSimulated({
+  let routerDeaths = 0;
+  const start = () => {
+    let left = ROUTER_DEATHS_PER_LIFE;
+    return startSimulated({
       seed,
       wallMs,
       store,
       platform,
+      routerDies: () => {
+        if (left === 0 || routerDies === 0 || random() >= routerDies) return false;
+        left -= 1;
+        routerDeaths += 1;
+        return true;
+      },
     });
+  };
   for (let crash = 0; crash < crashes; crash += 1) {
     life = await start();
     const lastStep = 20 + Math.trunc(random() * LIFE_STEPS);
@@ -87,13 +112,16 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
     store.scan({ table: 'deliveries', limit: 1 }).rows.length === 0 &&
     store.scan({ table: 'runs_open', limit: 1 }).rows.length === 0;
   for (let i = 0; i < LAST_STEPS && !isSettled(); i += 1) {
-    for (const message of messages) if (message.envelopes.size === 0) send(life, message);
+    for (const message of messages) {
+      if (message.envelopes.size === 0 && (sends === 1 || random() < sends)) send(life, message);
+    }
     await step(life.host);
   }
   const violations = await judge(store, platform, messages);
   if (!isSettled()) violations.push('did not converge');
   life.host.halt();
-  return { crashes, violations };
+  const unheard = messages.filter(({ wasUnheard }) => wasUnheard).length;
+  return { crashes, routerDeaths, unheard, violations };
 }
 
 /** As a sender does: one request at a time for a message, again after a refusal. */
@@ -104,7 +132,9 @@ function send(life: Simulated, message: Sent | undefined): void {
   postSimulated(ports, life.host, message).then(
     (answer) => {
       message.isUnderWay = false;
-      if (answer.type !== 'refused') message.envelopes.add(answer.envelopeId);
+      if (answer.type === 'refused') return;
+      if (answer.type === 'duplicate' && message.envelopes.size === 0) message.wasUnheard = true;
+      message.envelopes.add(answer.envelopeId);
     },
     () => {
       message.isUnderWay = false;
@@ -164,6 +194,21 @@ test(`${SEEDS * CRASHES_PER_SEED} crash points: nothing accepted is lost, nothin
   console.log(
     `power loss: ${crashes} crash points, seeds ${first} to ${first + SEEDS - 1}, no violation`,
   );
+});
+
+test(`over ${ROUTER_SEEDS} seeds a router that ends alone in a running gateway loses nothing accepted and doubles nothing`, async () => {
+  let deaths = 0;
+  let unheard = 0;
+  const first = Number(process.env.PALYRA_TEST_SEED ?? 1);
+  for (let seed = first; seed < first + ROUTER_SEEDS; seed += 1) {
+    const variant = { crashes: 0, routerDies: 0.5, webhooks: ROUTER_WEBHOOKS, sends: 0.05 };
+    const verdict = await runSeed(seed, variant);
+    assert.equal(verdict.violations, [], `seed ${seed}; PALYRA_TEST_SEED=${seed} runs it first`);
+    deaths += verdict.routerDeaths;
+    unheard += verdict.unheard;
+  }
+  console.log(`router alone: ${deaths} ends, ${unheard} events durable without an answer`);
+  assert.ok(deaths > ROUTER_SEEDS && unheard > 0, 'it ended with commits under way');
 });
 
 test('a ledger that does not wait for the flush is found out, and only by a power cut', async () => {

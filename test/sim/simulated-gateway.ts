@@ -157,8 +157,10 @@ export async function startSimulated(life: {
   readonly wallMs: number;
   readonly store: Store;
   readonly platform: Platform;
+  /** Asked each time that the router makes an id: true crashes it there, between judging an event and its commit. */
+  readonly routerDies?: () => boolean;
 }): Promise<Simulated> {
-  const { seed, wallMs, store, platform } = life;
+  const { seed, wallMs, store, platform, routerDies = () => false } = life;
   const host = new VirtualHost({ seed, wallMs });
   const sleep = (ms: number) => new Promise<void>((resolve) => void host.setTimer(ms, resolve));
   platform.random = () => host.random();
@@ -175,8 +177,11 @@ export async function startSimulated(life: {
       prepareBackup: async () => '',
       readEnv: (name: string) => secrets[name],
       readFile: async () => undefined,
-      randomBytes: (size: number) =>
-        Uint8Array.from({ length: size }, () => Math.trunc(host.random() * 256)),
+      // Only the router asks: this gateway makes no token and no secret.
+      randomBytes(size: number) {
+        if (routerDies()) throw Object.assign(new Error('no entropy'), { code: 'sim_no_entropy' });
+        return Uint8Array.from({ length: size }, () => Math.trunc(host.random() * 256));
+      },
       masterKey: async () => new Uint8Array(32),
       connectorKind: async () => platform.kind,
       openModel: async () => createEchoModel(),
