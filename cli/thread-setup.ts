@@ -25,6 +25,7 @@ import {
   STORE_DIRECTORY,
 } from './compose-machine.ts';
 import type { ModelConfig } from './config/gateway-config.ts';
+import { keepModel } from './kept-model.ts';
 import type { Log } from './log.ts';
 
 /** Plain data: it crosses threads. */
@@ -119,21 +120,13 @@ function fieldDeps(
   log: Log,
   reveal: (ref: string) => Promise<SecretReply>,
 ): FieldDeps {
-  let model: Promise<Model> | undefined;
   return {
     log,
     sleep: async (ms, signal) => {
       await wait(ms, undefined, { signal });
     },
     connectorKind: (kind) => loadKind(kind, { hostKinds: args.hostKinds }),
-    openModel() {
-      // One that could not be opened is tried anew: its key may be there by then.
-      model ??= openConfigured(args.model, reveal).catch((error: unknown) => {
-        model = undefined;
-        throw error;
-      });
-      return model;
-    },
+    openModel: keepModel(() => openConfigured(args.model, reveal)),
   };
 }
 

@@ -20,7 +20,12 @@ export type ModelOutcome =
   /** Worth another try: rate limit, 5xx, network. */
   | { readonly type: 'transient'; readonly reason: string; readonly retryAfterMs?: number }
   /** Not worth one: refused credential, unknown model, request too large. */
-  | { readonly type: 'permanent'; readonly reason: string };
+  | {
+      readonly type: 'permanent';
+      readonly reason: string;
+      /** True where another key might be taken: the one in use may have been rotated. */
+      readonly isKeyRefused?: boolean;
+    };
 
 export interface Model {
   /** One call, no retries of its own; aborts with the signal. A throw counts as transient. */

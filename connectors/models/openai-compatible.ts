@@ -84,7 +84,10 @@ function toOutcome(error: unknown, apiKey: string): ModelOutcome {
   const said = redact(error.message, apiKey);
   if (status < 400) return { type: 'transient', reason: `no usable answer (${status})` };
   const reason = `${HINTS[status] ?? 'the provider has trouble'} (${status}: ${said})`;
-  if (status < 500 && !RETRYABLE_STATUS.includes(status)) return { type: 'permanent', reason };
+  if (status < 500 && !RETRYABLE_STATUS.includes(status)) {
+    const isKeyRefused = apiKey !== '' && (status === 401 || status === 403);
+    return { type: 'permanent', reason, ...(isKeyRefused ? { isKeyRefused } : {}) };
+  }
   const retryAfterMs = retryAfterOf(error.responseHeaders ?? {});
   return retryAfterMs === undefined
     ? { type: 'transient', reason }

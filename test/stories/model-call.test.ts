@@ -1,4 +1,6 @@
 /** A model behind an API: its key by reference, its answer to the conversation, and the process killed while it thinks. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type OpenAiFake, startOpenAiFake } from '../../connectors/fakes/openai/index.ts';
@@ -133,6 +135,35 @@ story(
       assert.equal((await ask(second, 'cut')).body.duplicate, true);
       await second.stop();
     }),
+);
+
+story('a rotated key is read again: the next message is answered without a restart', () =>
+  withModel(async (model) => {
+    await withStateRoot(async (stateRoot) => {
+      const keyFile = join(stateRoot, 'model.key');
+      writeFileSync(keyFile, 'sk-the-key-of-before', { mode: 0o600 });
+      const gateway = await startGateway({
+        stateRoot,
+        config: configOf(model).replace('env:MODEL_KEY', `file:${keyFile}`),
+        env: { ASK_SECRET: TEST_SECRET },
+      });
+      try {
+        assert.is((await ask(gateway, 'before')).status, 202);
+        assert.is((await endedRun(gateway)).status, 'failed');
+        writeFileSync(keyFile, API_KEY);
+        assert.is((await ask(gateway, 'after')).status, 202);
+        await until(
+          'the second run has finished',
+          async () => (await facts(gateway, 'run.finished'))[1],
+          20_000,
+        );
+        const finished = await facts(gateway, 'run.finished');
+        assert.is(finished[1]?.status, 'done');
+      } finally {
+        await gateway.kill();
+      }
+    });
+  }),
 );
 
 story.run();

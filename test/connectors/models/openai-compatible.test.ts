@@ -73,7 +73,14 @@ const CASES: readonly (readonly [OpenAiFault, Readonly<Record<string, unknown>>]
   ],
   [{ type: 'error', status: 500 }, { type: 'transient' }],
   [{ type: 'error', status: 408 }, { type: 'transient' }],
-  [{ type: 'error', status: 401 }, { type: 'permanent' }],
+  [
+    { type: 'error', status: 401 },
+    { type: 'permanent', isKeyRefused: true },
+  ],
+  [
+    { type: 'error', status: 403 },
+    { type: 'permanent', isKeyRefused: true },
+  ],
   [{ type: 'error', status: 404 }, { type: 'permanent' }],
   [{ type: 'error', status: 400 }, { type: 'permanent' }],
   [{ type: 'error', status: 413 }, { type: 'permanent' }],

@@ -1,0 +1,48 @@
+/** One model for all runs of a thread, opened anew when its key is refused: the key may have been rotated. It reads no key. */
+import type { Model, ModelOutcome } from '../connectors/models/model.ts';
+
+interface Opened {
+  readonly model: Model;
+  /** Its key was read after a refusal and has not worked yet: another refusal is final. */
+  isSecondTry: boolean;
+}
+
+/**
+ * What `openModel` of a thread is. A refused key is transient once, so that the run asks again with the key as it is
+ * then; a key that is refused right after it was read is permanent, and the next run reads it again.
+ */
+export function keepModel(open: () => Promise<Model>): () => Promise<Model> {
+  let kept: Promise<Model> | undefined;
+  let wasRefused = false;
+  const openAnew = async (): Promise<Model> => {
+    const opened: Opened = { model: await open(), isSecondTry: wasRefused };
+    const answering: Model = {
+      async answer(request, signal) {
+        const outcome = await opened.model.answer(request, signal);
+        if (outcome.type === 'permanent' && outcome.isKeyRefused === true) return refused(outcome);
+        if (outcome.type === 'answer') {
+          opened.isSecondTry = false;
+          wasRefused = false;
+        }
+        return outcome;
+      },
+    };
+    const own = kept;
+    const refused = ({ reason }: { readonly reason: string }): ModelOutcome => {
+      if (kept === own) {
+        kept = undefined;
+        wasRefused = true;
+      }
+      return { type: opened.isSecondTry ? 'permanent' : 'transient', reason };
+    };
+    return answering;
+  };
+  return () => {
+    // One that could not be opened is tried anew: its key may be there by then.
+    kept ??= openAnew().catch((error: unknown) => {
+      kept = undefined;
+      throw error;
+    });
+    return kept;
+  };
+}

@@ -1,0 +1,80 @@
+/** A model is kept between runs until its key is refused; then the next call reads the key anew. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { keepModel } from '../../cli/kept-model.ts';
+import type { Model, ModelOutcome } from '../../connectors/models/model.ts';
+
+const REQUEST = { runId: 'r', turns: [] };
+
+/** A provider that takes one key, and a place where the key is read. */
+function world() {
+  const seen = { stored: 'old', taken: 'old', reads: 0 };
+  const openModel = keepModel(async (): Promise<Model> => {
+    const key = seen.stored;
+    seen.reads += 1;
+    return {
+      answer: async (): Promise<ModelOutcome> =>
+        key === seen.taken
+          ? { type: 'answer', text: key, promptTokens: 0, completionTokens: 0 }
+          : { type: 'permanent', reason: `${key} is refused`, isKeyRefused: true },
+    };
+  });
+  const call = async () =>
+    (await (await openModel()).answer(REQUEST, new AbortController().signal)).type;
+  return { seen, openModel, call };
+}
+
+const test = suite('kept model');
+
+test('it is opened once for many calls', async () => {
+  const { seen, call } = world();
+  assert.equal([await call(), await call(), await call()], ['answer', 'answer', 'answer']);
+  assert.is(seen.reads, 1);
+});
+
+test('a rotated key is transient once, and the next call has the new one', async () => {
+  const { seen, call } = world();
+  assert.is(await call(), 'answer');
+  for (const key of ['new', 'newer']) {
+    Object.assign(seen, { stored: key, taken: key });
+    assert.equal([await call(), await call()], ['transient', 'answer']);
+  }
+  assert.is(seen.reads, 3);
+});
+
+test('a key that is wrong stays wrong, but is read again each time', async () => {
+  const { seen, call } = world();
+  seen.stored = 'wrong';
+  assert.equal([await call(), await call(), await call()], ['transient', 'permanent', 'permanent']);
+  assert.is(seen.reads, 3);
+  seen.stored = 'old';
+  assert.is(await call(), 'answer');
+});
+
+test('every run that held the old key is told to ask again; the new model stays', async () => {
+  const { seen, openModel, call } = world();
+  const before = await openModel();
+  Object.assign(seen, { stored: 'new', taken: 'new' });
+  const { signal } = new AbortController();
+  assert.is((await before.answer(REQUEST, signal)).type, 'transient');
+  assert.is(await call(), 'answer');
+  assert.is((await before.answer(REQUEST, signal)).type, 'transient');
+  assert.is(await call(), 'answer');
+  assert.is(seen.reads, 2);
+});
+
+test('one that cannot be opened is tried anew', async () => {
+  let tries = 0;
+  const openModel = keepModel(async () => {
+    tries += 1;
+    throw new Error('no key');
+  });
+  for (const wanted of [1, 2]) {
+    await openModel().then(
+      () => assert.unreachable(),
+      () => assert.is(tries, wanted),
+    );
+  }
+});
+
+test.run();
