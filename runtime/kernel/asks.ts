@@ -79,6 +79,13 @@ export class Asks {
     return { id, promise };
   }
 
+  /** What is left of its time; undefined when it has ended. */
+  leftMs(id: number): number | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    return Math.max(0, pending.deadlineMs - this.#host.monotonicMs());
+  }
+
   waitFor(id: number, slot: number): void {
     const pending = this.#pending.get(id);
     if (pending !== undefined) pending.slot = slot;

@@ -134,6 +134,8 @@ export class Kernel {
       );
     }
     const { id, promise } = this.asks.open(ref.address, kind, deadline.inMs, deadline.signal);
+    // One ask too many, or one whose signal is aborted already, is nobody's message.
+    if (this.asks.leftMs(id) === undefined) return promise;
     if (cell !== undefined)
       this.#askLocal(cell, {
         id,

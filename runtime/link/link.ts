@@ -101,7 +101,7 @@ export class Link {
       const credit = WINDOW_MESSAGES - this.#inFlightMessages;
       if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
       const count = Math.min(credit, FRAME_MESSAGES, this.#waiting / 3);
-      this.#post(this.#takeOut(count * 3), count);
+      this.#post(this.#refreshed(this.#takeOut(count * 3)), count);
     }
   }
 
@@ -129,6 +129,21 @@ export class Link {
     const taken = queue.slice(this.#head, this.#head + length);
     this.#head += length;
     return taken;
+  }
+
+  /** What waited here: an ask that has ended is not sent, another one says what is left of its time. */
+  #refreshed(triples: unknown[]): unknown[] {
+    for (let i = 1; i < triples.length; i += 3) {
+      const meta = triples[i];
+      if (!Array.isArray(meta)) continue;
+      const leftMs = this.#kernel.asks.leftMs(meta[0] as number);
+      if (leftMs !== undefined) meta[1] = leftMs;
+      else {
+        triples[i] = DEFINE_ONLY;
+        triples[i + 1] = null;
+      }
+    }
+    return triples;
   }
 
   #push(route: WireRoute, meta: unknown, payload: unknown): void {
@@ -183,7 +198,11 @@ export class Link {
     const [, address, kind] =
       typeof route === 'number' ? [0, `slot ${this.slot}`, String(route)] : route;
     // The other side has to learn the number all the same: later messages use it.
-    if (typeof route !== 'number') this.#ports.data.postMessage([route, DEFINE_ONLY, null]);
+    if (typeof route !== 'number') {
+      this.#ports.data.postMessage([route, DEFINE_ONLY, null]);
+      // It gives credit like any other.
+      this.#sent(1, LONE_BYTES);
+    }
     if (Array.isArray(meta)) this.#kernel.asks.fail(meta[0] as number, code, detail);
     else if (route === REPLY_ROUTE) {
       this.#push(FAILURE_ROUTE, meta, ['not_encodable', detail]);

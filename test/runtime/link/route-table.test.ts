@@ -117,6 +117,32 @@ test('A4 W1 T3 a new link to a thread ends what waited for the old one', async (
   }
 });
 
+test('A2 an ask that ended while it waited for its way is never sent', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    const ask = (kind: string, deadline: { inMs: number; signal?: AbortSignal }) =>
+      kernel
+        .ask({ ref: A, kind, payload: kind, deadline, chain: [], trace: undefined })
+        .catch(({ code }: { code: string }) => code);
+    const long = ask('long', { inMs: 60_000 });
+    assert.is(await ask('aborted', { inMs: 60_000, signal: AbortSignal.abort() }), 'ask_aborted');
+    assert.is(await ask('short', { inMs: 30 }), 'ask_timeout');
+    routes.opened('t/a', 2);
+    await until('the other one has left', () => peer.triples.includes('long'), 1_000);
+    assert.not.ok(peer.triples.includes('short'));
+    assert.not.ok(peer.triples.includes('aborted'));
+    const leftMs = (peer.triples.find((meta) => Array.isArray(meta) && meta.length === 4) ??
+      []) as number[];
+    assert.ok((leftMs[1] ?? 0) < 59_980, 'its time went on while it waited');
+    routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
+    assert.is(await long, 'thread_lost');
+  } finally {
+    routes.close();
+  }
+});
+
 test('M7 a binary sent beside a message without a form arrives whole', async () => {
   const { kernel, routes, connect } = createThread();
   try {
