@@ -128,7 +128,7 @@ export class RouteTable implements Remotes {
   }
 
   slotOf(path: string): number {
-    const route = this.#routes.get(path);
+    const route = this.#nearest(path);
     return route?.status === 'open' ? route.link.slot : -1;
   }
 
@@ -145,7 +145,7 @@ export class RouteTable implements Remotes {
     const route = this.#routeTo(address);
     if (route?.status === 'open') this.#kernel.asks.waitFor(id, route.link.slot);
     if (this.#send(address, kind, payload, meta)) return;
-    const isLost = this.#routes.get(pathOf(address))?.status === 'lost';
+    const isLost = route?.status === 'lost';
     this.#kernel.asks.fail(
       id,
       isLost ? 'thread_lost' : route === undefined ? 'actor_dead' : 'mailbox_full',
@@ -198,11 +198,21 @@ export class RouteTable implements Remotes {
 
   #routeTo(address: string): Route | undefined {
     const path = pathOf(address);
+    if (this.#options.locate === undefined) return this.#nearest(path);
     const route = this.#routes.get(path);
-    if (route !== undefined || this.#options.locate === undefined) return route;
+    if (route !== undefined) return route;
     this.opening(path);
     this.#options.locate(path);
     return this.#routes.get(path);
+  }
+
+  /** Main knows whom it placed; what is below them lives in the same thread. */
+  #nearest(path: string): Route | undefined {
+    for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+      const route = this.#routes.get(at);
+      if (route !== undefined) return route;
+    }
+    return undefined;
   }
 
   /** Takes the route out; whoever remembers a way over it has to look again. */

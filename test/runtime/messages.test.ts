@@ -1,7 +1,7 @@
 /** Messages and asks, inline and over threads: runtime/SEMANTICS.md M and A. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AskError, child, refTo } from '../../runtime/index.ts';
+import { AskError, child, refTo, supervisor } from '../../runtime/index.ts';
 import { until, within } from '../support/within.ts';
 import {
   type CounterProtocol,
@@ -153,6 +153,29 @@ threads('M7 a message that cannot be encoded fails its asker; its neighbours arr
     assert.equal(await Promise.all([before, after]), [1, 2]);
   });
 });
+
+threads(
+  'an actor below one that was placed in a thread is reached from every other thread',
+  async () => {
+    const below = supervisor(
+      'below',
+      {
+        strategy: 'one_for_one',
+        intensity: 1,
+        periodMs: 1_000,
+        children: [child(counterActor, { id: 'n', args: { from: 5 } })],
+      },
+      { hash: 'b' },
+    );
+    await withTree('threads', { children: [...PAIR, below] }, async ({ system }) => {
+      const n = refTo<CounterProtocol>('t', 'root/below/n');
+      assert.is(await system.ask(n, 'total', null, IN_2S), 5);
+      assert.is(await system.ask(a, 'relay', { to: n, n: 1 }, IN_2S), 6);
+      const nobody = refTo<CounterProtocol>('t', 'root/below/nobody');
+      assert.is(await codeOf(system.ask(nobody, 'total', null, IN_2S)), 'actor_dead');
+    });
+  },
+);
 
 threads('M8 a sender faster than its receiver is refused, and memory stays bounded', async () => {
   await withTree('threads', { children: PAIR }, async ({ system }) => {
