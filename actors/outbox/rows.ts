@@ -4,7 +4,7 @@ import type { OutboundMessage, ReplyTarget } from '../../proto/channel-messages.
 import type { ChangePart } from '../../runtime/store/change-set.ts';
 import type { Fact, Row } from '../../runtime/store/store.ts';
 import type { RetentionRule } from '../ledger/rows.ts';
-import { TAPES, tapeKey } from '../sessions/rows.ts';
+import { TAPES, type TapeRow, tapeKey } from '../sessions/rows.ts';
 import {
   ACTIVE_STATUSES,
   type ActiveStatus,
@@ -184,12 +184,9 @@ function numberOf(deliveryId: string): number {
 
 /** Where the run's session, and who asks for the run, learns that its answer did not arrive. */
 function failureNote(deliveryId: string, row: DeliveryRow) {
-  const note: Row = {
-    v: 1,
-    type: 'delivery.failed',
-    text: `${deliveryId} to ${row.connectorId}: ${row.ending} (${row.reason})`,
-    atMs: row.updatedAtMs,
-  };
+  const text = `${deliveryId} to ${row.connectorId}: ${row.ending} (${row.reason})`;
+  const entries = [{ type: 'delivery.failed', text }] as const;
+  const note: TapeRow = { v: 1, entries, atMs: row.updatedAtMs };
   return {
     table: TAPES,
     key: tapeKey(row.runId, TAPE_DELIVERY_SEQ + numberOf(deliveryId)),

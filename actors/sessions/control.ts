@@ -49,9 +49,10 @@ async function readRun(
     attempts: row.attempts,
     created_at_ms: row.createdAtMs,
     reason: row.reason,
-    tape: page.rows.map((entry) => {
-      const { type, text, atMs } = parseTapeRow(entry.row);
-      return { seq: Number(entry.key.slice(runId.length + 1)), type, text, at_ms: atMs };
+    tape: page.rows.flatMap(({ key, row: tape }) => {
+      const { entries, atMs } = parseTapeRow(tape);
+      const first = Number(key.slice(runId.length + 1));
+      return entries.map(({ type, text }, i) => ({ seq: first + i, type, text, at_ms: atMs }));
     }),
   };
 }

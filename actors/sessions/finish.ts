@@ -25,14 +25,14 @@ const BLANK_ANSWER = 'ack';
 export function planFinish(
   task: Task,
   outcome: RunOutcome,
-  turnsBefore: number,
+  exchangesBefore: number,
   nowMs: number,
 ): Finish {
   const { runId, envelopeId, run, inboxRevision } = task;
   const inbox = task.inbox?.row;
   const end = toEnd(outcome, inbox);
   const { status, reason, turns } = end;
-  const fields = { runId, run, status, reason, turns, turnsBefore, endedAtMs: nowMs };
+  const fields = { runId, run, status, reason, turns, exchangesBefore, endedAtMs: nowMs };
   const ended = endedRunPart({ ...fields, tape: toTape(end, inbox), facts: toFacts(end, outcome) });
   return {
     request: {

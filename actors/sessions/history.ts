@@ -1,18 +1,16 @@
 /** The last turns of a session, as the model gets to see them: a bounded cache of committed rows. */
 import type { ModelTurn } from '../../connectors/models/model.ts';
 import type { ScanPage } from '../../runtime/store/store.ts';
-import { parseTurnRow } from './rows.ts';
+import { parseTurnRow, type Turn } from './rows.ts';
 
-/** Turns that are read and kept; 20 exchanges. */
-export const MAX_TURNS = 40;
+/** Exchanges that are read and kept. */
+export const MAX_EXCHANGES = 20;
 /** Of the earlier turns in one request: about 64 k tokens, what common models take beside an answer. */
 const MAX_HISTORY_BYTES = 262_144;
 
-type Turn = Pick<ModelTurn, 'text'> & { readonly role: 'user' | 'assistant' };
-
 export class History {
   readonly #turns: Turn[];
-  /** Turns the session has in all: the sequence number of the next one. */
+  /** Exchanges the session has in all: the sequence number of the next one. */
   #count: number;
 
   constructor(turns: readonly Turn[], count: number) {
@@ -24,11 +22,12 @@ export class History {
     return this.#count;
   }
 
-  /** After their flush. */
+  /** One exchange, after its flush; nothing where there is none. */
   append(turns: readonly Turn[]): void {
+    if (turns.length === 0) return;
     this.#turns.push(...turns);
-    this.#turns.splice(0, Math.max(0, this.#turns.length - MAX_TURNS));
-    this.#count += turns.length;
+    this.#turns.splice(0, Math.max(0, this.#turns.length - 2 * MAX_EXCHANGES));
+    this.#count += 1;
   }
 
   /** The newest turns that fit, oldest first, beginning with a user's, and then the new message. */
@@ -50,9 +49,9 @@ export class History {
 export function toHistory(page: ScanPage): History {
   const newest = page.rows[0];
   const count = newest === undefined ? 0 : Number(newest.key.slice(-12)) + 1;
-  const turns = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
+  const exchanges = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
   return new History(
-    turns.map(({ role, text }) => ({ role, text })),
+    exchanges.flatMap(({ turns }) => turns),
     count,
   );
 }

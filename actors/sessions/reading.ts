@@ -3,7 +3,7 @@ import type { ActorRef, Asks, Deadline, In, Out } from '../../runtime/actor.ts';
 import type { ScanQuery } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import { INBOX } from '../router/rows.ts';
-import { type History, MAX_TURNS, toHistory } from './history.ts';
+import { type History, MAX_EXCHANGES, toHistory } from './history.ts';
 import { type OpenRun, parseOpenRun, RUNS, RUNS_OPEN, TURNS } from './rows.ts';
 import type { TaskRows } from './task.ts';
 
@@ -44,7 +44,7 @@ export async function readHistory(
   ledger: ActorRef<LedgerProtocol>,
   sessionKey: string,
 ): Promise<History> {
-  const query = { table: TURNS, prefix: `${sessionKey}\0`, limit: MAX_TURNS, reverse: true };
+  const query = { table: TURNS, prefix: `${sessionKey}\0`, limit: MAX_EXCHANGES, reverse: true };
   return toHistory(await self.ask(ledger, 'scan', query, LEDGER_DEADLINE));
 }
 

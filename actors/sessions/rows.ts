@@ -1,11 +1,10 @@
-/** The sessions' tables: `runs`, `runs_open`, `sessions`, `turns`, `tapes`, and their change-set parts. */
+/** The sessions' tables: `runs`, `runs_open`, `turns`, `tapes`, and their change-set parts. */
 import type { EnvelopeId, RunId, SessionKey } from '../../proto/ids.ts';
 import type { ChangePart } from '../../runtime/store/change-set.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
 
 export const RUNS = 'runs';
 export const RUNS_OPEN = 'runs_open';
-export const SESSIONS = 'sessions';
 export const TURNS = 'turns';
 export const TAPES = 'tapes';
 
@@ -34,26 +33,28 @@ export interface RunRow extends Row {
   readonly reason: string;
 }
 
-export interface SessionRow extends Row {
-  readonly v: 1;
-  /** Turns written so far. */
-  readonly turns: number;
-  readonly lastRunId: string;
-  readonly updatedAtMs: number;
-}
-
-export interface TurnRow extends Row {
-  readonly v: 1;
+export interface Turn {
   readonly role: 'user' | 'assistant';
   readonly text: string;
+}
+
+/** One exchange: what was asked and what was answered. */
+export interface TurnRow extends Row {
+  readonly v: 1;
+  readonly turns: readonly Turn[];
   readonly runId: string;
   readonly atMs: number;
 }
 
+export interface TapeEntry {
+  readonly type: 'message.received' | 'message.replied' | 'status' | 'delivery.failed';
+  readonly text: string;
+}
+
+/** Entries of one run's tape that became durable together; the key has the number of the first. */
 export interface TapeRow extends Row {
   readonly v: 1;
-  readonly type: 'message.received' | 'message.replied' | 'status';
-  readonly text: string;
+  readonly entries: readonly TapeEntry[];
   readonly atMs: number;
 }
 
@@ -64,10 +65,11 @@ export interface RunEnd {
   readonly status: RunEndStatus;
   readonly reason: string;
   readonly endedAtMs: number;
-  /** Turns the session had before; the new ones follow. */
-  readonly turnsBefore: number;
-  readonly turns: readonly { readonly role: TurnRow['role']; readonly text: string }[];
-  readonly tape: readonly { readonly type: TapeRow['type']; readonly text: string }[];
+  /** Exchanges the session had before; this one follows. */
+  readonly exchangesBefore: number;
+  /** Empty where nothing is to be remembered. */
+  readonly turns: readonly Turn[];
+  readonly tape: readonly TapeEntry[];
   /** Sizes and digests for the fact. */
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
@@ -169,27 +171,15 @@ export function endedRunPart(end: RunEnd): ChangePart {
   const { runId, run, status, reason, endedAtMs } = end;
   const { sessionKey, envelopeId, attempts } = run.row;
   const row: RunRow = { ...run.row, status, reason, endedAtMs };
-  const session: SessionRow = {
-    v: 1,
-    turns: end.turnsBefore + end.turns.length,
-    lastRunId: runId,
-    updatedAtMs: endedAtMs,
-  };
-  const turns = end.turns.map(({ role, text }, i) => {
-    const turn: TurnRow = { v: 1, role, text, runId, atMs: endedAtMs };
-    return { table: TURNS, key: turnKey(sessionKey, end.turnsBefore + i), row: turn };
-  });
-  const tape = end.tape.map(({ type, text }, seq) => {
-    const entry: TapeRow = { v: 1, type, text, atMs: endedAtMs };
-    return { table: TAPES, key: tapeKey(runId, seq), row: entry };
-  });
+  const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
+  const tape: TapeRow = { v: 1, entries: end.tape, atMs: endedAtMs };
+  const turns = { table: TURNS, key: turnKey(sessionKey, end.exchangesBefore), row: exchange };
   return {
     expect: [{ table: RUNS, key: runId, revision: run.revision }],
     put: [
       { table: RUNS, key: runId, row },
-      ...(turns.length === 0 ? [] : [{ table: SESSIONS, key: sessionKey, row: session }]),
-      ...turns,
-      ...tape,
+      ...(end.turns.length === 0 ? [] : [turns]),
+      { table: TAPES, key: tapeKey(runId, 0), row: tape },
     ],
     remove: [{ table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId) }],
     facts: [
@@ -215,12 +205,12 @@ export function parseRunRow(stored: StoredRow): StoredRow<RunRow> {
 }
 
 export function parseTurnRow(row: Row): TurnRow {
-  if (row.v !== 1 || typeof row.text !== 'string') throw unreadable(TURNS, row);
+  if (row.v !== 1 || !Array.isArray(row.turns)) throw unreadable(TURNS, row);
   return row as TurnRow;
 }
 
 export function parseTapeRow(row: Row): TapeRow {
-  if (row.v !== 1 || typeof row.text !== 'string') throw unreadable(TAPES, row);
+  if (row.v !== 1 || !Array.isArray(row.entries)) throw unreadable(TAPES, row);
   return row as TapeRow;
 }
 

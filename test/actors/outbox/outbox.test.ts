@@ -179,7 +179,11 @@ test('a message that dies ends with its remaining pieces; its lane goes on and i
   assert.equal([dead?.ending, dead?.reason, dead?.chunk], ['permanent', 'blocked by the user', 1]);
   const tape = world.store.scan({ table: 'tapes', prefix: `${RUN(1)}:`, limit: 10 }).rows;
   assert.is(tape.length, 1);
-  assert.is(tape[0]?.row.type, 'delivery.failed');
+  const entries = tape[0]?.row.entries as readonly { readonly type: string }[];
+  assert.equal(
+    entries.map(({ type }) => type),
+    ['delivery.failed'],
+  );
 });
 
 test('a run whose end is in doubt is not overtaken by a later one of its lane', async () => {

@@ -70,9 +70,10 @@ async function statusOf(system: System, runId: string) {
 }
 
 async function replyOf(system: System, runId: string) {
-  const key = `${runId}:0001`;
+  const key = `${runId}:0000`;
   const [stored] = await system.ask(ledger, 'read', { table: TAPES, key }, SOON);
-  return String(stored?.row.text);
+  const entries = stored?.row.entries as readonly { readonly text: string }[] | undefined;
+  return String(entries?.[1]?.text);
 }
 
 const hasEnded = (system: System, runId: string) => async () =>
