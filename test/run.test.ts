@@ -23,7 +23,7 @@ function run(files: Readonly<Record<string, string>>, ...args: string[]) {
     const { stdout, status } = spawnSync(process.execPath, [runner, '--root', root, ...args], {
       encoding: 'utf8',
       timeout: 60_000,
-      env: { ...process.env, UVU_DEFER: undefined },
+      env: { ...process.env, UVU_DEFER: undefined, PALYRA_TEST_SCALE: undefined },
     });
     return { stdout, status, last: stdout.trimEnd().split('\n').at(-1) };
   } finally {
