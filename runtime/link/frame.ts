@@ -67,8 +67,8 @@ export class FrameCodec {
 export function isPlainEnough(payload: unknown): boolean {
   if (typeof payload !== 'object' || payload === null) return true;
   if (ArrayBuffer.isView(payload)) return false;
-  for (const value of Object.values(payload)) {
-    if (ArrayBuffer.isView(value)) return false;
+  for (const field in payload) {
+    if (ArrayBuffer.isView((payload as Record<string, unknown>)[field])) return false;
   }
   return true;
 }
@@ -76,7 +76,9 @@ export function isPlainEnough(payload: unknown): boolean {
 function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return payload;
   let copy: Record<string, unknown> | undefined;
-  for (const [field, value] of Object.entries(payload)) {
+  // Messages are plain data: `for in` sees their own fields, and makes no list of them.
+  for (const field in payload) {
+    const value = (payload as Record<string, unknown>)[field];
     if (!(value instanceof Uint8Array) || value.byteLength < BESIDE_BYTES) continue;
     copy ??= { ...payload };
     copy[field] = null;
