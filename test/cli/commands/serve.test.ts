@@ -159,7 +159,7 @@ test('a signal before it listens ends it with exit 0 and without a ready line', 
 
 test('a signal while it still reads its settings ends it with exit 0 too', async () => {
   const file = join(directory, 'settings.pipe');
-  execFileSync('mkfifo', [file]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', file]);
   const gateway = serve(['--config', file, '--state-root', newRoot()]);
   const pipe = await until('it opens its file', () => openedByReader(file), 20_000);
   gateway.signal('SIGTERM');
