@@ -16,7 +16,7 @@ import { percentile, runLoad } from './load/http-load.ts';
 import { startProcess } from './load/process.ts';
 import { signedRequest } from './load/signed-webhook.ts';
 
-const REQUESTS = 20_000;
+const REQUESTS = 10_000;
 const CONNECTIONS = 64;
 const INTEGRATIONS = 64;
 
