@@ -21,6 +21,10 @@ export async function startProcess(
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  // A bench that fails must not leave its servers behind.
+  const killChild = () => child.kill('SIGKILL');
+  process.once('exit', killChild);
+  child.once('exit', () => process.off('exit', killChild));
   const line = await firstLine(child, options.ready).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw error;
