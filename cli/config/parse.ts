@@ -88,16 +88,12 @@ function doubts(file: ConfigFile): KeyIssue[] {
     ...file.webhooks.map(({ integration_id }) => `webhook:${integration_id}`),
   ]);
   const ruled = new Set(router.routing.channels.map(({ channel }) => channel.toLowerCase()));
-  const issues: KeyIssue[] = router.routing.channels.flatMap(({ channel }, index) => {
-    if (channels.has(channel.toLowerCase())) return [];
+  const issues: KeyIssue[] = withoutEffect(router.routing.channels);
+  router.routing.channels.forEach(({ channel }, index) => {
+    if (channels.has(channel.toLowerCase())) return;
     const path = ['channel_router', 'routing', 'channels', index, 'channel'];
-    return [
-      {
-        path,
-        expected: 'a connector or webhook of this file',
-        value: describeValue(channel, path),
-      },
-    ];
+    const expected = 'a connector or webhook of this file';
+    issues.push({ path, expected, value: describeValue(channel, path) });
   });
   if (!router.enabled) {
     const path = ['channel_router', 'enabled'];
@@ -111,4 +107,23 @@ function doubts(file: ConfigFile): KeyIssue[] {
     issues.push({ path, expected, value: 'none' });
   });
   return issues;
+}
+
+/** Settings that are taken and do not yet do what their name says. */
+function withoutEffect(rules: ConfigFile['channel_router']['routing']['channels']): KeyIssue[] {
+  return rules.flatMap((rule, index): KeyIssue[] => {
+    const path = ['channel_router', 'routing', 'channels', index];
+    const found: KeyIssue[] = [];
+    if (rule.concurrency_limit !== undefined) {
+      const value = String(rule.concurrency_limit);
+      const expected =
+        'no limit: it has no effect yet, each conversation runs one message at a time';
+      found.push({ path: [...path, 'concurrency_limit'], expected, value });
+    }
+    if (rule.direct_message_policy === 'pairing') {
+      const expected = 'allow or deny: nobody can be paired yet, so it denies all but allow_from';
+      found.push({ path: [...path, 'direct_message_policy'], expected, value: 'pairing' });
+    }
+    return found;
+  });
 }

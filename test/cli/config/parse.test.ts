@@ -256,6 +256,15 @@ test('keys that would reach a prototype are refused', () => {
   assert.ok(issuesOf('[constructor]\nx = 1\n').length > 0);
 });
 
+test('settings that have no effect yet are warnings, with their line', () => {
+  const rule = 'direct_message_policy = "allow"';
+  const source = EXAMPLE.replace(rule, 'direct_message_policy = "pairing"\nconcurrency_limit = 3');
+  assert.not.equal(source, EXAMPLE);
+  const keys = parseConfig(source, 'palyra.toml', kinds).warnings.map(({ key }) => key);
+  const at = 'channel_router.routing.channels[0]';
+  assert.equal(keys.sort(), [`${at}.concurrency_limit`, `${at}.direct_message_policy`]);
+});
+
 test('a rule for no channel, a channel without a rule and a disabled router are warnings', () => {
   const warningsOf = (source: string): readonly string[] =>
     parseConfig(source, 'palyra.toml', kinds).warnings.map(({ line, key }) => `${line} ${key}`);
