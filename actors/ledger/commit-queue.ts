@@ -85,6 +85,6 @@ function sizeOf(value: unknown): number {
   if (value instanceof Uint8Array) return 8 + value.byteLength;
   if (typeof value !== 'object' || value === null) return 8;
   let bytes = 8;
-  for (const inner of Object.values(value)) bytes += 8 + sizeOf(inner);
+  for (const field in value) bytes += 8 + sizeOf((value as Record<string, unknown>)[field]);
   return bytes;
 }

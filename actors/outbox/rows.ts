@@ -1,5 +1,5 @@
 /** The outbox's tables: `deliveries` (active), `delivered` and `dead_letters` (ended), and their change-set parts. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { OutboundMessage, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { ChangePart } from '../../runtime/store/change-set.ts';
 import type { Fact, Row } from '../../runtime/store/store.ts';
@@ -150,7 +150,7 @@ export function queuedPart(
       conversationId: row.conversationId,
       sending: row.status === 'sending',
       textBytes: Buffer.byteLength(row.message.text),
-      textSha256: createHash('sha256').update(row.message.text).digest('hex'),
+      textSha256: hash('sha256', row.message.text, 'hex'),
       trace: row.trace,
     })),
   };

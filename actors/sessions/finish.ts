@@ -1,5 +1,5 @@
 /** A run's end as a request to the outbox: rows, tape, and the words that go back to the conversation. Pure. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { FinishRequest } from '../outbox/protocol.ts';
@@ -88,7 +88,7 @@ function toTape(end: End, inbox: InboxRow | undefined): RunEnd['tape'] {
 function toFacts(end: End, outcome: RunOutcome): RunEnd['facts'] {
   const size = {
     replyBytes: Buffer.byteLength(end.reply),
-    replySha256: createHash('sha256').update(end.reply).digest('hex'),
+    replySha256: hash('sha256', end.reply, 'hex'),
   };
   if (outcome.type !== 'answered') return size;
   const { promptTokens, completionTokens } = outcome;

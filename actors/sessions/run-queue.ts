@@ -1,4 +1,4 @@
-/** The open runs of one session in the order of their acceptance. The first ones are held whole, the rest by name. */
+/** The open runs of one session in the order of their acceptance: as many held whole as memory allows, the rest by name. */
 import type { Task } from './task.ts';
 
 export interface Waiting {
@@ -8,11 +8,14 @@ export interface Waiting {
   task: Task | undefined;
 }
 
-/** Whole tasks held in memory; a task may be 128 KiB and a session may have 1,000 waiting. */
-const MAX_HELD_TASKS = 8;
+/** Of all tasks that one session holds. */
+const MAX_HELD_BYTES = 262_144;
+/** What a task weighs beside its body, about. */
+const TASK_BYTES = 1_024;
 
 export class RunQueue {
   readonly #waiting: Waiting[] = [];
+  #heldBytes = 0;
 
   get size(): number {
     return this.#waiting.length;
@@ -24,19 +27,37 @@ export class RunQueue {
 
   /** In its place by envelope id; twice is once. Nothing goes before a head that is being worked on. */
   add(run: Waiting, isHeadTaken: boolean): void {
-    const known = this.#waiting.find((waiting) => waiting.envelopeId === run.envelopeId);
-    if (known !== undefined) {
-      if (this.#waiting.indexOf(known) < MAX_HELD_TASKS) known.task ??= run.task;
-      return;
-    }
+    const waiting = this.#waiting;
     const floor = isHeadTaken ? 1 : 0;
-    let at = this.#waiting.length;
-    while (at > floor && (this.#waiting[at - 1]?.envelopeId ?? '') > run.envelopeId) at -= 1;
-    const task = at < MAX_HELD_TASKS ? run.task : undefined;
-    this.#waiting.splice(at, 0, { ...run, task });
+    let at = waiting.length;
+    while (at > floor && (waiting[at - 1]?.envelopeId ?? '') > run.envelopeId) at -= 1;
+    // A head that is being worked on may stand before one that should go first.
+    const known = [waiting[at - 1], waiting[0]].find((one) => one?.envelopeId === run.envelopeId);
+    if (known === undefined) waiting.splice(at, 0, { ...run, task: this.#hold(run.task) });
+    else known.task ??= this.#hold(run.task);
   }
 
   shift(): void {
-    this.#waiting.shift();
+    const first = this.#waiting.shift();
+    this.#heldBytes -= sizeOf(first?.task);
   }
+
+  /** The head is worked on, so it is held whatever it weighs; undefined: its rows have changed and are read again. */
+  setHead(task: Task | undefined): void {
+    const { head } = this;
+    if (head === undefined) return;
+    this.#heldBytes += sizeOf(task) - sizeOf(head.task);
+    head.task = task;
+  }
+
+  #hold(task: Task | undefined): Task | undefined {
+    const bytes = sizeOf(task);
+    if (this.#heldBytes + bytes > MAX_HELD_BYTES) return undefined;
+    this.#heldBytes += bytes;
+    return task;
+  }
+}
+
+function sizeOf(task: Task | undefined): number {
+  return task === undefined ? 0 : TASK_BYTES + (task.inbox?.row.event.body.length ?? 0) * 2;
 }

@@ -75,8 +75,8 @@ export const sessionActor = defineActor<
       }
       const { rows, history } = outcome.value;
       const task = readTask(runId, head.envelopeId, rows);
-      state.history = history;
-      head.task = task;
+      if (history !== undefined) state.history = history;
+      state.queue.setHead(task);
       state.failures = 0;
       const status = task?.run.row.status ?? 'failed';
       if (task === undefined || status !== 'pending') {
@@ -88,14 +88,14 @@ export const sessionActor = defineActor<
       if (head?.task === undefined) return;
       if (!outcome.ok || !outcome.value.ok) {
         // Written or not, the row knows.
-        head.task = undefined;
+        state.queue.setHead(undefined);
         again(state, self);
         return;
       }
       state.cut = undefined;
       state.failures = 0;
       const task = { ...head.task, run: { revision: outcome.value.revision, row } };
-      head.task = task;
+      state.queue.setHead(task);
       begin(state, task, self);
     },
     answered(state, { runId, result }, self) {
@@ -122,8 +122,8 @@ export const sessionActor = defineActor<
         state.history.append(plan.turns);
         complete(state, plan.status, self);
       } else if (outcome.ok && outcome.value.type === 'conflict') {
-        // Another end was first, or a crash was counted meanwhile: the rows know which.
-        load(state, self);
+        // Another end was first, or a crash was counted meanwhile: the rows know which, and the turns.
+        load(state, self, true);
       } else {
         const askedMs =
           outcome.ok && outcome.value.type === 'busy' ? outcome.value.retryAfterMs : 0;
@@ -144,7 +144,7 @@ function takeNext(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (state.hasGap) refresh(state, self);
   else if (head === undefined) return;
-  else if (head.task === undefined) load(state, self);
+  else if (head.task === undefined) load(state, self, false);
   else begin(state, head.task, self);
 }
 
@@ -180,19 +180,19 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
-/** Reads the head's rows, and the turns: whoever changed the one may have changed the other. */
-function load(state: SessionState, self: SessionSelf): void {
+/** Reads the head's rows; and the turns, where somebody else may have changed them. */
+function load(state: SessionState, self: SessionSelf, withHistory: boolean): void {
   const { head } = state.queue;
   if (head === undefined) return;
   const { runId, envelopeId } = head;
   const { ledger, sessionKey } = state.args;
   state.phase = 'loading';
-  head.task = undefined;
+  state.queue.setHead(undefined);
   self.run(
     async () => {
       const [rows, history] = await Promise.all([
         readRows(self, ledger, { runId, envelopeId }),
-        readHistory(self, ledger, sessionKey),
+        withHistory ? readHistory(self, ledger, sessionKey) : undefined,
       ]);
       return { rows, history };
     },

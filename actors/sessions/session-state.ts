@@ -27,7 +27,8 @@ export interface SessionArgs {
 
 export interface Loaded {
   readonly rows: TaskRows;
-  readonly history: History;
+  /** Absent where nobody else can have changed it. */
+  readonly history: History | undefined;
 }
 
 export interface Refreshed {

@@ -1,5 +1,5 @@
 /** Hashes a webhook's raw body and finds the message text in it: in place for small bodies, as a pool job for large ones. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { JobRequest } from '../../runtime/jobs/protocol.ts';
 
 export interface DigestInput {
@@ -11,6 +11,8 @@ export type DigestOutput =
   /** `reason` holds nothing of the body. */
   | { readonly ok: false; readonly reason: string };
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** The same work as a job: give it to the job pool with the body as `input`. */
 export function digestJob(body: Uint8Array): JobRequest {
   return { module: import.meta.url, export: 'digestBody', input: { body } satisfies DigestInput };
@@ -20,7 +22,7 @@ export function digestJob(body: Uint8Array): JobRequest {
 export function digestBody({ body }: DigestInput): DigestOutput {
   let json: string;
   try {
-    json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+    json = UTF_8.decode(body);
   } catch {
     return { ok: false, reason: 'the body is not UTF-8' };
   }
@@ -30,7 +32,7 @@ export function digestBody({ body }: DigestInput): DigestOutput {
   } catch {
     return { ok: false, reason: 'the body is not JSON' };
   }
-  const sha256 = createHash('sha256').update(body).digest('hex');
+  const sha256 = hash('sha256', body, 'hex');
   return { ok: true, sha256, text: textOf(payload) ?? compact(json) };
 }
 

@@ -26,5 +26,13 @@ function lastUserText({ turns }: ModelRequest): string {
 }
 
 function countWords(text: string): number {
-  return text.split(/\s+/).filter((word) => word !== '').length;
+  let words = 0;
+  let isInWord = false;
+  for (let at = 0; at < text.length; at += 1) {
+    // Blank, tab and line ends; what else is blank is rare.
+    const isBlank = text.charCodeAt(at) <= 32;
+    if (!isBlank && !isInWord) words += 1;
+    isInWord = !isBlank;
+  }
+  return words;
 }

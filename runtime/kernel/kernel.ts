@@ -21,7 +21,7 @@ export interface Remotes {
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
   ask(request: {
     readonly id: number;
-    readonly address: string;
+    readonly ref: ActorRef<unknown>;
     readonly kind: string;
     readonly payload: unknown;
     readonly inMs: number;
@@ -126,8 +126,10 @@ export class Kernel {
     readonly trace: string | undefined;
   }): Promise<unknown> {
     const { ref, kind, payload, deadline, chain, trace } = request;
-    const cell = this.find(ref);
-    const path = cell?.path ?? pathOf(ref.address);
+    const remembered = (ref as CachedRef)[OUTBOUND];
+    const way = remembered?.kernel === this && !remembered.way.isStale ? remembered.way : undefined;
+    const cell = way === undefined ? this.find(ref) : undefined;
+    const path = way?.path ?? cell?.path ?? pathOf(ref.address);
     if (chain.includes(path)) {
       return Promise.reject(
         new AskError('ask_cycle', ref.address, kind, { detail: [...chain, path].join(' → ') }),
@@ -136,7 +138,12 @@ export class Kernel {
     const { id, promise } = this.asks.open(ref.address, kind, deadline.inMs, deadline.signal);
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (this.asks.leftMs(id) === undefined) return promise;
-    if (cell !== undefined)
+    if (way !== undefined) {
+      this.asks.waitFor(id, way.slot);
+      if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
+        this.asks.fail(id, 'mailbox_full', 'not sent');
+      }
+    } else if (cell !== undefined)
       this.#askLocal(cell, {
         id,
         kind,
@@ -148,7 +155,7 @@ export class Kernel {
     else if (this.remotes !== undefined && !this.#cells.has(path)) {
       this.remotes.ask({
         id,
-        address: ref.address,
+        ref,
         kind,
         payload,
         inMs: deadline.inMs,

@@ -10,7 +10,14 @@ export const OUTBOUND: unique symbol = Symbol('outbound');
 /** A way to another thread, remembered for one kernel. */
 export interface RememberedWay {
   readonly isStale: boolean;
-  send(kind: string, payload: unknown, meta: 0 | string): boolean;
+  readonly path: string;
+  readonly slot: number;
+  /** `meta` as it travels: 0 or a trace for a tell, a list for an ask. */
+  send(
+    kind: string,
+    payload: unknown,
+    meta: 0 | string | readonly [number, number, string | 0, readonly string[]],
+  ): boolean;
 }
 
 export interface CachedRef extends ActorRef<unknown> {

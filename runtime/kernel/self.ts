@@ -74,12 +74,17 @@ export class KernelSelf implements Self<unknown> {
   }
 
   defer<T>(): Deferred<T> {
-    const deferred = createDeferred<T>();
-    const { promise } = deferred;
-    // A deferred answer that is rejected after its asker has gone is nobody's error.
-    promise.catch(() => undefined);
-    void Object.defineProperty(promise, DEFERRED, { value: true });
-    return deferred;
+    const { promise, resolve, reject } = createDeferred<T>();
+    (promise as { [DEFERRED]?: true })[DEFERRED] = true;
+    return {
+      promise,
+      resolve,
+      reject(error) {
+        // A deferred answer that is rejected after its asker has gone is nobody's error.
+        promise.catch(() => undefined);
+        reject(error);
+      },
+    };
   }
 
   after(name: string, delayMs: number, kind: string, payload: unknown): void {
@@ -116,8 +121,7 @@ export class KernelSelf implements Self<unknown> {
         cell.crash(error, done);
       }
     };
-    const start = async () => work(abort?.signal ?? NEVER);
-    start().then(
+    begin(work, abort?.signal ?? NEVER).then(
       (value) => settle({ ok: true, value }),
       (error: unknown) => settle({ ok: false, error }),
     );
@@ -167,6 +171,15 @@ export class KernelSelf implements Self<unknown> {
     const cell = this.#cell;
     if (cell.self !== this) throw new StaleIncarnation(cell.ref.address, this.#incarnation);
     return cell;
+  }
+}
+
+/** Work that throws at once is met where work that rejects is. */
+function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return work(signal);
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

@@ -1,10 +1,13 @@
 /** One address over one open link: the numbers its kinds have there. A ref remembers it, so that a tell looks nothing up. */
 
+import { pathOf } from '../kernel/ref.ts';
 import type { WireMeta } from './frame.ts';
 import type { Link } from './link.ts';
 
 export class Outbound {
   readonly address: string;
+  readonly path: string;
+  readonly slot: number;
   /** Kind → the number under which the other side knows this address and kind. */
   readonly routes = new Map<string, number>();
   /** The way has changed: whoever remembers this has to look again. */
@@ -13,6 +16,8 @@ export class Outbound {
 
   constructor(address: string, link: Link) {
     this.address = address;
+    this.path = pathOf(address);
+    this.slot = link.slot;
     this.#link = link;
   }
 

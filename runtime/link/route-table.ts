@@ -140,10 +140,14 @@ export class RouteTable implements Remotes {
   }
 
   ask(request: Parameters<Remotes['ask']>[0]): void {
-    const { id, address, kind, payload, inMs, chain, trace } = request;
+    const { id, ref, kind, payload, inMs, chain, trace } = request;
+    const { address } = ref;
     const meta: WireMeta = [id, inMs, trace ?? 0, chain];
     const route = this.#routeTo(address);
-    if (route?.status === 'open') this.#kernel.asks.waitFor(id, route.link.slot);
+    if (route?.status === 'open') {
+      this.#kernel.asks.waitFor(id, route.link.slot);
+      rememberOutbound(ref, outboundOf(route, address), this.#kernel);
+    }
     if (this.#send(address, kind, payload, meta)) return;
     const isLost = route?.status === 'lost';
     this.#kernel.asks.fail(

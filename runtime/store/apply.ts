@@ -12,11 +12,9 @@ import { CHECKPOINT_EVERY, encodeEntry, linkHash, sequenceKey } from './journal.
 import { JOURNAL_TABLE } from './keys.ts';
 import type { CommitOutcome } from './store.ts';
 
-/** Everything in it is committed together. Nothing in it may return a promise. */
+/** Everything in it is committed together; a throw takes all of it back. Nothing in it may return a promise. */
 export interface StoreTransaction extends BytesReader, BytesWriter {
   remove(table: string, key: string): void;
-  /** Takes back what `work` wrote when it throws. */
-  childTransaction(work: () => void): void;
 }
 
 /** Applies the change sets in order, each all or nothing; with none accepted it writes nothing at all. */
@@ -32,7 +30,7 @@ export function applyBatch(
     const conflict = findConflict(transaction, changes);
     if (conflict !== undefined) return conflict;
     revision += 1;
-    transaction.childTransaction(() => write(transaction, changes, revision));
+    write(transaction, changes, revision);
     for (const fact of changes.facts) facts.push(fact);
     return { ok: true, revision };
   });

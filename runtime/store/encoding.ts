@@ -19,6 +19,8 @@ const ARRAY_OF_TWO = 0x92;
 const FLOAT64 = 0xcb;
 const REVISION_AT = 2;
 const ROW_AT = 10;
+// No integer: msgpackr gives it the eight bytes of a float64.
+const UNSTAMPED = 0.1;
 
 // Bodies are at most 1 MiB; a row far beyond that is a mistake, and would stall every commit behind it.
 const MAX_ROW_BYTES = 16 * 1_024 * 1_024;
@@ -128,13 +130,7 @@ function encodeRow(table: string, row: Row): Buffer {
     throw new RuntimeError('not_encodable', `store: a row of ${table} has no whole-number v`);
   }
   checkPlain(row, table, 0);
-  const body = packed(row, `a row of ${table}`, MAX_ROW_BYTES);
-  const bytes = Buffer.allocUnsafe(ROW_AT + body.length);
-  bytes[0] = ARRAY_OF_TWO;
-  bytes[1] = FLOAT64;
-  bytes.writeDoubleBE(0, REVISION_AT);
-  bytes.set(body, ROW_AT);
-  return bytes;
+  return packed([UNSTAMPED, row], () => `a row of ${table}`, MAX_ROW_BYTES);
 }
 
 /** Functions and instances would be stored as something else without a word. */
@@ -159,14 +155,17 @@ function checkPlain(value: unknown, table: string, depth: number): void {
       `store: a row of ${table} holds an instance of ${name}`,
     );
   }
-  for (const field of Object.values(value)) checkPlain(field, table, depth + 1);
+  for (const field in value) {
+    checkPlain((value as Record<string, unknown>)[field], table, depth + 1);
+  }
 }
 
 function encodeFact(fact: Fact): Buffer {
   if (typeof fact !== 'object' || fact === null || typeof fact.type !== 'string') {
     throw new RuntimeError('not_encodable', 'store: a fact has no type');
   }
-  for (const [field, value] of Object.entries(fact)) {
+  for (const field in fact) {
+    const value = fact[field];
     if (typeof value !== 'string' && typeof value !== 'boolean' && !Number.isFinite(value)) {
       throw new RuntimeError(
         'not_encodable',
@@ -174,20 +173,20 @@ function encodeFact(fact: Fact): Buffer {
       );
     }
   }
-  return packed(fact, `the fact ${fact.type}`, MAX_FACT_BYTES);
+  return packed(fact, () => `the fact ${fact.type}`, MAX_FACT_BYTES);
 }
 
-function packed(value: unknown, what: string, maxBytes: number): Buffer {
+function packed(value: unknown, what: () => string, maxBytes: number): Buffer {
   let bytes: Buffer;
   try {
     bytes = packr.pack(value);
   } catch (error) {
-    throw new RuntimeError('not_encodable', `store: ${what} cannot be encoded`, { cause: error });
+    throw new RuntimeError('not_encodable', `store: ${what()} cannot be encoded`, { cause: error });
   }
   if (bytes.length <= maxBytes) return bytes;
   throw new RuntimeError(
     'not_encodable',
-    `store: ${what} has ${bytes.length} bytes, at most ${maxBytes} are taken`,
+    `store: ${what()} has ${bytes.length} bytes, at most ${maxBytes} are taken`,
   );
 }
 

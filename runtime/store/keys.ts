@@ -7,10 +7,13 @@ export const META_TABLE = 'meta';
 // The engine's key limit is 1,978 bytes at 4 KiB pages; table, separator and key share it.
 const MAX_KEY_BYTES = 1_900;
 const TABLE = /^[a-z][a-z0-9_.-]{0,63}$/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
+/** Names that passed before: a program has a few tables, and each row names one. */
+const KNOWN_TABLES = new Set<string>();
+const MAX_KNOWN_TABLES = 256;
 
 /** Throws `bad_option` unless callers may write rows of this table. */
 export function checkTable(table: string): void {
+  if (KNOWN_TABLES.has(table)) return;
   if (typeof table !== 'string' || !TABLE.test(table)) {
     throw new RuntimeError(
       'bad_option',
@@ -20,6 +23,7 @@ export function checkTable(table: string): void {
   if (table === JOURNAL_TABLE || table === META_TABLE) {
     throw new RuntimeError('bad_option', `store: the table ${table} is the store's own`);
   }
+  if (KNOWN_TABLES.size < MAX_KNOWN_TABLES) KNOWN_TABLES.add(table);
 }
 
 /** Throws `bad_option` unless the key has 1 to 1,900 bytes of well-formed text. */
@@ -41,7 +45,7 @@ export function checkKeyText(text: string): void {
     );
   }
   // Two different ill-formed keys would become the same bytes.
-  if (LONE_SURROGATE.test(text)) {
+  if (!text.isWellFormed()) {
     throw new RuntimeError('bad_option', `store: key ${shown(text)} is not well-formed text`);
   }
 }

@@ -59,26 +59,17 @@ export class Tables implements StoreReader {
       writes.push({ table, key, bytes });
       this.#write(table, key, bytes);
     };
-    const attempt = <R>(part: () => R): R => {
-      const mark = undo.length;
-      try {
-        return part();
-      } catch (error) {
-        for (const { table, key, bytes } of undo.splice(mark).reverse()) {
-          this.#write(table, key, bytes);
-        }
-        writes.length = mark;
-        throw error;
-      }
-    };
     const transaction: StoreTransaction = {
       get: (table, key) => this.get(table, key),
       put: (table, key, bytes) => record(table, key, bytes),
       remove: (table, key) => record(table, key, undefined),
-      childTransaction: attempt,
     };
-    const result = attempt(() => work(transaction));
-    return { result, writes };
+    try {
+      return { result: work(transaction), writes };
+    } catch (error) {
+      for (const { table, key, bytes } of undo.reverse()) this.#write(table, key, bytes);
+      throw error;
+    }
   }
 
   /** Does again what a transaction of another instance did. */

@@ -100,7 +100,7 @@ export function httpServerContract(name: string, load: () => Promise<OpenHttpSer
 
   test('a handler that throws or rejects is answered 500 without its text, and reported', () =>
     withServer(load, {}, async ({ server, defects }) => {
-      for (const path of ['/throws', '/rejects', '/admit-throws']) {
+      for (const path of ['/throws', '/rejects', '/begin-throws']) {
         const answer = await call(server.port, { path });
         assert.is(answer.status, 500);
         assert.is(answer.headers['content-type'], 'application/problem+json');

@@ -36,34 +36,45 @@ const text = (status: number, body: string): HttpAnswer => ({
 /** Answers what the path says; `/wait` answers when `release` is called. */
 export function createHandler(seen: Seen[], gate: { release?: () => void }): HttpHandler {
   return {
-    admit(request) {
+    begin(request) {
       if (request.path === '/early') return text(403, 'early');
-      if (request.path === '/admit-throws') throw new Error('secret of admit');
-      return { maxBodyBytes: request.path === '/small' ? 10 : MAX_BODY_BYTES };
-    },
-    tooLarge: (_request, maxBodyBytes) => text(413, `at most ${maxBodyBytes}`),
-    answer(request, body, client) {
-      seen.push({ request, body, signal: client.signal });
-      switch (request.path) {
-        case '/throws':
-          throw new Error('secret of a throw');
-        case '/rejects':
-          return Promise.reject(new Error('secret of a rejection'));
-        case '/wait':
-          return new Promise((resolve) => {
-            gate.release = () => resolve(text(200, 'released'));
-          });
-        case '/split':
-          return { ...text(200, 'x'), headers: { 'x-evil': 'a\r\nx-injected: 1' } };
-        case '/large':
-          return text(200, 'L'.repeat(3_000_000));
-        case '/later':
-          return Promise.resolve(text(200, `later ${request.query}`));
-        default:
-          return text(200, `${request.method} ${createHash('sha256').update(body).digest('hex')}`);
-      }
+      if (request.path === '/begin-throws') throw new Error('secret of begin');
+      const maxBodyBytes = request.path === '/small' ? 10 : MAX_BODY_BYTES;
+      return {
+        maxBodyBytes,
+        tooLarge: () => text(413, `at most ${maxBodyBytes}`),
+        answer(body, client) {
+          seen.push({ request, body, signal: client.signal });
+          return answerTo(request, body, gate);
+        },
+      };
     },
   };
+}
+
+function answerTo(
+  { method, path, query }: HttpRequest,
+  body: Uint8Array,
+  gate: { release?: () => void },
+): Promise<HttpAnswer> | HttpAnswer {
+  switch (path) {
+    case '/throws':
+      throw new Error('secret of a throw');
+    case '/rejects':
+      return Promise.reject(new Error('secret of a rejection'));
+    case '/wait':
+      return new Promise((resolve) => {
+        gate.release = () => resolve(text(200, 'released'));
+      });
+    case '/split':
+      return { ...text(200, 'x'), headers: { 'x-evil': 'a\r\nx-injected: 1' } };
+    case '/large':
+      return text(200, 'L'.repeat(3_000_000));
+    case '/later':
+      return Promise.resolve(text(200, `later ${query}`));
+    default:
+      return text(200, `${method} ${createHash('sha256').update(body).digest('hex')}`);
+  }
 }
 
 export async function withServer(

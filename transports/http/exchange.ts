@@ -4,6 +4,7 @@ import type {
   HttpAnswer,
   HttpClient,
   HttpHandler,
+  HttpIntake,
   HttpRequest,
   HttpServerOptions,
 } from './http-server.ts';
@@ -19,10 +20,10 @@ export interface Exchanges {
   leave(): void;
   /** Settles when no request is in progress, or after `graceMs`. */
   whenIdle(graceMs: number): Promise<void>;
-  admit(request: HttpRequest): { readonly maxBodyBytes: number } | HttpAnswer;
-  tooLarge(request: HttpRequest, maxBodyBytes: number): HttpAnswer;
+  begin(request: HttpRequest): HttpIntake | HttpAnswer;
+  tooLarge(intake: HttpIntake): HttpAnswer;
   answer(
-    request: HttpRequest,
+    intake: HttpIntake,
     body: Uint8Array,
     client: HttpClient,
   ): Promise<HttpAnswer> | HttpAnswer;
@@ -63,10 +64,10 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
         };
       });
     },
-    admit: (request) => guarded(() => handler.admit(request)),
-    tooLarge: (request, maxBodyBytes) => guarded(() => handler.tooLarge(request, maxBodyBytes)),
-    answer(request, body, client) {
-      const answer = guarded(() => handler.answer(request, body, client));
+    begin: (request) => guarded(() => handler.begin(request)),
+    tooLarge: (intake) => guarded(() => intake.tooLarge()),
+    answer(intake, body, client) {
+      const answer = guarded(() => intake.answer(body, client));
       return answer instanceof Promise ? answer.catch(defect) : answer;
     },
     overloaded() {
@@ -86,10 +87,8 @@ const OVERLOADED: WireError = {
   retryAfterMs: 1_000,
 };
 
-export function isAnswer(
-  decision: { readonly maxBodyBytes: number } | HttpAnswer,
-): decision is HttpAnswer {
-  return 'status' in decision;
+export function isAnswer(begun: HttpIntake | HttpAnswer): begun is HttpAnswer {
+  return 'status' in begun;
 }
 
 /** A head that HTTP allows and we do not. */
@@ -101,13 +100,13 @@ export function unreadable(status: 400 | 431): HttpAnswer {
   return problemAnswer({ code: 'malformed', message }, { status });
 }
 
-/** Header values as they may stand on the wire: a line break would begin a header of its own. */
-export function safeHeaders(answer: HttpAnswer): [name: string, value: string][] {
-  return Object.entries(answer.headers).map(([name, value]) => [
-    name,
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those must not reach the wire
-    value.replace(/[\u0000-\u001f\u007f]|[^\u0000-\u00ff]/g, ' '),
-  ]);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those must not reach the wire
+const UNSAFE = /[\u0000-\u001f\u007f]|[^\u0000-\u00ff]/;
+const ALL_UNSAFE = new RegExp(UNSAFE, 'g');
+
+/** A header's value as it may stand on the wire: a line break would begin a header of its own. */
+export function safeValue(value: string): string {
+  return UNSAFE.test(value) ? value.replace(ALL_UNSAFE, ' ') : value;
 }
 
 /** Adds one header to a record of them; a repeated one's values are joined. */

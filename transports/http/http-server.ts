@@ -22,18 +22,17 @@ export interface HttpClient {
 }
 
 export interface HttpHandler {
-  /**
-   * Called when the head has arrived: how many body bytes to read, or an answer at once. A longer body is answered by
-   * `tooLarge` and never held in memory.
-   */
-  admit(request: HttpRequest): { readonly maxBodyBytes: number } | HttpAnswer;
-  tooLarge(request: HttpRequest, maxBodyBytes: number): HttpAnswer;
+  /** Called when the head has arrived: what takes the body, or an answer at once. */
+  begin(request: HttpRequest): HttpIntake | HttpAnswer;
+}
+
+/** What one request's head led to; `tooLarge` or `answer` is called at most once. */
+export interface HttpIntake {
+  /** A longer body is answered by `tooLarge` and never held in memory. */
+  readonly maxBodyBytes: number;
+  tooLarge(): HttpAnswer;
   /** Called with the whole body, exactly as sent. A rejection is answered as 500. */
-  answer(
-    request: HttpRequest,
-    body: Uint8Array,
-    client: HttpClient,
-  ): Promise<HttpAnswer> | HttpAnswer;
+  answer(body: Uint8Array, client: HttpClient): Promise<HttpAnswer> | HttpAnswer;
 }
 
 export interface HttpServerOptions {

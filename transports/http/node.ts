@@ -8,7 +8,7 @@ import {
   type Exchanges,
   isAnswer,
   MAX_HEAD_BYTES,
-  safeHeaders,
+  safeValue,
   unreadable,
 } from './exchange.ts';
 import { RequestClient } from './http-client.ts';
@@ -77,23 +77,22 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
     end();
     finish(answer);
   };
-  const decision = exchanges.admit(request);
-  if (isAnswer(decision)) {
-    once(decision);
+  const begun = exchanges.begin(request);
+  if (isAnswer(begun)) {
+    once(begun);
     return;
   }
-  const { maxBodyBytes } = decision;
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) {
-    once(exchanges.tooLarge(request, maxBodyBytes));
+  if (Number(request.headers['content-length'] ?? 0) > begun.maxBodyBytes) {
+    once(exchanges.tooLarge(begun));
     return;
   }
-  collect(incoming, maxBodyBytes, (body) => {
+  collect(incoming, begun.maxBodyBytes, (body) => {
     if (isOver) return;
     if (body === undefined) {
-      once(exchanges.tooLarge(request, maxBodyBytes));
+      once(exchanges.tooLarge(begun));
       return;
     }
-    const answer = exchanges.answer(request, body, client);
+    const answer = exchanges.answer(begun, body, client);
     if (answer instanceof Promise) void answer.then(once);
     else once(answer);
   });
@@ -153,7 +152,9 @@ function send(
   answer: HttpAnswer,
 ): void {
   if (response.destroyed || response.writableEnded) return;
-  for (const [name, value] of safeHeaders(answer)) response.setHeader(name, value);
+  for (const name in answer.headers) {
+    response.setHeader(name, safeValue(answer.headers[name] ?? ''));
+  }
   if (!server.listening) response.setHeader('connection', 'close');
   // A client that never reads its answer does not keep it in memory for ever.
   response.socket?.setTimeout(options.requestTimeoutMs);

@@ -11,7 +11,7 @@ import {
   maxBodyBytesOf,
 } from './admin-routes.ts';
 import { jsonAnswer, typedAnswer, withHeaders } from './answers.ts';
-import type { GatewayPorts, Principal, WebhookAnswer } from './gateway-ports.ts';
+import type { GatewayPorts, Principal, WebhookAnswer, WebhookGate } from './gateway-ports.ts';
 import type { HttpCounters } from './http-counters.ts';
 import type { HttpAnswer, HttpClient, HttpHandler, HttpRequest } from './http-server.ts';
 import { problemAnswer } from './problem.ts';
@@ -35,32 +35,31 @@ export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters
     counters.answered(route, answer.status);
     return withHeaders(answer, { 'x-request-id': ids.requestId });
   };
-  const ids = (request: HttpRequest) => idsOf(request, ports.nextTraceId);
   return {
-    admit(request) {
+    begin(request) {
       const decision = decide(ports, counters, request);
-      if ('answer' in decision) return finish(decision.route, decision.answer, ids(request));
-      return { maxBodyBytes: decision.maxBodyBytes };
-    },
-    tooLarge(request, maxBodyBytes) {
-      const message = `The body is longer than the ${maxBodyBytes} bytes allowed here.`;
-      const answer = problemAnswer({ code: 'payload_too_large', message });
-      return finish(decide(ports, counters, request).route, answer, ids(request));
-    },
-    async answer(request, body, client) {
-      // Decided again: while the body came, a webhook may have been disabled or a token changed.
-      const decision = decide(ports, counters, request);
-      const own = ids(request);
-      if ('answer' in decision) return finish(decision.route, decision.answer, own);
-      try {
-        return finish(decision.route, await decision.work(body, own, client), own);
-      } catch (error) {
-        if (error instanceof PalyraError) {
-          return finish(decision.route, problemAnswer(toWireError(error)), own);
-        }
-        counters.answered(decision.route, 500);
-        throw error;
-      }
+      const own = idsOf(request, ports.nextTraceId);
+      const { route } = decision;
+      if ('answer' in decision) return finish(route, decision.answer, own);
+      const { maxBodyBytes } = decision;
+      return {
+        maxBodyBytes,
+        tooLarge() {
+          const message = `The body is longer than the ${maxBodyBytes} bytes allowed here.`;
+          return finish(route, problemAnswer({ code: 'payload_too_large', message }), own);
+        },
+        async answer(body, client) {
+          try {
+            return finish(route, await decision.work(body, own, client), own);
+          } catch (error) {
+            if (error instanceof PalyraError) {
+              return finish(route, problemAnswer(toWireError(error)), own);
+            }
+            counters.answered(route, 500);
+            throw error;
+          }
+        },
+      };
     },
   };
 }
@@ -100,23 +99,27 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   const route = '/hooks/v1/{integration_id}';
   if (request.method !== 'POST') return wrongMethod(route, ['POST']);
   const integrationId = hookIdOf(request.path);
-  const gate = integrationId === undefined ? undefined : ports.webhook(integrationId);
-  if (integrationId === undefined || gate === undefined || gate.state === 'unknown') {
-    return refuse(route, { code: 'not_found', message: 'There is no such webhook.' });
-  }
-  if (gate.state === 'disabled') {
-    return refuse(route, { code: 'webhook_disabled', message: 'This webhook is disabled.' });
-  }
-  if (gate.state === 'stopping') {
-    return refuse(route, { code: 'stopping', message: 'The gateway is stopping.' });
-  }
+  if (integrationId === undefined) return refuse(route, UNKNOWN_WEBHOOK);
+  const gate = ports.webhook(integrationId);
+  if (gate.state !== 'open') return refuse(route, CLOSED_GATES[gate.state]);
   return {
     route,
     maxBodyBytes: gate.maxPayloadBytes,
-    work: async (body, ids) =>
-      toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids))),
+    async work(body, ids) {
+      // Asked again: it may have been closed while the body came.
+      const { state } = ports.webhook(integrationId);
+      if (state !== 'open') return problemAnswer(CLOSED_GATES[state]);
+      return toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids)));
+    },
   };
 }
+
+const UNKNOWN_WEBHOOK: WireError = { code: 'not_found', message: 'There is no such webhook.' };
+const CLOSED_GATES: Readonly<Record<Exclude<WebhookGate['state'], 'open'>, WireError>> = {
+  unknown: UNKNOWN_WEBHOOK,
+  disabled: { code: 'webhook_disabled', message: 'This webhook is disabled.' },
+  stopping: { code: 'stopping', message: 'The gateway is stopping.' },
+};
 
 /** undefined also for an escape that is not UTF-8: no webhook is called so, and unknown comes before malformed. */
 function hookIdOf(path: string): IntegrationId | undefined {

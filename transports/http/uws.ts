@@ -18,13 +18,14 @@ import {
   type Exchanges,
   isAnswer,
   MAX_HEAD_BYTES,
-  safeHeaders,
+  safeValue,
   unreadable,
 } from './exchange.ts';
 import { RequestClient } from './http-client.ts';
 import type {
   HttpAnswer,
   HttpHandler,
+  HttpIntake,
   HttpRequest,
   HttpServer,
   HttpServerOptions,
@@ -114,20 +115,19 @@ class Front {
       return;
     }
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
-    const decision = this.#exchanges.admit(request);
-    if (isAnswer(decision)) {
+    const begun = this.#exchanges.begin(request);
+    if (isAnswer(begun)) {
       this.#exchanges.leave();
-      send(response, request.method, decision, this.#stopping);
-    } else if (declaredBytes > decision.maxBodyBytes) {
+      send(response, request.method, begun, this.#stopping);
+    } else if (declaredBytes > begun.maxBodyBytes) {
       this.#exchanges.leave();
-      const answer = this.#exchanges.tooLarge(request, decision.maxBodyBytes);
-      send(response, request.method, answer, this.#stopping);
+      send(response, request.method, this.#exchanges.tooLarge(begun), this.#stopping);
     } else {
-      this.#read(response, request, decision.maxBodyBytes);
+      this.#read(response, request.method, begun);
     }
   }
 
-  #read(response: RawResponse, request: HttpRequest, maxBodyBytes: number): void {
+  #read(response: RawResponse, method: string, intake: HttpIntake): void {
     const client = new RequestClient();
     const pending: Pending = { response, startedAtMs: performance.now() };
     const parts: Uint8Array[] = [];
@@ -141,7 +141,7 @@ class Front {
     const finish = (answer: HttpAnswer) => {
       if (isOver) return;
       end();
-      send(response, request.method, answer, this.#stopping);
+      send(response, method, answer, this.#stopping);
     };
     this.#uploading.add(pending);
     response.onAborted(() => {
@@ -152,15 +152,15 @@ class Front {
     response.onData((chunk, isLast) => {
       if (isOver) return;
       sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBodyBytes) {
-        finish(this.#exchanges.tooLarge(request, maxBodyBytes));
+      if (sizeBytes > intake.maxBodyBytes) {
+        finish(this.#exchanges.tooLarge(intake));
         return;
       }
       // The library takes the memory back when this returns.
       if (chunk.byteLength > 0) parts.push(new Uint8Array(chunk.slice(0)));
       if (!isLast) return;
       this.#uploading.delete(pending);
-      const answer = this.#exchanges.answer(request, join(parts, sizeBytes), client);
+      const answer = this.#exchanges.answer(intake, join(parts, sizeBytes), client);
       if (answer instanceof Promise) void answer.then(finish);
       else finish(answer);
     });
@@ -196,7 +196,8 @@ function readHead(raw: RawRequest): HttpRequest | 400 | 431 {
 function send(response: RawResponse, method: string, answer: HttpAnswer, close: boolean): void {
   response.cork(() => {
     response.writeStatus(`${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}`);
-    for (const [name, value] of safeHeaders(answer)) response.writeHeader(name, value);
+    const { headers } = answer;
+    for (const name in headers) response.writeHeader(name, safeValue(headers[name] ?? ''));
     if (method === 'HEAD') {
       // With arguments the library never sees this answer as ended; the client closes by the header.
       if (close) response.writeHeader('connection', 'close');

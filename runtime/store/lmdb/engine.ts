@@ -53,10 +53,6 @@ export function transactionOf(database: Database): StoreTransaction {
     remove: (table, key) => {
       database.removeSync(keyOf(table, key));
     },
-    childTransaction: (work) => {
-      // Inside a transaction it is done when it returns, as long as `work` gives back no promise.
-      void database.childTransaction(work);
-    },
   };
 }
 

@@ -17,7 +17,7 @@ interface Sent {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** As a server does it: admit, read at most so much, answer. */
+/** As a server does it: begin, read at most so much, answer. */
 async function send(
   ports: GatewayPorts,
   method: string,
@@ -29,12 +29,11 @@ async function send(
   const [path = '', query = ''] = target.split('?');
   const request = { method, path, query, headers };
   const bytes = new TextEncoder().encode(body);
-  const decision = handler.admit(request);
+  const begun = handler.begin(request);
   let answer: HttpAnswer;
-  if ('status' in decision) answer = decision;
-  else if (bytes.byteLength > decision.maxBodyBytes) {
-    answer = handler.tooLarge(request, decision.maxBodyBytes);
-  } else answer = await handler.answer(request, bytes, { signal: new AbortController().signal });
+  if ('status' in begun) answer = begun;
+  else if (bytes.byteLength > begun.maxBodyBytes) answer = begun.tooLarge();
+  else answer = await begun.answer(bytes, { signal: new AbortController().signal });
   const isJson = answer.headers['content-type']?.includes('json') === true;
   return { ...answer, json: isJson ? JSON.parse(answer.body) : {} };
 }
