@@ -22,8 +22,6 @@ export class Scheduler {
   #sliceEndMs = 0;
   #untilClockCheck = MESSAGES_PER_CLOCK_CHECK;
   #isSliceOver = false;
-  /** What was sent inline in this event-loop turn has left once already. */
-  #hasFlushed = false;
   /** True while actors run; what is sent meanwhile leaves at the end of the turn. */
   isRunning = false;
 
@@ -47,24 +45,16 @@ export class Scheduler {
     this.#isTurnPlanned = true;
     this.#host.nextTurn(() => {
       this.#isTurnPlanned = false;
-      this.#hasFlushed = false;
       this.#runSlice();
       this.#afterTurn();
       if (this.#first !== undefined) this.wake();
     });
   }
 
-  /**
-   * One slice at once, for what a link has brought. A lone message is answered without waiting for the next turn; the
-   * answers to those after it in the same event-loop turn leave together.
-   */
+  /** One slice at once, for what a link has brought; the answers leave together at the end of the event-loop turn. */
   runNow(): void {
     if (this.isRunning) return;
     this.#runSlice();
-    if (!this.#hasFlushed) {
-      this.#hasFlushed = true;
-      this.#afterTurn();
-    }
     this.wake();
   }
 

@@ -27,11 +27,20 @@ export interface WireFrame {
   readonly beside: readonly Beside[];
 }
 
+/**
+ * One end of a link. The shapes of objects are written once and then named by number, so frames are read in the order
+ * they were written, all of them.
+ */
 export class FrameCodec {
-  /** Records are defined within each frame: a frame can be read without those before it. */
-  readonly #packr = new Packr({ useRecords: true, encodeUndefinedAsNil: false });
+  #packr = createPackr();
+  readonly #unpackr = createPackr();
 
-  /** Throws what msgpackr throws on a value that has no form. */
+  /** What was encoded last is not sent: the other end knows nothing of the shapes in it. */
+  forget(): void {
+    this.#packr = createPackr();
+  }
+
+  /** Throws what msgpackr throws on a value that has no form; then `forget` before the next one. */
   encode(triples: readonly unknown[]): WireFrame {
     const beside: Beside[] = [];
     // After a failure the caller sends its triples one by one: they must not lack what was lifted.
@@ -52,7 +61,7 @@ export class FrameCodec {
   }
 
   decode(wire: WireFrame): unknown[] {
-    const triples: unknown = this.#packr.unpack(new Uint8Array(wire.frame) as Buffer);
+    const triples: unknown = this.#unpackr.unpack(new Uint8Array(wire.frame) as Buffer);
     if (!Array.isArray(triples) || triples.length % 3 !== 0)
       throw new Error('not a list of triples');
     for (const [at, field, bytes] of wire.beside) {
@@ -61,6 +70,10 @@ export class FrameCodec {
     }
     return triples;
   }
+}
+
+function createPackr(): Packr {
+  return new Packr({ useRecords: true, sequential: true, encodeUndefinedAsNil: false });
 }
 
 /** Whether a lone message may go as it is: structured clone would copy the whole pool behind a small Buffer. */

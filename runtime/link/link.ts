@@ -175,6 +175,7 @@ export class Link {
         transfer.reduce((sum, bytes) => sum + bytes.byteLength, 0),
       );
     } catch (error) {
+      this.#codec.forget();
       if (count === 1) {
         this.#drop(triples, 0, 'not_encodable', codeOf(error));
         return;
