@@ -238,7 +238,7 @@ function tellSessions(
   self: RouterSelf,
 ): void {
   self.trace = run.trace;
-  const routed = { ...run, runRevision: revision, inboxRevision: revision };
+  const routed = { ...run, revision };
   if (!self.tell(state.args.sessions, 'routed', routed)) {
     self.after('remind-sessions', REMIND_MIN_MS, 'remindSessions', { delayMs: REMIND_MIN_MS });
   }

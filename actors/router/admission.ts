@@ -19,8 +19,8 @@ export interface Plan {
   readonly changes: ChangeSet;
   /** Once the changes are flushed. */
   readonly reply: Extract<AdmitReply, { type: 'accepted' | 'rejected' }>;
-  /** Its revisions are known after the commit; absent for a rejected event. */
-  readonly run?: Omit<RoutedRun, 'runRevision' | 'inboxRevision'>;
+  /** Its revision is known after the commit; absent for a rejected event. */
+  readonly run?: Omit<RoutedRun, 'revision'>;
 }
 
 /** One change set: accept + route, or accept + rejected. */
@@ -64,7 +64,6 @@ export function planAdmission(
       event,
       ...target,
       responsePrefix,
-      attempts: 0,
       trace,
     },
   };

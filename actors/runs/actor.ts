@@ -1,4 +1,4 @@
-/** A run: calls the model for one message until it answers or fails for good, and tells its session. */
+/** A run: calls the model for one message until it answers or fails for good, tells its session, and ends. */
 import type { Model, ModelOutcome } from '../../connectors/models/model.ts';
 import { defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
@@ -71,10 +71,7 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
       state.abort?.();
       settle(state, { type: 'transient', reason: 'deadline_exceeded' }, self);
     },
-    report(state, answer, self) {
-      if (self.tell(state.args.owner, 'answered', answer)) return;
-      self.after('report', REPORT_AGAIN_MS, 'report', answer);
-    },
+    report,
   },
 });
 
@@ -112,8 +109,11 @@ function settle(state: RunState, outcome: ModelOutcome, self: RunSelf): void {
     self.after('call', next.delayMs, 'call', { runId, call: call + 1 });
     return;
   }
-  const answer = { runId, result: next.result };
-  if (!self.tell(state.args.owner, 'answered', answer)) {
-    self.after('report', REPORT_AGAIN_MS, 'report', answer);
-  }
+  report(state, { runId, result: next.result }, self);
+}
+
+/** Its end: once its owner has the answer, nobody needs it. */
+function report(state: RunState, answer: RunAnswer, self: RunSelf): void {
+  if (self.tell(state.args.owner, 'answered', answer)) self.stop();
+  else self.after('report', REPORT_AGAIN_MS, 'report', answer);
 }

@@ -24,7 +24,7 @@ export interface RunAnswer {
   readonly result: RunResult;
 }
 
-/** Whoever started the run; it stops the run once it has the answer. */
+/** Whoever started the run. The run ends by itself once it has said its answer. */
 export interface RunOwner {
   answered(answer: RunAnswer): void;
 }

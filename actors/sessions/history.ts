@@ -10,11 +10,14 @@ const MAX_HISTORY_BYTES = 262_144;
 
 export class History {
   readonly #turns: Turn[];
+  /** Of all turns held. */
+  #bytes: number;
   /** Exchanges the session has in all: the sequence number of the next one. */
   #count: number;
 
   constructor(turns: readonly Turn[], count: number) {
     this.#turns = [...turns];
+    this.#bytes = bytesOf(turns);
     this.#count = count;
   }
 
@@ -26,23 +29,26 @@ export class History {
   append(turns: readonly Turn[]): void {
     if (turns.length === 0) return;
     this.#turns.push(...turns);
-    this.#turns.splice(0, Math.max(0, this.#turns.length - 2 * MAX_EXCHANGES));
+    const dropped = this.#turns.splice(0, Math.max(0, this.#turns.length - 2 * MAX_EXCHANGES));
+    this.#bytes += bytesOf(turns) - bytesOf(dropped);
     this.#count += 1;
   }
 
   /** The newest turns that fit, oldest first, beginning with a user's, and then the new message. */
   toRequest(text: string): readonly ModelTurn[] {
-    let bytes = 0;
-    let first = this.#turns.length;
-    while (first > 0) {
-      bytes += Buffer.byteLength(this.#turns[first - 1]?.text ?? '');
-      if (bytes > MAX_HISTORY_BYTES) break;
-      first -= 1;
+    let bytes = this.#bytes;
+    let first = 0;
+    for (; bytes > MAX_HISTORY_BYTES; first += 1) {
+      bytes -= Buffer.byteLength(this.#turns[first]?.text ?? '');
     }
     const fitting = this.#turns.slice(first);
     const firstUser = fitting.findIndex((turn) => turn.role === 'user');
     return [...(firstUser < 0 ? [] : fitting.slice(firstUser)), { role: 'user', text }];
   }
+}
+
+function bytesOf(turns: readonly Turn[]): number {
+  return turns.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
 }
 
 /** From the page that a scan of the session's turns gave, newest first. */

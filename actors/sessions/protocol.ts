@@ -10,13 +10,11 @@ export interface RoutedRun {
   readonly sessionKey: string;
   /** Envelope of the run before it in this session, which may or may not have become durable; '' for none known. */
   readonly after: string;
-  /** Revision of its row in `runs`, and of the event's row in `inbox`. */
-  readonly runRevision: number;
-  readonly inboxRevision: number;
+  /** Of the change set that wrote its row in `runs` and the event's row in `inbox`. */
+  readonly revision: number;
   readonly event: InboundMessageEvent;
   readonly replyTo?: ReplyTarget;
   readonly responsePrefix: string;
-  readonly attempts: number;
   readonly trace: string;
 }
 

@@ -120,7 +120,7 @@ export function pendingRun(run: {
   };
 }
 
-/** The sessions' part of a route: the run waits. */
+/** The sessions' part of a route: the run waits. Its id comes from a new envelope's, so there is no such row yet. */
 export function pendingRunPart(run: {
   readonly runId: RunId;
   readonly envelopeId: EnvelopeId;
@@ -129,7 +129,6 @@ export function pendingRunPart(run: {
 }): ChangePart {
   const { runId, envelopeId, sessionKey } = run;
   return {
-    expect: [{ table: RUNS, key: runId, revision: 0 }],
     put: [
       { table: RUNS, key: runId, row: pendingRun(run) },
       { table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId), row: { v: 1, runId } },

@@ -101,7 +101,7 @@ export const sessionActor = defineActor<
     answered(state, { runId, result }, self) {
       const head = headOf(state, 'running', runId);
       if (head?.task === undefined) return;
-      stopRun(state, self);
+      state.runChildId = '';
       finish(state, head.task, result, self);
     },
     runLost(state, { runId }, self) {
@@ -131,7 +131,6 @@ export const sessionActor = defineActor<
       }
     },
     sayEnded: (state, _nothing, self) => sayEnded(state, self),
-    runStopped: () => undefined,
   },
   supervise: () => ({ strategy: 'one_for_one', intensity: 1, periodMs: 1_000 }),
   childEnded(state, ended, self) {
@@ -252,21 +251,10 @@ function startRun(
   self.tell(run, 'begin', { runId, turns, trace: inbox.trace });
 }
 
-function stopRun(state: SessionState, self: SessionSelf): void {
-  const id = state.runChildId;
-  state.runChildId = '';
-  if (id !== '')
-    self.run(
-      () => self.stopChild(id),
-      'runStopped',
-      () => null,
-    );
-}
-
 /** A run that ended without an answer was cut by its own crash. */
 function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
   const { head } = state.queue;
-  if (ended.id !== state.runChildId || head === undefined) return;
+  if (ended.cause.kind === 'stopped' || ended.id !== state.runChildId || head === undefined) return;
   self.after('run-lost', 0, 'runLost', { runId: head.runId });
 }
 

@@ -48,7 +48,6 @@ export interface SessionOwn {
   finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
   refreshed(outcome: Settled<Refreshed>): void;
   sayEnded(nothing: null): void;
-  runStopped(nothing: null): void;
 }
 
 export interface Subject {

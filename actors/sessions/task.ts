@@ -33,9 +33,9 @@ export function toTask(routed: RoutedRun): Task {
   return {
     runId,
     envelopeId,
-    run: { revision: routed.runRevision, row: { ...run, attempts: routed.attempts } },
-    inbox: { revision: routed.inboxRevision, row: inbox },
-    inboxRevision: routed.inboxRevision,
+    run: { revision: routed.revision, row: run },
+    inbox: { revision: routed.revision, row: inbox },
+    inboxRevision: routed.revision,
   };
 }
 

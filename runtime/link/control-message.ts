@@ -28,4 +28,4 @@ export type ControlMessage =
       readonly incarnation: number;
       readonly cause: ExitCause;
     }
-  | { readonly type: 'event'; readonly event: SystemEvent };
+  | { readonly type: 'events'; readonly events: readonly SystemEvent[] };

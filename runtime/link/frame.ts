@@ -76,16 +76,6 @@ function createPackr(): Packr {
   return new Packr({ useRecords: true, sequential: true, encodeUndefinedAsNil: false });
 }
 
-/** Whether a lone message may go as it is: structured clone would copy the whole pool behind a small Buffer. */
-export function isPlainEnough(payload: unknown): boolean {
-  if (typeof payload !== 'object' || payload === null) return true;
-  if (ArrayBuffer.isView(payload)) return false;
-  for (const field in payload) {
-    if (ArrayBuffer.isView((payload as Record<string, unknown>)[field])) return false;
-  }
-  return true;
-}
-
 function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return payload;
   let copy: Record<string, unknown> | undefined;

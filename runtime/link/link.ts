@@ -12,7 +12,6 @@ import {
   DEFINE_ONLY,
   FAILURE_ROUTE,
   FrameCodec,
-  isPlainEnough,
   REPLY_ROUTE,
   UNNUMBERED,
   type WireFrame,
@@ -161,11 +160,6 @@ export class Link {
 
   #post(triples: unknown[], count: number): void {
     try {
-      if (count === 1 && isPlainEnough(triples[2])) {
-        this.#ports.data.postMessage(triples);
-        this.#sent(1, LONE_BYTES);
-        return;
-      }
       const wire = this.#codec.encode(triples);
       const isAlone = wire.beside.length === 0;
       const transfer = [wire.frame, ...wire.beside.map(([, , bytes]) => bytes)];

@@ -176,8 +176,8 @@ export class ThreadPool {
       case 'ended':
         this.#children.get(message.uid)?.ended(message.incarnation, message.cause);
         return;
-      case 'event':
-        this.#options.emit(message.event);
+      case 'events':
+        for (const event of message.events) this.#options.emit(event);
         return;
       case 'locate':
         void this.#answerLocate(message.path, link);

@@ -26,6 +26,8 @@ const MAIN_SLOT = 0;
 const HEARTBEAT_MS = 100;
 /** Dead letters are counted without a limit and reported up to so many a heartbeat. */
 const REPORTED_DEAD_LETTERS = 10;
+const TELL_MS = 25;
+const MAX_UNTOLD = 1_000;
 
 if (isMainThread)
   throw new RuntimeError(
@@ -42,6 +44,9 @@ class WorkerThread implements ThreadControl, ChildOwner {
   #world: ThreadWorld = { deps: undefined };
   #heartbeat: Timer | undefined = undefined;
   #deadLettersLeft = REPORTED_DEAD_LETTERS;
+  /** What main was not told yet. */
+  #untold: SystemEvent[] = [];
+  #telling: Timer | undefined = undefined;
 
   constructor(birth: WorkerBirth) {
     this.#birth = birth;
@@ -132,6 +137,7 @@ class WorkerThread implements ThreadControl, ChildOwner {
     await this.#world.close?.();
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;
+    this.#tellEvents();
     // The answer to this very call has to leave before its port closes.
     this.#kernel.host.nextTurn(() => {
       this.#routes.close();
@@ -164,7 +170,17 @@ class WorkerThread implements ThreadControl, ChildOwner {
       this.#deadLettersLeft -= 1;
       if (this.#deadLettersLeft < 0) return;
     }
-    this.#tellMain({ type: 'event', event });
+    this.#untold.push(event);
+    // Children that ended in order are no news, and there may be thousands in a second.
+    if (event.type !== 'actor.stopped' || this.#untold.length === MAX_UNTOLD) this.#tellEvents();
+    else this.#telling ??= this.#kernel.host.setTimer(TELL_MS, () => this.#tellEvents());
+  }
+
+  #tellEvents(): void {
+    this.#telling?.cancel();
+    this.#telling = undefined;
+    this.#tellMain({ type: 'events', events: this.#untold });
+    this.#untold = [];
   }
 
   #tellMain(message: ControlMessage): void {

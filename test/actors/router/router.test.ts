@@ -74,7 +74,7 @@ test('an accepted event is durable with its run before the sender and the sessio
   assert.equal(types, ['message.accepted', 'message.routed']);
   const [told] = tells();
   assert.is(told?.kind, 'routed');
-  assert.is((told?.payload as { runRevision: number } | undefined)?.runRevision, 1);
+  assert.is((told?.payload as { revision: number } | undefined)?.revision, 1);
   assert.is(kit.self.trace, 'trace-n1');
 });
 

@@ -72,7 +72,7 @@ async function openSession(mayBeCut = false) {
     newest = envelopeId;
     const outcome = await commit(plan.changes);
     if (!outcome.ok || plan.run === undefined) throw new Error('not routed');
-    return { ...plan.run, runRevision: outcome.revision, inboxRevision: outcome.revision };
+    return { ...plan.run, revision: outcome.revision };
   };
   const open = async () => {
     const kit = await createBehaviorKit(sessionActor, args, undefined, options);
