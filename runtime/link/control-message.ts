@@ -18,6 +18,8 @@ export type ControlMessage =
   | { readonly type: 'locate'; readonly path: string }
   /** Main's answer; -1: nowhere. */
   | { readonly type: 'located'; readonly path: string; readonly slot: number }
+  /** What the other thread wrote cannot be read: it has to end, so that both begin anew. */
+  | { readonly type: 'unreadable' }
   /** There is no such actor here any more: forget the way. */
   | { readonly type: 'gone'; readonly path: string }
   /** Worker to main, of a child that main placed there. */

@@ -59,6 +59,7 @@ export class Link {
   #takenMessages = 0;
   #takenBytes = 0;
   #isClosed = false;
+  #isUnreadable = false;
 
   constructor(
     slot: number,
@@ -208,6 +209,10 @@ export class Link {
 
   /** Only enqueues; then one slice of the scheduler runs at once, so that a lone message is answered in this turn. */
   #receive(data: unknown): void {
+    if (this.#isUnreadable) {
+      this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
+      return;
+    }
     let triples: unknown[];
     let bytes = LONE_BYTES;
     try {
@@ -222,7 +227,10 @@ export class Link {
         );
       }
     } catch {
+      // Later frames name the shapes that this one had: nothing from that thread can be read any more.
+      this.#isUnreadable = true;
       this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
+      this.control({ type: 'unreadable' });
       return;
     }
     const count = triples.length / 3;

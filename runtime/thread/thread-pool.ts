@@ -179,6 +179,9 @@ export class ThreadPool {
       case 'events':
         for (const event of message.events) this.#options.emit(event);
         return;
+      case 'unreadable':
+        this.#slots[link.slot - 1]?.kill();
+        return;
       case 'locate':
         void this.#answerLocate(message.path, link);
         return;

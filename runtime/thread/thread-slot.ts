@@ -169,6 +169,11 @@ export class ThreadSlot {
     await worker.terminate();
   }
 
+  /** Its thread ends now, and another one takes its place. */
+  kill(): void {
+    void this.#worker?.terminate();
+  }
+
   #exited(worker: Worker): void {
     if (worker !== this.#worker) return;
     const { host } = this.#options;

@@ -154,6 +154,9 @@ class WorkerThread implements ThreadControl, ChildOwner {
   }
 
   #control(message: ControlMessage): void {
+    if (message.type === 'unreadable') {
+      throw new RuntimeError('bad_frame', 'another thread cannot read what this one wrote');
+    }
     if (message.type !== 'located') return;
     if (message.slot === -1) this.#routes.closed(message.path);
     else this.#routes.opened(message.path, message.slot);

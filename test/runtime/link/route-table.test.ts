@@ -14,6 +14,8 @@ import { until, within } from '../../support/within.ts';
 /** The other end of a link: what it was sent, and its control port. */
 interface Peer {
   readonly triples: unknown[];
+  readonly said: ControlMessage[];
+  readonly data: MessagePort;
   readonly control: MessagePort;
 }
 
@@ -43,8 +45,10 @@ function createThread() {
       else if (frame instanceof ArrayBuffer) triples.push(...codec.decode({ frame, beside: [] }));
       else triples.push(...codec.decode(frame as WireFrame));
     });
+    const said: ControlMessage[] = [];
+    control.port2.on('message', (message: ControlMessage) => said.push(message));
     routes.connect(slot, { data: data.port1, control: control.port1 });
-    return { triples, control: control.port2 };
+    return { triples, said, data: data.port2, control: control.port2 };
   };
   return { kernel, routes, located, connect };
 }
@@ -82,6 +86,22 @@ test('M2 W1 what waits for a way to open is not lost to late news of the old one
     await until('what waited has left', () => peer.triples.includes(3), 1_000);
     routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
     assert.is(downs.length, 1);
+  } finally {
+    routes.close();
+  }
+});
+
+test('T1 a thread that wrote what cannot be read is told to end, and nothing later of it is believed', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    const codec = new FrameCodec();
+    peer.data.postMessage(new Uint8Array([0xc1, 0, 0]).buffer);
+    peer.data.postMessage(codec.encode([[1, 't/b#9', 'add'], 0, { n: 1 }]).frame);
+    await until('it was told', () => peer.said.length > 0);
+    await until('both frames are counted', () => kernel.counters.dead_letters === 2);
+    assert.equal(peer.said, [{ type: 'unreadable' }]);
+    assert.is(kernel.counters.messages_received, 0);
   } finally {
     routes.close();
   }
