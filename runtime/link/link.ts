@@ -162,13 +162,9 @@ export class Link {
   #post(triples: unknown[], count: number): void {
     try {
       const wire = this.#codec.encode(triples);
-      const isAlone = wire.beside.length === 0;
-      const transfer = [wire.frame, ...wire.beside.map(([, , bytes]) => bytes)];
-      this.#ports.data.postMessage(isAlone ? wire.frame : wire, transfer);
-      this.#sent(
-        count,
-        transfer.reduce((sum, bytes) => sum + bytes.byteLength, 0),
-      );
+      const beside = wire.beside.map(([, , bytes]) => bytes);
+      this.#ports.data.postMessage(beside.length === 0 ? wire.frame : wire, beside);
+      this.#sent(count, sizeOf(wire));
     } catch (error) {
       this.#codec.forget();
       if (count === 1) {
@@ -218,13 +214,9 @@ export class Link {
     try {
       if (Array.isArray(data)) triples = data;
       else {
-        const wire =
-          data instanceof ArrayBuffer ? { frame: data, beside: [] } : (data as WireFrame);
+        const wire = typeof data === 'string' ? { frame: data, beside: [] } : (data as WireFrame);
         triples = this.#codec.decode(wire);
-        bytes = wire.beside.reduce(
-          (sum, [, , side]) => sum + side.byteLength,
-          wire.frame.byteLength,
-        );
+        bytes = sizeOf(wire);
       }
     } catch {
       // Later frames name the shapes that this one had: nothing from that thread can be read any more.
@@ -348,4 +340,8 @@ export class Link {
     this.#inFlightBytes -= message.bytes;
     this.flush();
   }
+}
+
+function sizeOf({ frame, beside }: WireFrame): number {
+  return beside.reduce((sum, [, , bytes]) => sum + bytes.byteLength, frame.length);
 }

@@ -42,7 +42,7 @@ function createThread() {
     const triples: unknown[] = [];
     data.port2.on('message', (frame: unknown) => {
       if (Array.isArray(frame)) triples.push(...frame);
-      else if (frame instanceof ArrayBuffer) triples.push(...codec.decode({ frame, beside: [] }));
+      else if (typeof frame === 'string') triples.push(...codec.decode({ frame, beside: [] }));
       else triples.push(...codec.decode(frame as WireFrame));
     });
     const said: ControlMessage[] = [];
@@ -96,7 +96,7 @@ test('T1 a thread that wrote what cannot be read is told to end, and nothing lat
   try {
     const peer = connect(2);
     const codec = new FrameCodec();
-    peer.data.postMessage(new Uint8Array([0xc1, 0, 0]).buffer);
+    peer.data.postMessage('\u00c1\0\0');
     peer.data.postMessage(codec.encode([[1, 't/b#9', 'add'], 0, { n: 1 }]).frame);
     await until('it was told', () => peer.said.length > 0);
     await until('both frames are counted', () => kernel.counters.dead_letters === 2);
