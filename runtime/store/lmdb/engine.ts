@@ -14,7 +14,7 @@ export interface EngineOptions {
 /**
  * Loads lmdb on first use. `overlappingSync` is off: a commit then settles after its fsync, is visible only from then
  * on, and a failed one rejects and lets `close` settle. `eventTurnBatching` is off because its inner promise, which
- * nobody can reach, rejects unhandled with a failed commit.
+ * nobody can reach, rejects unhandled with a failed commit. `txnStartThreshold` 0: a batch begins at once.
  */
 export async function openDatabase(options: EngineOptions): Promise<Database> {
   const { open } = await import('lmdb');
@@ -27,6 +27,7 @@ export async function openDatabase(options: EngineOptions): Promise<Database> {
     keyEncoding: 'binary',
     overlappingSync: false,
     eventTurnBatching: false,
+    txnStartThreshold: 0,
     permissionsMode: 0o600,
   } as const;
   return open<Buffer, Buffer>(settings);
@@ -45,15 +46,34 @@ export function readerOf(database: Database): StoreReader {
   };
 }
 
-/** Usable only inside `database.childTransaction`. */
-export function transactionOf(database: Database): StoreTransaction {
-  return {
-    get: (table, key) => database.getBinary(keyOf(table, key)),
-    put: (table, key, bytes) => database.putSync(keyOf(table, key), bytes as Buffer),
-    remove: (table, key) => {
-      database.removeSync(keyOf(table, key));
+/**
+ * Runs `work` over committed rows and its own writes, then has the engine's own thread write all of it as one
+ * transaction: this thread makes no system call and waits for nothing. Rejects where the engine took none of it. There
+ * is one writer, so nothing changes between the reads and the writes; a throw in `work` leaves nothing.
+ */
+export async function writeTogether<T>(
+  database: Database,
+  work: (transaction: StoreTransaction) => T,
+): Promise<T> {
+  const writes = new Map<string, Buffer | undefined>();
+  const result = work({
+    get(table, key) {
+      const name = nameOf(table, key);
+      return writes.has(name) ? writes.get(name) : database.getBinary(Buffer.from(name));
     },
-  };
+    put: (table, key, bytes) => writes.set(nameOf(table, key), bytes as Buffer),
+    remove: (table, key) => writes.set(nameOf(table, key), undefined),
+  });
+  if (writes.size === 0) return result;
+  await database.batch(() => {
+    for (const [name, bytes] of writes) {
+      const key = Buffer.from(name);
+      // Each of these ends with the batch.
+      if (bytes === undefined) void database.remove(key);
+      else void database.put(key, bytes);
+    }
+  });
+  return result;
 }
 
 export interface EngineInfo {
@@ -75,8 +95,12 @@ export function pageBytesOf(database: Database): number {
 }
 
 /** Table names hold no NUL, so tables cannot run into each other. */
+function nameOf(table: string, key: string): string {
+  return `${table}\0${key}`;
+}
+
 function keyOf(table: string, key: string): Buffer {
-  return Buffer.from(`${table}\0${key}`);
+  return Buffer.from(nameOf(table, key));
 }
 
 function boundsOf({ table, prefix, after, reverse }: KeyRange) {

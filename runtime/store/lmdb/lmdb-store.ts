@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, RuntimeError } from '../../errors.ts';
-import { applyBatch, type StoreTransaction } from '../apply.ts';
+import { applyBatch } from '../apply.ts';
 import { type EncodedChangeSet, encodeChangeSet } from '../encoding.ts';
 import { readHead } from '../head.ts';
 import { readJournal, verifyJournal } from '../journal.ts';
@@ -19,7 +19,7 @@ import type {
   StoreHealth,
 } from '../store.ts';
 import { copyDatabase } from './backup.ts';
-import { type Database, infoOf, pageBytesOf, readerOf, transactionOf } from './engine.ts';
+import { type Database, infoOf, pageBytesOf, readerOf, writeTogether } from './engine.ts';
 import { within } from './within.ts';
 import type { WriterLock } from './writer-lock.ts';
 
@@ -37,7 +37,6 @@ const CAUSE_TIMEOUT_MS = 1_000;
 export class LmdbStore implements Store {
   readonly #parts: LmdbParts;
   readonly #reader: StoreReader;
-  readonly #transaction: StoreTransaction;
   readonly #pageBytes: number;
   readonly #openedAtTransaction: number;
   #commits = 0;
@@ -49,7 +48,6 @@ export class LmdbStore implements Store {
   constructor(parts: LmdbParts) {
     this.#parts = parts;
     this.#reader = readerOf(parts.database);
-    this.#transaction = transactionOf(parts.database);
     this.#pageBytes = pageBytesOf(parts.database);
     this.#openedAtTransaction = infoOf(parts.database, this.#pageBytes).lastTransaction;
   }
@@ -114,8 +112,8 @@ export class LmdbStore implements Store {
   ): Promise<readonly CommitOutcome[]> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const outcomes = await this.#parts.database.childTransaction(() =>
-        applyBatch(this.#transaction, batch, atMs),
+      const outcomes = await writeTogether(this.#parts.database, (transaction) =>
+        applyBatch(transaction, batch, atMs),
       );
       this.#commits += 1;
       return outcomes;

@@ -7,7 +7,7 @@ import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { DATA_FILE, syncPath } from './backup.ts';
 import { inspectDataFile } from './data-file.ts';
-import { type Database, openDatabase, readerOf, transactionOf } from './engine.ts';
+import { type Database, openDatabase, readerOf, writeTogether } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
 import { within } from './within.ts';
 import { acquireWriterLock, type WriterLock } from './writer-lock.ts';
@@ -116,6 +116,5 @@ function checkFormat(directory: string, found: number, options: LmdbStoreOptions
 }
 
 async function writeFormat(database: Database, version: number): Promise<void> {
-  const transaction = transactionOf(database);
-  await database.childTransaction(() => transaction.put(META_TABLE, FORMAT_KEY, pack([version])));
+  await writeTogether(database, ({ put }) => put(META_TABLE, FORMAT_KEY, pack([version])));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf, messageOf } from '../../../runtime/errors.ts';
-import { type Database, openDatabase } from '../../../runtime/store/lmdb/engine.ts';
+import { type Database, openDatabase, writeTogether } from '../../../runtime/store/lmdb/engine.ts';
 import { LmdbStore } from '../../../runtime/store/lmdb/lmdb-store.ts';
 import { acquireWriterLock } from '../../../runtime/store/lmdb/writer-lock.ts';
 import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
@@ -32,9 +32,9 @@ async function onEngine(
 
 /** As lmdb rejects a commit that the file system refuses: without a code, its cause in a promise beside it. */
 function failNextTransaction(database: Database, cause: Error): void {
-  const real = database.childTransaction;
-  database.childTransaction = () => {
-    database.childTransaction = real;
+  const real = database.batch;
+  database.batch = () => {
+    database.batch = real;
     const commitError = Promise.reject(cause);
     return Promise.reject(Object.assign(new Error('Commit failed'), { commitError }));
   };
@@ -57,20 +57,16 @@ test('a failed commit names its cause, and no other commit is taken after it', (
     await store.close();
   }));
 
-test('a commit that breaks in the middle of its transaction leaves nothing of itself', () =>
+test('a transaction whose work breaks in the middle leaves nothing of itself', () =>
   onEngine(async (store, database) => {
-    const real = database.putSync;
-    let puts = 0;
-    database.putSync = function putSync(this: Database, ...args: Parameters<typeof real>) {
-      puts += 1;
-      if (puts === 3) throw new Error('MDB_PROBLEM');
-      real.apply(this, args);
-    } as typeof real;
-    const batch = ['a', 'b', 'c', 'd'].map((key) => ({ put: [put(key, { v: 1 })] }));
-    assert.is(await codeOfRejection(() => commit(store, ...batch)), 'store_failed');
-    assert.equal(store.scan({ table: 'rows', limit: 10 }).rows, []);
-    assert.is(store.health().journalSequence, 0);
+    const work = writeTogether(database, (transaction) => {
+      transaction.put('rows', 'a', Buffer.from([1]));
+      assert.is(transaction.get('rows', 'a')?.length, 1, 'it sees its own writes');
+      throw new Error('broken');
+    });
+    assert.match(await work.catch(messageOf), /broken/);
     assert.is(store.health().flushes, 0);
+    assert.equal(store.scan({ table: 'rows', limit: 10 }).rows, []);
   }));
 
 test('closing ends also when the engine never closes, and then keeps the lock', () =>
@@ -83,7 +79,7 @@ test('closing ends also when the engine never closes, and then keeps the lock', 
 
 test('closing ends also when a commit never does', () =>
   onEngine(async (store, database) => {
-    database.childTransaction = () => new Promise(() => undefined);
+    database.batch = () => new Promise(() => undefined);
     commit(store, { put: [put('a', { v: 1 })] }).catch(() => undefined);
     await within('closing', store.close(), 5_000);
   }));
