@@ -139,7 +139,7 @@ function field({ accounts, webhooks: integrations }: GatewayPlan, refs: Refs) {
       }),
       child(webhooksActor, {
         id: 'webhooks',
-        args: { integrations, connectors, ledger, vault, router, jobs, listener: http },
+        args: { integrations, connectors, ledger, vault, jobs, listener: http },
       }),
     ],
   });
@@ -147,13 +147,13 @@ function field({ accounts, webhooks: integrations }: GatewayPlan, refs: Refs) {
 
 /** On the main thread: the HTTP engine aborts the process when its worker ends. */
 function listeners({ http, admin }: GatewayPlan, refs: Refs) {
-  const { vault, ledger, control, channels, webhooks } = refs;
+  const { vault, ledger, control, channels, webhooks, router } = refs;
   return supervisor('listeners', {
     ...STEADY,
     children: [
       child(httpListenerActor, {
         id: 'http',
-        args: { ...http, ...admin, vault, ledger, control, channels, webhooks },
+        args: { ...http, ...admin, vault, ledger, control, channels, webhooks, router },
         shutdownTimeoutMs: LISTENER_SHUTDOWN_MS,
       }),
     ],

@@ -4,6 +4,7 @@ import type { GatewayPorts } from '../../transports/http/gateway-ports.ts';
 import type { ChannelsProtocol } from '../channels/protocol.ts';
 import type { ControlProtocol } from '../control/protocol.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { RouterProtocol } from '../router/protocol.ts';
 import type { WebhookEntry, WebhooksProtocol } from '../webhooks/protocol.ts';
 import type { TokenSource } from './admin-token.ts';
 import type { Pulse } from './readiness.ts';
@@ -16,6 +17,7 @@ export interface HttpListenerArgs extends TokenSource {
   readonly control: ActorRef<ControlProtocol>;
   readonly channels: ActorRef<ChannelsProtocol>;
   readonly webhooks: ActorRef<WebhooksProtocol>;
+  readonly router: ActorRef<RouterProtocol>;
 }
 
 export interface Bound {

@@ -14,12 +14,12 @@ import type {
 } from '../../transports/http/gateway-ports.ts';
 import { principalOf } from './admin-token.ts';
 import type { HttpListenerState } from './http-state.ts';
+import { ingest } from './ingest.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
 import { readinessOf } from './readiness.ts';
 
 type ListenerSelf = Self<HttpListenerProtocol>;
 
-const INGEST_DEADLINE_MS = 15_000;
 const CALL_DEADLINE_MS = 30_000;
 const METRICS_DEADLINE_MS = 5_000;
 // While the table is not known: the largest that any integration may allow.
@@ -28,7 +28,7 @@ const MAX_PAYLOAD_BYTES = 1_048_576;
 export function createPorts(state: HttpListenerState, self: ListenerSelf): GatewayPorts {
   return {
     webhook: (integrationId) => gateOf(state, integrationId),
-    ingest: (request) => ingest(state, request, self),
+    ingest: (request) => take(state, request, self),
     authenticate: (bearerToken) => principalOf(state.token, bearerToken),
     call: (call, signal) => callControl(state, call, self, signal),
     readiness: () => readinessOf(state, self.clock.monotonicMs()),
@@ -48,7 +48,7 @@ function gateOf(state: HttpListenerState, integrationId: string): WebhookGate {
   return { state: 'open', maxPayloadBytes: entry.maxPayloadBytes };
 }
 
-async function ingest(
+async function take(
   state: HttpListenerState,
   request: WebhookRequest,
   self: ListenerSelf,
@@ -60,12 +60,13 @@ async function ingest(
   if (entry === undefined) return refuse(UNAVAILABLE);
   const { webhookId, webhookTimestamp, webhookSignature, body, trace } = request;
   try {
-    return await self.ask(
-      entry.ref,
-      'ingest',
-      { webhookId, webhookTimestamp, webhookSignature, body, trace },
-      { inMs: INGEST_DEADLINE_MS },
-    );
+    return await ingest(self, state.args, entry, {
+      webhookId,
+      webhookTimestamp,
+      webhookSignature,
+      body,
+      trace,
+    });
   } catch (error) {
     state.deps.log('warn', 'a webhook did not get its answer', {
       integration: request.integrationId,

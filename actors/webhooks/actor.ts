@@ -46,6 +46,10 @@ export const webhooksActor = defineActor<
   }),
   receive: {
     directory,
+    settled(state, { integrationId, result }) {
+      const settled = state.members.get(integrationId)?.settled;
+      settled?.set(result, (settled.get(result) ?? 0) + 1);
+    },
     operate(state, call, self) {
       switch (call.operation) {
         case 'webhooks.list':

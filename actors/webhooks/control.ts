@@ -4,12 +4,17 @@ import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owne
 import { ERROR_CODES, type ErrorCode } from '../../proto/errors.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { toError } from './decide.ts';
-import type { WebhookProtocol } from './protocol.ts';
 import { announce, enlist, type Member, type WebhooksSelf, type WebhooksState } from './roster.ts';
 import { type Integration, webhookAdded } from './rows.ts';
 import { makeSecret, secretIssue } from './secrets.ts';
 
-type Status = ReturnType<WebhookProtocol['status']>;
+interface Status {
+  readonly secretPresent: boolean;
+  readonly accepted: number;
+  readonly duplicates: number;
+  /** By code. */
+  readonly refused: Readonly<Record<string, number>>;
+}
 type View = OutputOf<'webhooks.list'>['webhooks'][number];
 
 // A child that is being restarted is shown without its counters rather than waited for.
@@ -17,7 +22,6 @@ const STATUS_DEADLINE_MS = 500;
 const DEADLINE_MS = 10_000;
 const MAX_INTEGRATIONS = 1_024;
 const RECONCILE_AFTER_MS = 1_000;
-const NO_STATUS: Status = { secretPresent: false, accepted: 0, duplicates: 0, refused: {} };
 
 export async function list(state: WebhooksState, self: WebhooksSelf): Promise<OperationReply> {
   const found = await statuses(state, self);
@@ -205,12 +209,19 @@ async function statuses(
   );
 }
 
-async function statusOf(self: WebhooksSelf, { ref }: Member): Promise<Status> {
+async function statusOf(self: WebhooksSelf, { ref, settled }: Member): Promise<Status> {
+  const { accepted = 0, duplicate: duplicates = 0, ...later } = Object.fromEntries(settled);
+  let secretPresent = false;
+  let refused: Readonly<Record<string, number>> = later;
   try {
-    return await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS });
+    const own = await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS });
+    secretPresent = own.secretPresent;
+    // The actor and the router refuse for different reasons.
+    refused = { ...own.refused, ...later };
   } catch {
-    return NO_STATUS;
+    // It is starting again.
   }
+  return { secretPresent, accepted, duplicates, refused };
 }
 
 function toView(integration: Integration, status: Status): View {

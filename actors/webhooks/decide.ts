@@ -1,10 +1,8 @@
-/** What a webhook's actor decides without doing it: how an event looks to the router, and how its answer looks outside. */
+/** What a webhook's actor decides without doing it: how an event looks to the router, and how a refusal looks. */
 import type { InboundOffer } from '../../proto/channel-messages.ts';
 import { LIMITS } from '../../proto/channel-messages.ts';
 import type { ErrorCode, WireError } from '../../proto/errors.ts';
-import { assertNever } from '../../proto/errors.ts';
-import type { AdmitReply } from '../router/protocol.ts';
-import type { IngestReply } from './protocol.ts';
+import type { CheckReply } from './protocol.ts';
 import type { Integration } from './rows.ts';
 
 const PRINTABLE = /^[\x21-\x7e]+$/;
@@ -43,23 +41,11 @@ export function toOffer(
   };
 }
 
-export function toIngestReply(reply: AdmitReply): IngestReply {
-  switch (reply.type) {
-    case 'accepted':
-    case 'duplicate':
-      return { type: reply.type, envelopeId: reply.envelopeId };
-    case 'conflict':
-      return refuse('idempotency_conflict', 'this webhook-id came before with another body');
-    case 'rejected':
-      return refuse('message_rejected', `the router rejected the message: ${reply.reason}`);
-    case 'refused':
-      return refuse(reply.code, 'not accepted; send it again later', reply.retryAfterMs);
-    default:
-      return assertNever(reply);
-  }
-}
-
-export function refuse(code: ErrorCode, message: string, retryAfterMs?: number): IngestReply {
+export function refuse(
+  code: ErrorCode,
+  message: string,
+  retryAfterMs?: number,
+): Extract<CheckReply, { type: 'refused' }> {
   return { type: 'refused', error: toError(code, message, retryAfterMs) };
 }
 

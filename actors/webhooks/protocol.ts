@@ -3,8 +3,9 @@
 import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { WireError } from '../../proto/errors.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
+import type { AdmitRequest } from '../router/protocol.ts';
 
-export interface IngestRequest {
+export interface CheckRequest {
   readonly webhookId: string;
   readonly webhookTimestamp: string;
   readonly webhookSignature: string;
@@ -12,9 +13,9 @@ export interface IngestRequest {
   readonly trace: string;
 }
 
-export type IngestReply =
-  | { readonly type: 'accepted'; readonly envelopeId: string }
-  | { readonly type: 'duplicate'; readonly envelopeId: string }
+export type CheckReply =
+  /** As the router takes it. */
+  | { readonly type: 'genuine'; readonly admission: AdmitRequest }
   | { readonly type: 'refused'; readonly error: WireError };
 
 export interface WebhookEntry {
@@ -24,9 +25,10 @@ export interface WebhookEntry {
   readonly ref: ActorRef<WebhookProtocol>;
 }
 
-/** One integration, on a pool thread: it checks the signature over the raw body and asks the router to admit the event. */
+/** One integration, on a pool thread: it checks the signature over the raw body and reads the message in it. */
 export interface WebhookProtocol {
-  ingest(request: IngestRequest): IngestReply;
+  /** Changes nothing: the same event is genuine each time. */
+  check(request: CheckRequest): CheckReply;
   sign(request: { readonly body: string }):
     | {
         readonly ok: true;
@@ -37,8 +39,7 @@ export interface WebhookProtocol {
     | { readonly ok: false; readonly error: WireError };
   status(nothing: null): {
     readonly secretPresent: boolean;
-    readonly accepted: number;
-    readonly duplicates: number;
+    /** By code: what this actor refused. */
     readonly refused: Readonly<Record<string, number>>;
   };
 }
@@ -46,4 +47,6 @@ export interface WebhookProtocol {
 /** The dynamic supervisor of all integrations. */
 export interface WebhooksProtocol extends OperationOwner {
   directory(nothing: null): readonly WebhookEntry[];
+  /** What the router made of a genuine event; `result` is `accepted`, `duplicate` or the code of a refusal. To be counted. */
+  settled(event: { readonly integrationId: string; readonly result: string }): void;
 }

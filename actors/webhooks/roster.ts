@@ -3,7 +3,6 @@ import { type ActorRef, child, type Self } from '../../runtime/actor.ts';
 import type { JobsProtocol } from '../../runtime/jobs/protocol.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { HttpListenerProtocol } from '../listeners/protocol.ts';
-import type { RouterProtocol } from '../router/protocol.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
 import type { WebhookEntry, WebhookProtocol, WebhooksProtocol } from './protocol.ts';
 import { type DeclaredWebhook, type Integration, toIntegration, WEBHOOKS_TABLE } from './rows.ts';
@@ -24,7 +23,6 @@ export interface WebhooksArgs {
   readonly connectors: readonly string[];
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly vault: ActorRef<VaultProtocol>;
-  readonly router: ActorRef<RouterProtocol>;
   readonly jobs: ActorRef<JobsProtocol>;
   readonly listener: ActorRef<HttpListenerProtocol>;
 }
@@ -39,6 +37,8 @@ export interface WebhooksOwn {
 export interface Member {
   readonly integration: Integration;
   readonly ref: ActorRef<WebhookProtocol>;
+  /** What the router made of its genuine events: how many of each result. */
+  readonly settled: Map<string, number>;
 }
 
 export interface WebhooksState {
@@ -82,17 +82,17 @@ export async function readStored(
 
 /** Starts the integration's actor, on the pool thread that its id hashes to. */
 export function enlist(state: WebhooksState, self: WebhooksSelf, integration: Integration): Member {
-  const { vault, router, jobs } = state.args;
+  const { vault, jobs } = state.args;
   const { integrationId } = integration;
   const ref = self.spawn(
     child(webhookActor, {
       // An integration id may start with a dot, a child id not.
       id: `hook:${integrationId}`,
-      args: { integration, vault, router, jobs },
+      args: { integration, vault, jobs },
       placement: { hash: `webhook:${integrationId}` },
     }),
   );
-  const member = { integration, ref };
+  const member = { integration, ref, settled: new Map<string, number>() };
   state.members.set(integrationId, member);
   return member;
 }

@@ -1,4 +1,4 @@
-/** One integration: checks the signature over the raw body and asks the router to admit the event. It keeps nothing durable. */
+/** One integration: checks the signature over the raw body and reads the message in it. It keeps nothing durable. */
 import { createUlids } from '../../proto/ids.ts';
 import {
   type ActorRef,
@@ -8,30 +8,21 @@ import {
   type Settled,
 } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
-import type { JobsProtocol } from '../../runtime/jobs/protocol.ts';
-import type { RouterProtocol } from '../router/protocol.ts';
+import type { JobReply, JobsProtocol } from '../../runtime/jobs/protocol.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
-import {
-  isSaneWebhookId,
-  refuse,
-  toError,
-  toIngestReply,
-  toOffer,
-  UNAVAILABLE_RETRY_MS,
-} from './decide.ts';
+import { isSaneWebhookId, refuse, toError, toOffer, UNAVAILABLE_RETRY_MS } from './decide.ts';
 import { type DigestOutput, digestBody, digestJob } from './digest-body.ts';
-import type { IngestReply, IngestRequest, WebhookProtocol } from './protocol.ts';
+import type { CheckReply, CheckRequest, WebhookProtocol } from './protocol.ts';
 import type { Integration } from './rows.ts';
 import { type KeyLookup, lookUpKeys, nextKeys } from './secrets.ts';
 import { signMessage, verifyMessage } from './standard-webhooks.ts';
 
-const MAX_IN_FLIGHT = 2_048;
-const MAX_IN_FLIGHT_BYTES = 32 * 1_024 * 1_024;
+/** Of bodies that wait for a job. */
+const MAX_WAITING_BYTES = 32 * 1_024 * 1_024;
 const BUSY_RETRY_MS = 500;
 // Larger bodies are hashed and parsed by the job pool: this thread has other actors.
 const MAX_INLINE_BYTES = 65_536;
 const JOB_DEADLINE_MS = 10_000;
-const ROUTER_DEADLINE_MS = 10_000;
 const SECRETS_AGAIN_MS = 60_000;
 const SECRETS_MISSING_MIN_MS = 1_000;
 const SECRETS_MISSING_MAX_MS = 30_000;
@@ -39,7 +30,6 @@ const SECRETS_MISSING_MAX_MS = 30_000;
 export interface WebhookArgs {
   readonly integration: Integration;
   readonly vault: ActorRef<VaultProtocol>;
-  readonly router: ActorRef<RouterProtocol>;
   readonly jobs: ActorRef<JobsProtocol>;
 }
 
@@ -52,14 +42,16 @@ export interface WebhookDeps {
 }
 
 interface WebhookOwn {
-  admitted(outcome: { readonly ticket: number; readonly settled: Settled<IngestReply> }): void;
+  digested(done: Digested): void;
   lookForSecrets(nothing: null): void;
   secretsFound(outcome: Settled<readonly KeyLookup[]>): void;
 }
 
-interface InFlight {
-  readonly answer: Deferred<IngestReply>;
-  readonly bytes: number;
+interface Digested {
+  readonly request: CheckRequest;
+  readonly receivedAtMs: number;
+  readonly answer: Deferred<CheckReply>;
+  readonly settled: Settled<JobReply>;
 }
 
 interface WebhookState {
@@ -70,17 +62,13 @@ interface WebhookState {
   keys: readonly (Uint8Array | undefined)[];
   secretsWaitMs: number;
   secretsReason: string;
-  readonly inFlight: Map<number, InFlight>;
-  inFlightBytes: number;
-  nextTicket: number;
-  accepted: number;
-  duplicates: number;
+  waitingBytes: number;
   readonly refused: Map<string, number>;
 }
 
 type WebhookSelf = Self<WebhookProtocol & WebhookOwn>;
 
-/** Pool thread. Answers `accepted` and `duplicate` only for what is durable. */
+/** Pool thread. */
 export const webhookActor = defineActor<
   WebhookProtocol,
   WebhookOwn,
@@ -98,20 +86,21 @@ export const webhookActor = defineActor<
     return state;
   },
   receive: {
-    ingest(state, request, self) {
-      const refusal = check(state, request, self.clock.wallMs());
+    check(state, request, self) {
+      const receivedAtMs = self.clock.wallMs();
+      const refusal = reasonToRefuse(state, request, receivedAtMs);
       if (refusal !== undefined) return counted(state, refusal);
-      const answer = self.defer<IngestReply>();
-      const ticket = state.nextTicket;
-      state.nextTicket += 1;
-      state.inFlight.set(ticket, { answer, bytes: request.body.byteLength });
-      state.inFlightBytes += request.body.byteLength;
-      self.run(
-        () => admit(state.args, request, self),
-        'admitted',
-        (settled) => ({ ticket, settled }),
-      );
-      return answer.promise;
+      if (request.body.byteLength > MAX_INLINE_BYTES) return digestLater(state, request, self);
+      const digest = digestBody({ body: request.body });
+      return counted(state, toReply(state, request, receivedAtMs, digest));
+    },
+    digested(state, { request, receivedAtMs, answer, settled }) {
+      state.waitingBytes -= request.body.byteLength;
+      const reply =
+        settled.ok && settled.value.ok
+          ? toReply(state, request, receivedAtMs, settled.value.output as DigestOutput)
+          : noDigest(state, settled);
+      answer.resolve(counted(state, reply));
     },
     sign(state, { body }, self) {
       const key = state.keys.find((candidate) => candidate !== undefined);
@@ -125,18 +114,8 @@ export const webhookActor = defineActor<
     },
     status: (state) => ({
       secretPresent: presentKeys(state).length > 0,
-      accepted: state.accepted,
-      duplicates: state.duplicates,
       refused: Object.fromEntries(state.refused),
     }),
-    admitted(state, { ticket, settled }) {
-      const waiting = state.inFlight.get(ticket);
-      if (waiting === undefined) return;
-      state.inFlight.delete(ticket);
-      state.inFlightBytes -= waiting.bytes;
-      const reply = settled.ok ? settled.value : notAnswered(state, settled.error);
-      waiting.answer.resolve(counted(state, reply));
-    },
     lookForSecrets(state, _nothing, self) {
       const { vault, integration } = state.args;
       self.run(
@@ -150,7 +129,7 @@ export const webhookActor = defineActor<
     },
   },
   subject: (kind, payload) =>
-    kind === 'ingest' ? (payload as IngestRequest).webhookId.slice(0, 64) : '',
+    kind === 'check' ? (payload as CheckRequest).webhookId.slice(0, 64) : '',
 });
 
 function freshState(self: WebhookSelf, args: WebhookArgs, deps: WebhookDeps): WebhookState {
@@ -164,21 +143,17 @@ function freshState(self: WebhookSelf, args: WebhookArgs, deps: WebhookDeps): We
     keys: [],
     secretsWaitMs: SECRETS_MISSING_MIN_MS,
     secretsReason: '',
-    inFlight: new Map(),
-    inFlightBytes: 0,
-    nextTicket: 1,
-    accepted: 0,
-    duplicates: 0,
+    waitingBytes: 0,
     refused: new Map(),
   };
 }
 
 /** The first reason to refuse, in the order that senders are promised; undefined where the event is genuine. */
-function check(
+function reasonToRefuse(
   state: WebhookState,
-  request: IngestRequest,
+  request: CheckRequest,
   nowMs: number,
-): IngestReply | undefined {
+): CheckReply | undefined {
   const { integration } = state.args;
   if (!integration.enabled) return refuse('webhook_disabled', 'this webhook is disabled');
   const { maxPayloadBytes } = integration;
@@ -200,62 +175,63 @@ function check(
   if (!isSaneWebhookId(request.webhookId)) {
     return refuse('malformed', 'webhook-id must be at most 256 visible ASCII characters');
   }
-  const bytes = state.inFlightBytes + request.body.byteLength;
-  if (state.inFlight.size >= MAX_IN_FLIGHT || bytes > MAX_IN_FLIGHT_BYTES) {
-    return refuse('busy', 'too many events of this webhook are being taken', BUSY_RETRY_MS);
-  }
   return undefined;
 }
 
-async function admit(
-  { integration, router, jobs }: WebhookArgs,
-  request: IngestRequest,
+/** This thread has other actors: a large body is hashed and parsed elsewhere. */
+function digestLater(
+  state: WebhookState,
+  request: CheckRequest,
   self: WebhookSelf,
-): Promise<IngestReply> {
+): CheckReply | Promise<CheckReply> {
+  const { body } = request;
+  if (state.waitingBytes + body.byteLength > MAX_WAITING_BYTES) {
+    return counted(state, refuse('busy', 'too many large bodies', BUSY_RETRY_MS));
+  }
+  state.waitingBytes += body.byteLength;
   const receivedAtMs = self.clock.wallMs();
-  const digest = await digestOf(request.body, jobs, self);
-  if (digest === undefined) return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);
+  const answer = self.defer<CheckReply>();
+  self.run(
+    () => self.ask(state.args.jobs, 'run', digestJob(body), { inMs: JOB_DEADLINE_MS }),
+    'digested',
+    (settled) => ({ request, receivedAtMs, answer, settled }),
+  );
+  return answer.promise;
+}
+
+function toReply(
+  { args: { integration } }: WebhookState,
+  { webhookId, trace }: CheckRequest,
+  receivedAtMs: number,
+  digest: DigestOutput,
+): CheckReply {
   if (!digest.ok) return refuse('malformed', digest.reason);
-  const { webhookId, trace } = request;
   const { replyTo } = integration;
-  const reply = await self.ask(
-    router,
-    'admit',
-    {
+  return {
+    type: 'genuine',
+    admission: {
       offer: toOffer(integration, { webhookId, text: digest.text, receivedAtMs }),
       bodySha256: digest.sha256,
       trace,
       ...(replyTo === undefined ? {} : { replyTo }),
     },
-    { inMs: ROUTER_DEADLINE_MS },
-  );
-  return toIngestReply(reply);
+  };
 }
 
-/** Undefined where the job pool takes no more. */
-async function digestOf(
-  body: Uint8Array,
-  jobs: ActorRef<JobsProtocol>,
-  self: WebhookSelf,
-): Promise<DigestOutput | undefined> {
-  if (body.byteLength <= MAX_INLINE_BYTES) return digestBody({ body });
-  const reply = await self.ask(jobs, 'run', digestJob(body), { inMs: JOB_DEADLINE_MS });
-  if (reply.ok) return reply.output as DigestOutput;
-  if (reply.code === 'jobs_full') return undefined;
-  throw Object.assign(new Error(`the job pool failed: ${reply.message}`), { code: reply.code });
-}
-
-/** Whether it became durable is not known here; its sender asks again with the same id. */
-function notAnswered(state: WebhookState, error: unknown): IngestReply {
+/** The job pool is full or broken. */
+function noDigest(state: WebhookState, settled: Settled<JobReply>): CheckReply {
+  const code = settled.ok ? (settled.value.ok ? '' : settled.value.code) : codeOf(settled.error);
+  if (code === 'jobs_full') return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);
   const { integrationId } = state.args.integration;
-  state.deps.log('warn', 'a webhook was not answered', { integrationId, code: codeOf(error) });
+  state.deps.log('warn', 'a large webhook body was not read', { integrationId, code });
   return refuse('unavailable', 'not accepted; send it again later', UNAVAILABLE_RETRY_MS);
 }
 
-function counted(state: WebhookState, reply: IngestReply): IngestReply {
-  if (reply.type === 'accepted') state.accepted += 1;
-  else if (reply.type === 'duplicate') state.duplicates += 1;
-  else state.refused.set(reply.error.code, (state.refused.get(reply.error.code) ?? 0) + 1);
+function counted(state: WebhookState, reply: CheckReply): CheckReply {
+  if (reply.type === 'refused') {
+    const { code } = reply.error;
+    state.refused.set(code, (state.refused.get(code) ?? 0) + 1);
+  }
   return reply;
 }
 

@@ -7,13 +7,9 @@ export const META_TABLE = 'meta';
 // The engine's key limit is 1,978 bytes at 4 KiB pages; table, separator and key share it.
 const MAX_KEY_BYTES = 1_900;
 const TABLE = /^[a-z][a-z0-9_.-]{0,63}$/;
-/** Names that passed before: a program has a few tables, and each row names one. */
-const KNOWN_TABLES = new Set<string>();
-const MAX_KNOWN_TABLES = 256;
 
 /** Throws `bad_option` unless callers may write rows of this table. */
 export function checkTable(table: string): void {
-  if (KNOWN_TABLES.has(table)) return;
   if (typeof table !== 'string' || !TABLE.test(table)) {
     throw new RuntimeError(
       'bad_option',
@@ -23,7 +19,6 @@ export function checkTable(table: string): void {
   if (table === JOURNAL_TABLE || table === META_TABLE) {
     throw new RuntimeError('bad_option', `store: the table ${table} is the store's own`);
   }
-  if (KNOWN_TABLES.size < MAX_KNOWN_TABLES) KNOWN_TABLES.add(table);
 }
 
 /** Throws `bad_option` unless the key has 1 to 1,900 bytes of well-formed text. */

@@ -19,6 +19,7 @@ const ARGS: HttpListenerArgs = {
   control: { address: 'control' },
   channels: { address: 'channels' },
   webhooks: { address: 'webhooks' },
+  router: { address: 'router' },
 };
 
 const ENTRY = {
@@ -42,7 +43,8 @@ type Answer = (to: string, kind: string) => unknown;
 function ordinary(to: string, kind: string): unknown {
   if (kind === 'directory') return [ENTRY, { ...ENTRY, integrationId: 'off', enabled: false }];
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
-  if (kind === 'ingest') return { type: 'accepted', envelopeId: 'E' };
+  if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
+  if (kind === 'admit') return { type: 'accepted', envelopeId: 'E', runId: 'R' };
   if (kind === 'health') return { admitting: true };
   if (kind === 'ping') return { alive: true };
   if (kind === 'trouble') return { accounts: 0 };
@@ -146,13 +148,13 @@ listener(
   'a webhook actor that is dead, full or late, and an ended listener, are errors of the wire',
   async () => {
     for (const [thrown, code] of [
-      [new AskError('actor_dead', 'x', 'ingest'), 'unavailable'],
-      [new AskError('ask_timeout', 'x', 'ingest'), 'unavailable'],
-      [new AskError('mailbox_full', 'x', 'ingest'), 'busy'],
+      [new AskError('actor_dead', 'x', 'check'), 'unavailable'],
+      [new AskError('ask_timeout', 'x', 'check'), 'unavailable'],
+      [new AskError('mailbox_full', 'x', 'check'), 'busy'],
       [new StaleIncarnation('x', 1), 'unavailable'],
     ] as const) {
       const { ports } = await open((to, kind) => {
-        if (kind === 'ingest' || kind === 'call') throw thrown;
+        if (kind === 'check' || kind === 'call') throw thrown;
         return ordinary(to, kind);
       });
       const answer = await ports.ingest(REQUEST);

@@ -61,7 +61,7 @@ async function open(world: World = {}) {
         return { ok: false, code, message: code };
       }
       case 'status':
-        return { secretPresent: true, accepted: 3, duplicates: 1, refused: { malformed: 2 } };
+        return { secretPresent: true, refused: { malformed: 2 } };
       case 'sign':
         return { ok: true, webhookId: 'msg_1', webhookTimestamp: '1', webhookSignature: 'v1,x' };
       default:
@@ -73,7 +73,6 @@ async function open(world: World = {}) {
     connectors: ['telegram:main'],
     ledger: { address: 't/ledger' },
     vault: { address: 't/vault' },
-    router: { address: 't/router' },
     jobs: { address: 't/jobs' },
     listener: { address: 't/http' },
   };
@@ -229,15 +228,22 @@ test('a commit nobody heard of is taken in from the store afterwards', async () 
 
 test('list shows each integration with its state and counters', async () => {
   const disabled = { ...ORDERS, integrationId: 'off', enabled: false };
-  const { call } = await open({ integrations: [ORDERS, disabled] });
+  const { call, kit } = await open({ integrations: [ORDERS, disabled] });
+  for (const result of ['accepted', 'accepted', 'duplicate', 'busy']) {
+    kit.receive('settled', { integrationId: 'orders', result });
+  }
   const reply = await call('webhooks.list', {});
   assert.ok(reply.ok);
-  const { webhooks } = reply.output as { webhooks: { status: string; accepted: number }[] };
+  const { webhooks } = reply.output as {
+    webhooks: { status: string; accepted: number; duplicates: number; refused: object }[];
+  };
   assert.equal(
     webhooks.map(({ status }) => status),
     ['ready', 'disabled'],
   );
-  assert.is(webhooks[0]?.accepted, 3);
+  assert.is(webhooks[0]?.accepted, 2);
+  assert.is(webhooks[0]?.duplicates, 1);
+  assert.equal(webhooks[0]?.refused, { malformed: 2, busy: 1 });
 });
 
 test('sign asks the integration’s own actor; an unknown one is not found', async () => {

@@ -1,0 +1,83 @@
+/** An event's way in by hand: what each word of its actor and of the router means to the sender, and what is counted. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ingest } from '../../../actors/listeners/ingest.ts';
+import type { AdmitReply } from '../../../actors/router/protocol.ts';
+import type { CheckReply } from '../../../actors/webhooks/protocol.ts';
+import { AskError, codeOf } from '../../../runtime/errors.ts';
+import type { WebhookAnswer } from '../../../transports/http/gateway-ports.ts';
+
+const test = suite('webhook ingest');
+const TO = { router: { address: 'router' }, webhooks: { address: 'webhooks' } };
+const ENTRY = { integrationId: 'orders', ref: { address: 'hook' } };
+const REQUEST = {
+  webhookId: 'm',
+  webhookTimestamp: '1',
+  webhookSignature: 'v1,x',
+  body: new Uint8Array(1),
+  trace: 't',
+};
+const GENUINE = { type: 'genuine', admission: { trace: 't' } } as unknown as CheckReply;
+
+async function send(check: CheckReply | Error, admit: AdmitReply | Error) {
+  const told: unknown[] = [];
+  const asked: unknown[] = [];
+  const self = {
+    async ask({ address }: { address: string }, kind: string, payload: unknown) {
+      asked.push([address, kind, payload]);
+      const word = kind === 'check' ? check : admit;
+      if (word instanceof Error) throw word;
+      return word;
+    },
+    tell({ address }: { address: string }, kind: string, payload: unknown) {
+      told.push([address, kind, payload]);
+      return true;
+    },
+  } as Parameters<typeof ingest>[0];
+  const reply = await ingest(self, TO, ENTRY, REQUEST);
+  return { reply, told, asked };
+}
+
+const wordOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error.code : reply.type);
+
+test('each word of the router has its answer, and is counted', async () => {
+  const words: [AdmitReply, string][] = [
+    [{ type: 'accepted', envelopeId: 'E', runId: 'R' }, 'accepted'],
+    [{ type: 'duplicate', envelopeId: 'E' }, 'duplicate'],
+    [{ type: 'conflict' }, 'idempotency_conflict'],
+    [{ type: 'rejected', envelopeId: 'E', reason: 'channel_disabled' }, 'message_rejected'],
+    [{ type: 'refused', code: 'conversation_busy', retryAfterMs: 700 }, 'conversation_busy'],
+    [{ type: 'refused', code: 'busy', retryAfterMs: 700 }, 'busy'],
+    [{ type: 'refused', code: 'storage_low', retryAfterMs: 700 }, 'storage_low'],
+    [{ type: 'refused', code: 'stopping', retryAfterMs: 700 }, 'stopping'],
+  ];
+  for (const [word, expected] of words) {
+    const { reply, told } = await send(GENUINE, word);
+    assert.is(wordOf(reply), expected);
+    assert.equal(told, [['webhooks', 'settled', { integrationId: 'orders', result: expected }]]);
+    if (word.type === 'refused') {
+      assert.is(reply.type === 'refused' && reply.error.retryAfterMs, 700);
+    }
+  }
+});
+
+test('the router hears what the check made of the event, and nothing of one that was refused', async () => {
+  const { asked } = await send(GENUINE, { type: 'conflict' });
+  assert.equal(asked, [
+    ['hook', 'check', REQUEST],
+    ['router', 'admit', { trace: 't' }],
+  ]);
+  const error = { code: 'signature_invalid', message: 'no' } as const;
+  const refused = await send({ type: 'refused', error }, { type: 'conflict' });
+  assert.equal(refused.reply, { type: 'refused', error });
+  assert.is(refused.asked.length, 1);
+  assert.equal(refused.told, []);
+});
+
+test('where one of them gives no answer, nothing is acknowledged', async () => {
+  const crashed = new AskError('actor_crashed', 'router', 'admit');
+  assert.is(await send(GENUINE, crashed).catch(codeOf), 'actor_crashed');
+  assert.is(await send(crashed, { type: 'conflict' }).catch(codeOf), 'actor_crashed');
+});
+
+test.run();
