@@ -3,6 +3,8 @@ export interface Contest {
   /** One round; gives back how many units were done, or in a `value` case the value itself. */
   ours(): Promise<number>;
   peer(): Promise<number>;
+  /** After each round, outside of its time: until nothing that the round left behind takes part in the next one. */
+  settle?(): Promise<void>;
   /** What else the case measured, e.g. percentiles; printed beside the ratio. */
   details?(): Readonly<Record<string, number>>;
   close(): Promise<void>;

@@ -62,7 +62,11 @@ async function runCase(one: BenchCase): Promise<void> {
 async function measure(one: BenchCase, contest: Contest): Promise<BenchResult> {
   const isValue = one.measure === 'value';
   const rounds = isSmoke ? 1 : (one.rounds ?? ROUNDS);
-  const take = isValue ? (round: () => Promise<number>) => round() : rate;
+  const take = async (round: () => Promise<number>) => {
+    const value = await (isValue ? round() : rate(round));
+    await contest.settle?.();
+    return value;
+  };
   const ours: number[] = [];
   const peer: number[] = [];
   // One round first that does not count: both sides compile there.

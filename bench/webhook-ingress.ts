@@ -1,14 +1,16 @@
 /**
- * How many signed webhooks a second are durably accepted, each answered 202? The peer is the usual stack: node:http, the same
- * verification, BullMQ on a local Redis with `appendfsync everysec`, whose worker consumes. A good number is 1.5 although ours
- * promises more: it answers after an fsync, the peer may lose its last second. The load runs in this process, both servers
- * in theirs, all on the same cores.
+ * How many signed webhooks a second are durably accepted, each answered 202, with 64 or 256 senders that wait for their
+ * answer? The peer is the usual stack: node:http, the same verification, BullMQ on a local Redis with `appendfsync everysec`,
+ * whose worker consumes. A good number is 1.5 although ours promises more: it answers after an fsync, the peer may lose its
+ * last second. The load runs in this process, both servers in theirs, all on the same cores. Both sides consume while they
+ * accept and finish what is left before the next round; the details say how many a second came through to the end.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { BenchCase } from './bench-case.ts';
 import { startBenchGateway } from './load/gateway.ts';
@@ -17,67 +19,102 @@ import { startProcess } from './load/process.ts';
 import { signedRequest } from './load/signed-webhook.ts';
 
 const REQUESTS = 10_000;
-const CONNECTIONS = 64;
 const INTEGRATIONS = 64;
+const POLL_MS = 20;
 
-export const webhookIngress: BenchCase = {
-  name: 'webhook-ingress',
-  unit: 'webhooks/s',
-  peerName: 'node:http + BullMQ',
-  bar: 1.5,
-  skip: async () =>
-    spawnSync('redis-server', ['--version']).status === 0 ? '' : 'no redis-server on this machine',
-  async open(scale) {
-    const redis = await startRedis();
-    const peer = await startProcess(
-      process.execPath,
-      [fileURLToPath(new URL('./peers/bullmq-ingress.js', import.meta.url))],
-      {
-        ready: /^ready /,
-        env: { REDIS_PORT: String(redis.port) },
-      },
-    );
-    const gateway = await startBenchGateway(configuration());
-    const peerPort = Number(peer.line.split(' ')[1]);
-    const latencies = { ours: [0], peer: [0] as readonly number[] };
-    let round = 0;
-    const load = async (host: string, port: number) => {
-      round += 1;
-      const result = await runLoad({
-        host,
-        port,
-        connections: CONNECTIONS,
-        expectStatus: 202,
-        requests: requests(host, round, REQUESTS * scale),
-      });
-      if (result.unexpected > 0)
-        throw new Error(`${result.unexpected} of ${result.answered} answers were not 202`);
-      return result;
-    };
-    return {
-      async ours() {
-        const result = await load(gateway.host, gateway.port);
-        latencies.ours = [...result.latenciesMs];
+export const webhookIngress64 = ingressCase(64);
+export const webhookIngress256 = ingressCase(256);
+
+function ingressCase(connections: number): BenchCase {
+  return {
+    name: `webhook-ingress/${connections}-senders`,
+    unit: 'webhooks/s',
+    peerName: 'node:http + BullMQ',
+    bar: 1.5,
+    skip: async () =>
+      spawnSync('redis-server', ['--version']).status === 0
+        ? ''
+        : 'no redis-server on this machine',
+    async open(scale) {
+      const redis = await startRedis();
+      const peer = await startProcess(
+        process.execPath,
+        [fileURLToPath(new URL('./peers/bullmq-ingress.js', import.meta.url))],
+        {
+          ready: /^ready /,
+          env: { REDIS_PORT: String(redis.port) },
+        },
+      );
+      const gateway = await startBenchGateway(configuration());
+      const peerPort = Number(peer.line.split(' ')[1]);
+      const ours: Side = { latenciesMs: [0], backlog: () => openRuns(gateway), consumed: [] };
+      const peers: Side = { latenciesMs: [0], backlog: () => waitingJobs(peerPort), consumed: [] };
+      let round = 0;
+      let last: { readonly side: Side; readonly startedAtMs: number; readonly count: number };
+      const load = async (side: Side, host: string, port: number) => {
+        round += 1;
+        const startedAtMs = performance.now();
+        const result = await runLoad({
+          host,
+          port,
+          connections,
+          expectStatus: 202,
+          requests: requests(host, round, REQUESTS * scale),
+        });
+        if (result.unexpected > 0)
+          throw new Error(`${result.unexpected} of ${result.answered} answers were not 202`);
+        side.latenciesMs = result.latenciesMs;
+        last = { side, startedAtMs, count: result.answered };
         return result.answered;
-      },
-      async peer() {
-        const result = await load('127.0.0.1', peerPort);
-        latencies.peer = result.latenciesMs;
-        return result.answered;
-      },
-      details: () => ({
-        p50_ms: percentile(latencies.ours, 0.5),
-        p99_ms: percentile(latencies.ours, 0.99),
-        peer_p50_ms: percentile(latencies.peer, 0.5),
-        peer_p99_ms: percentile(latencies.peer, 0.99),
-      }),
-      async close() {
-        await Promise.all([gateway.close(), peer.close()]);
-        await redis.close();
-      },
-    };
-  },
-};
+      };
+      return {
+        ours: () => load(ours, gateway.host, gateway.port),
+        peer: () => load(peers, '127.0.0.1', peerPort),
+        async settle() {
+          const { side, startedAtMs, count } = last;
+          while ((await side.backlog()) > 0) await setTimeout(POLL_MS);
+          side.consumed.push(count / ((performance.now() - startedAtMs) / 1_000));
+        },
+        details: () => ({
+          p50_ms: percentile(ours.latenciesMs, 0.5),
+          p99_ms: percentile(ours.latenciesMs, 0.99),
+          peer_p50_ms: percentile(peers.latenciesMs, 0.5),
+          peer_p99_ms: percentile(peers.latenciesMs, 0.99),
+          consumed_per_s: median(ours.consumed),
+          peer_consumed_per_s: median(peers.consumed),
+        }),
+        async close() {
+          await Promise.all([gateway.close(), peer.close()]);
+          await redis.close();
+        },
+      };
+    },
+  };
+}
+
+interface Side {
+  latenciesMs: readonly number[];
+  /** Accepted and not yet consumed. */
+  backlog(): Promise<number>;
+  /** Of each round, a second: from the first request to the last one consumed. */
+  readonly consumed: number[];
+}
+
+async function openRuns({ host, port }: { readonly host: string; readonly port: number }) {
+  const metrics = await (await fetch(`http://${host}:${port}/metrics`)).text();
+  return Number(/^palyra_router_open_runs (\d+)$/m.exec(metrics)?.[1] ?? 0);
+}
+
+async function waitingJobs(port: number): Promise<number> {
+  return Number(await (await fetch(`http://127.0.0.1:${port}/`)).text());
+}
+
+function median(values: readonly number[]): number {
+  return percentile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+}
 
 function requests(host: string, round: number, count: number): readonly Buffer[] {
   return Array.from({ length: count }, (_, i) =>

@@ -12,6 +12,11 @@ const worker = new Worker('webhooks', async () => undefined, { connection, concu
 const keys = [parseSecret(BENCH_SECRET) ?? Buffer.alloc(0)];
 
 const server = createServer((request, response) => {
+  if (request.method === 'GET') {
+    // How many are not consumed yet.
+    void queue.getJobCountByTypes('wait', 'active').then((count) => response.end(String(count)));
+    return;
+  }
   const parts: Buffer[] = [];
   request.on('data', (part: Buffer) => parts.push(part));
   request.on('end', () => {
