@@ -278,10 +278,13 @@ export class Kernel {
       childEnded: (ended: ChildEnded) => {
         const { self, compiled } = parent;
         if (self === undefined || parent.status !== 'running') return undefined;
+        const failed = (error: unknown) => {
+          if (parent.self === self) parent.crash(error, 'childEnded');
+        };
         try {
-          return compiled?.definition.childEnded?.(parent.state, ended, self) ?? undefined;
+          return compiled?.definition.childEnded?.(parent.state, ended, self)?.catch(failed);
         } catch (error) {
-          parent.crash(error, 'childEnded');
+          failed(error);
           return undefined;
         }
       },

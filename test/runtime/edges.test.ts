@@ -63,17 +63,19 @@ for (const mode of MODES) {
       return now === incarnation;
     });
 
-  it('S7 a childEnded that throws is a crash of the parent, not of its thread', {
-    childEnded: 'throws',
-    children: [member('a')],
-  }, async (test) => {
-    test.system.tell(lifeAt('root/parent/a'), 'crash', 'boom');
-    await isBack(test, 2);
-    const crash = test.events.find(
-      (event) => event.type === 'actor.crashed' && event.cause.code === 'bad_hook',
-    );
-    assert.ok(crash);
-  });
+  for (const childEnded of ['throws', 'rejects'] as const) {
+    it(`S7 a childEnded that ${childEnded} is a crash of the parent, not of its thread`, {
+      childEnded,
+      children: [member('a')],
+    }, async (test) => {
+      test.system.tell(lifeAt('root/parent/a'), 'crash', 'boom');
+      await isBack(test, 2);
+      const crash = test.events.find(
+        (event) => event.type === 'actor.crashed' && event.cause.code === 'bad_hook',
+      );
+      assert.ok(crash);
+    });
+  }
 
   it('S5 what supervise throws after an awaited start is the failure of that start', {}, async (test) => {
     const bad = child(parentActor, {

@@ -18,7 +18,7 @@ export interface ParentArgs {
   readonly children?: readonly ChildSpec<unknown, unknown>[];
   readonly strategy?: Strategy;
   readonly startTimeoutMs?: number;
-  readonly childEnded?: 'throws' | 'is slow';
+  readonly childEnded?: 'throws' | 'rejects' | 'is slow';
   readonly startAwaits?: boolean;
   /** How long the first start in this thread takes. */
   readonly firstStartMs?: number;
@@ -80,7 +80,9 @@ export const parentActor = defineActor<
     },
   },
   childEnded({ childEnded }, { id }) {
-    if (childEnded === 'throws') throw Object.assign(new Error('told to'), { code: 'bad_hook' });
+    const failure = Object.assign(new Error('told to'), { code: 'bad_hook' });
+    if (childEnded === 'throws') throw failure;
+    if (childEnded === 'rejects') return Promise.reject(failure);
     if (childEnded === 'is slow' && id === 'a')
       return new Promise((resolve) => setTimeout(resolve, 150));
     return undefined;
