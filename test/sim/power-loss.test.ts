@@ -1,4 +1,4 @@
-/** The whole pipeline under power cuts and ends of the router alone: accepted is never lost, nothing runs twice, order is kept, the journal verifies. */
+/** The whole pipeline under power cuts and ends of the router or the ledger alone: accepted is never lost, nothing runs twice, order is kept, the journal verifies. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PowerLossStore } from '../../runtime/store/power-loss.ts';
@@ -6,6 +6,7 @@ import { randomFrom } from '../../runtime/testing/index.ts';
 import { faultScale } from '../support/scale.ts';
 import {
   CONVERSATIONS,
+  Disk,
   loadActors,
   Platform,
   postSimulated,
@@ -25,6 +26,9 @@ const ROUTER_SEEDS = faultScale(150, 3_000);
 const ROUTER_WEBHOOKS = 4;
 /** Below what its supervisor bears in a minute: what it ends is the router alone. */
 const ROUTER_DEATHS_PER_LIFE = 8;
+const LEDGER_SEEDS = faultScale(40, 1_000);
+/** Below what the root bears in its period. */
+const LEDGER_DEATHS_PER_LIFE = 2;
 const WEBHOOKS_PER_SEED = 8;
 const LIFE_STEPS = 220;
 /** A run that has not converged by then never will. */
@@ -43,6 +47,7 @@ interface Sent {
 interface Verdict {
   readonly crashes: number;
   readonly routerDeaths: number;
+  readonly ledgerDeaths: number;
   /** Refused or unanswered, and a duplicate when sent again: durable although nobody could say so. */
   readonly unheard: number;
   readonly violations: readonly string[];
@@ -54,13 +59,16 @@ interface Variant {
   readonly crashes?: number;
   /** How likely the router's next id ends it. */
   readonly routerDies?: number;
+  /** How likely the ledger's next look at the disk ends it. */
+  readonly ledgerDies?: number;
   readonly webhooks?: number;
   /** How likely what is not acknowledged is sent at a step of the last life. */
   readonly sends?: number;
 }
 
 async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
-  const { isBroken = false, crashes = CRASHES_PER_SEED, routerDies = 0 } = variant;
+  const { isBroken = false, crashes = CRASHES_PER_SEED } = variant;
+  const { routerDies = 0, ledgerDies = 0 } = variant;
   const { webhooks = WEBHOOKS_PER_SEED, sends = 1 } = variant;
   const random = randomFrom(seed);
   const platform = new Platform();
@@ -73,25 +81,36 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
     envelopes: new Set<string>(),
   }));
   let life: Simulated | undefined;
-  let store = new PowerLossStore({
-    schedule: (flush) => void life?.host.setTimer(random() * 4, flush),
-    answersBeforeFlush: isBroken,
-  });
+  const disk = new Disk(
+    new PowerLossStore({
+      schedule: (flush) => void life?.host.setTimer(random() * 4, flush),
+      answersBeforeFlush: isBroken,
+    }),
+  );
   let wallMs = 1_800_000_000_000;
   let routerDeaths = 0;
+  let ledgerDeaths = 0;
   const start = () => {
-    let left = ROUTER_DEATHS_PER_LIFE;
+    const dies = (likely: number, atMost: number, died: () => void) => {
+      let left = atMost;
+      return () => {
+        if (left === 0 || likely === 0 || random() >= likely) return false;
+        left -= 1;
+        died();
+        return true;
+      };
+    };
     return startSimulated({
       seed,
       wallMs,
-      store,
+      disk,
       platform,
-      routerDies: () => {
-        if (left === 0 || routerDies === 0 || random() >= routerDies) return false;
-        left -= 1;
+      routerDies: dies(routerDies, ROUTER_DEATHS_PER_LIFE, () => {
         routerDeaths += 1;
-        return true;
-      },
+      }),
+      ledgerDies: dies(ledgerDies, LEDGER_DEATHS_PER_LIFE, () => {
+        ledgerDeaths += 1;
+      }),
     });
   };
   for (let crash = 0; crash < crashes; crash += 1) {
@@ -104,24 +123,27 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
     wallMs = life.host.wallMs() + 100;
     life.host.halt();
     for (const message of messages) message.isUnderWay = false;
-    store = store.crash(Math.trunc(random() * 2 ** 31));
+    disk.cutPower(Math.trunc(random() * 2 ** 31));
   }
   life = await start();
   const isSettled = () =>
+    disk.isOpen &&
     messages.every(({ envelopes }) => envelopes.size > 0) &&
-    store.scan({ table: 'deliveries', limit: 1 }).rows.length === 0 &&
-    store.scan({ table: 'runs_open', limit: 1 }).rows.length === 0;
+    disk.store.scan({ table: 'deliveries', limit: 1 }).rows.length === 0 &&
+    disk.store.scan({ table: 'runs_open', limit: 1 }).rows.length === 0;
   for (let i = 0; i < LAST_STEPS && !isSettled(); i += 1) {
     for (const message of messages) {
       if (message.envelopes.size === 0 && (sends === 1 || random() < sends)) send(life, message);
     }
     await step(life.host);
   }
-  const violations = await judge(store, platform, messages);
+  const violations = disk.isOpen
+    ? await judge(disk.store, platform, messages)
+    : ['the ledger is not back'];
   if (!isSettled()) violations.push('did not converge');
   life.host.halt();
   const unheard = messages.filter(({ wasUnheard }) => wasUnheard).length;
-  return { crashes, routerDeaths, unheard, violations };
+  return { crashes, routerDeaths, ledgerDeaths, unheard, violations };
 }
 
 /** As a sender does: one request at a time for a message, again after a refusal. */
@@ -209,6 +231,18 @@ test(`over ${ROUTER_SEEDS} seeds a router that ends alone in a running gateway l
   }
   console.log(`router alone: ${deaths} ends, ${unheard} events durable without an answer`);
   assert.ok(deaths > ROUTER_SEEDS && unheard > 0, 'it ended with commits under way');
+});
+
+test(`over ${LEDGER_SEEDS} seeds a ledger that ends alone in a running gateway loses nothing accepted and doubles nothing`, async () => {
+  let deaths = 0;
+  const first = Number(process.env.PALYRA_TEST_SEED ?? 1);
+  for (let seed = first; seed < first + LEDGER_SEEDS; seed += 1) {
+    const verdict = await runSeed(seed, { crashes: 1, ledgerDies: 0.4, sends: 0.05 });
+    assert.equal(verdict.violations, [], `seed ${seed}; PALYRA_TEST_SEED=${seed} runs it first`);
+    deaths += verdict.ledgerDeaths;
+  }
+  console.log(`ledger alone: ${deaths} ends, each with all that stands on it`);
+  assert.ok(deaths > LEDGER_SEEDS, 'it ended in running gateways');
 });
 
 test('a ledger that does not wait for the flush is found out, and only by a power cut', async () => {

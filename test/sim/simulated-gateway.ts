@@ -151,16 +151,61 @@ const PLAN: GatewayPlan = {
   })),
 };
 
+/** The store over all lives. A ledger that starts again within a life opens it anew. */
+export class Disk {
+  store: PowerLossStore;
+  /** False between the end of a ledger and its return. */
+  isOpen = false;
+  #wasOpen = false;
+
+  constructor(store: PowerLossStore) {
+    this.store = store;
+  }
+
+  open(isBroken: () => boolean): Store {
+    if (this.#wasOpen) this.store = this.store.crash(0);
+    this.isOpen = true;
+    this.#wasOpen = true;
+    const { store } = this;
+    return {
+      commit: (batch, atMs) => store.commit(batch, atMs),
+      read: (table, key) => store.read(table, key),
+      scan: (query) => store.scan(query),
+      journal: (after, limit) => store.journal(after, limit),
+      verify: (how) => store.verify(how),
+      health() {
+        if (isBroken()) throw Object.assign(new Error('no answer'), { code: 'sim_no_space_known' });
+        return store.health();
+      },
+      backup: (toDirectory) => store.backup(toDirectory),
+      close: () => {
+        this.isOpen = false;
+        return store.close();
+      },
+    };
+  }
+
+  /** The power goes, and is back. */
+  cutPower(seed: number): void {
+    this.store = this.store.crash(seed);
+    this.isOpen = false;
+    this.#wasOpen = false;
+  }
+}
+
 /** One life of the gateway, from its start on this disk until the host is halted. */
 export async function startSimulated(life: {
   readonly seed: number;
   readonly wallMs: number;
-  readonly store: Store;
+  readonly disk: Disk;
   readonly platform: Platform;
   /** Asked each time that the router makes an id: true crashes it there, between judging an event and its commit. */
   readonly routerDies?: () => boolean;
+  /** Asked each time that the ledger looks at the disk's space: true crashes it there, with whatever it has under way. */
+  readonly ledgerDies?: () => boolean;
 }): Promise<Simulated> {
-  const { seed, wallMs, store, platform, routerDies = () => false } = life;
+  const { seed, wallMs, disk, platform } = life;
+  const { routerDies = () => false, ledgerDies = () => false } = life;
   const host = new VirtualHost({ seed, wallMs });
   const sleep = (ms: number) => new Promise<void>((resolve) => void host.setTimer(ms, resolve));
   platform.random = () => host.random();
@@ -172,7 +217,8 @@ export async function startSimulated(life: {
     deps: {
       log: () => undefined,
       sleep,
-      openStore: async () => store,
+      // A first start that fails is the end of the whole gateway, not of the ledger alone.
+      openStore: async () => disk.open(() => ports !== undefined && ledgerDies()),
       ballast: { ensure: async () => undefined, release: async () => true },
       prepareBackup: async () => '',
       readEnv: (name: string) => secrets[name],
