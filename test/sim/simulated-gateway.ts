@@ -22,8 +22,15 @@ export interface Accepted {
   readonly text: string;
 }
 
+/** This platform takes every text in two messages. */
+export function piecesOf(text: string): readonly string[] {
+  return [text, `${text}, part two`];
+}
+
 export class Platform {
   readonly accepted: Accepted[] = [];
+  /** Told when a message has arrived. */
+  heard: (message: Accepted) => void = () => undefined;
   /** Of the next call: 0 to 1. */
   random: () => number = () => 0.5;
   sleep: (ms: number) => Promise<void> = async () => undefined;
@@ -38,7 +45,7 @@ export class Platform {
       open: async (ports) => ports.health({ readiness: 'ready', liveness: 'running', reason: '' }),
       stopReceiving: async () => undefined,
       close: async () => undefined,
-      split: (text) => [text],
+      split: piecesOf,
       deliver: async ({ conversationId, text }) => {
         await this.sleep(this.random() * 5);
         const dice = this.random();
@@ -51,6 +58,7 @@ export class Platform {
             reason: 'sim_429',
           };
         this.accepted.push({ conversationId, text });
+        this.heard({ conversationId, text });
         await this.sleep(this.random() * 5);
         if (dice < 0.15) throw new Error('the answer is lost');
         return { type: 'delivered', nativeMessageId: `m${this.accepted.length}` };
