@@ -6,6 +6,7 @@ import { type GatewayPlan, gatewayTree } from '../../actors/tree.ts';
 import { parseSecret, signMessage } from '../../actors/webhooks/standard-webhooks.ts';
 import type { ConnectorKind } from '../../connectors/connector.ts';
 import { createEchoModel } from '../../connectors/models/echo.ts';
+import type { Model } from '../../connectors/models/model.ts';
 import { createSystem, type System, type ThreadWorld } from '../../runtime/index.ts';
 import type { PowerLossStore } from '../../runtime/store/power-loss.ts';
 import type { Store } from '../../runtime/store/store.ts';
@@ -201,6 +202,18 @@ export class Disk {
   }
 }
 
+/** Answers after a while, and now and then fails first. */
+function slowModel(host: VirtualHost, sleep: (ms: number) => Promise<void>): Model {
+  const echo = createEchoModel();
+  return {
+    async answer(request, signal) {
+      await sleep(host.random() * 10);
+      if (host.random() < 0.05) return { type: 'transient', reason: 'sim_5xx' };
+      return echo.answer(request, signal);
+    },
+  };
+}
+
 /** One life of the gateway, from its start on this disk until the host is halted. */
 export async function startSimulated(life: {
   readonly seed: number;
@@ -238,7 +251,7 @@ export async function startSimulated(life: {
       },
       masterKey: async () => new Uint8Array(32),
       connectorKind: async () => platform.kind,
-      openModel: async () => createEchoModel(),
+      openModel: async () => slowModel(host, sleep),
       inspect: () => system.inspect(),
       httpUrl: () => '',
       pid: 1,
