@@ -1,0 +1,62 @@
+/** The frames of a link, both ends in one thread: runtime/SEMANTICS.md M7, and what shapes by number must not do. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { FrameCodec } from '../../../runtime/link/frame.ts';
+import { randomFrom } from '../../../runtime/testing/index.ts';
+
+const test = suite('frames');
+const WARM_UP = 20_000;
+
+/** Far more shapes than there are numbers for them. */
+function anyPayload(random: () => number, depth = 0): unknown {
+  const dice = random();
+  if (dice < 0.2) return Math.trunc(random() * 1e9);
+  if (dice < 0.4) return `text ${random()} ž`;
+  if (dice < 0.5) return [random() < 0.5, null, ''];
+  const payload: Record<string, unknown> = {};
+  for (let left = Math.trunc(random() * 4); left >= 0; left -= 1) {
+    const field = `f${Math.trunc(random() * (random() < 0.8 ? 4 : 1e6))}`;
+    payload[field] = depth === 2 ? 1 : anyPayload(random, depth + 1);
+  }
+  return payload;
+}
+
+test('whatever shapes come in whatever order, each message arrives as it was sent', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const random = randomFrom(11);
+  for (let i = 0; i < WARM_UP; i += 1) {
+    const triples = [1, 0, anyPayload(random), 2, `trace ${i}`, { always: i }];
+    assert.equal(reader.decode(writer.encode(triples)), triples);
+  }
+});
+
+test('M7 a frame that could not be made leaves the ones after it readable', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const send = (payload: unknown) => reader.decode(writer.encode([1, 0, payload]))[2];
+  const broken = {
+    seen: 1,
+    get unseen(): never {
+      throw new Error('no value');
+    },
+  };
+  for (let i = 0; i < 200; i += 1) {
+    assert.equal(send({ a: i, b: { c: i } }), { a: i, b: { c: i } });
+    assert.throws(() => writer.encode([1, 0, { [`new${i}`]: 1, broken }]), /no value/);
+    writer.forget();
+    assert.equal(send({ seen: i, other: 2 }), { seen: i, other: 2 });
+  }
+});
+
+test('a large binary goes beside its frame, a small one within', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const payload = { name: 'x', small: new Uint8Array(9).fill(3), large: new Uint8Array(20_000) };
+  const wire = writer.encode([1, 0, payload]);
+  assert.is(wire.beside.length, 1);
+  assert.ok(wire.frame.length < 200);
+  const got = reader.decode(wire)[2] as typeof payload;
+  assert.is(got.large.byteLength, 20_000);
+  assert.equal([...got.small], [...payload.small]);
+  assert.is(payload.large.byteLength, 20_000, 'the sender still has its own');
+});
+
+test.run();
