@@ -383,6 +383,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #revoke(): void {
+    this.self?.revoked();
     this.self = undefined;
     this.work.abortAll();
   }

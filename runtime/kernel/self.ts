@@ -18,6 +18,8 @@ export function isDeferred(promise: object): boolean {
 export class KernelSelf implements Self<unknown> {
   readonly #cell: Cell;
   readonly #incarnation: number;
+  /** By address. */
+  #watched: Map<string, ActorRef<unknown>> | undefined = undefined;
 
   constructor(cell: Cell) {
     this.#cell = cell;
@@ -133,9 +135,12 @@ export class KernelSelf implements Self<unknown> {
   watch(ref: ActorRef<unknown>): void {
     const cell = this.#live();
     const entry = cell.compiled?.down;
+    this.#watched ??= new Map();
+    this.#watched.set(ref.address, ref);
     cell.kernel.watch(ref, {
       id: cell.uid,
       notify: (down) => {
+        this.#watched?.delete(ref.address);
         if (cell.self === this && entry !== undefined) cell.enqueueUrgent(entry, down, undefined);
       },
     });
@@ -143,7 +148,15 @@ export class KernelSelf implements Self<unknown> {
 
   unwatch(ref: ActorRef<unknown>): void {
     const cell = this.#live();
+    this.#watched?.delete(ref.address);
     cell.kernel.unwatch(ref, cell.uid);
+  }
+
+  /** Its incarnation is over: nobody has to tell it anything any more. */
+  revoked(): void {
+    const { kernel, uid } = this.#cell;
+    for (const ref of this.#watched?.values() ?? []) kernel.unwatch(ref, uid);
+    this.#watched = undefined;
   }
 
   spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q> {

@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Down } from '../../../runtime/actor.ts';
+import { child, type Down, defineActor } from '../../../runtime/actor.ts';
 import { createNodeHost } from '../../../runtime/host/node-host.ts';
 import { Kernel } from '../../../runtime/kernel/kernel.ts';
 import type { ControlMessage } from '../../../runtime/link/control-message.ts';
@@ -19,6 +19,24 @@ interface Peer {
   readonly control: MessagePort;
 }
 
+const A = { address: 't/a#7' };
+
+interface WatchingProtocol {
+  unwatchNow(nothing: null): void;
+}
+const watchingActor = defineActor<WatchingProtocol, object, null, null, unknown>({
+  module: 'here',
+  export: 'watchingActor',
+  name: 'watching',
+  mailbox: { limitMessages: 8, overflow: 'reject' },
+  start(self) {
+    self.watch(A as never);
+    return null;
+  },
+  receive: { unwatchNow: (_state, _nothing, self) => self.unwatch(A as never) },
+  down: () => undefined,
+});
+
 function createThread() {
   const located: string[] = [];
   const kernel = new Kernel({
@@ -26,7 +44,7 @@ function createThread() {
     host: createNodeHost(),
     recorder: new FlightRecorder(),
     emit: () => undefined,
-    resolve: () => Promise.reject(new Error('nothing is started here')),
+    resolve: async () => watchingActor as never,
     firstUid: 1,
   });
   const routes = new RouteTable({
@@ -53,7 +71,6 @@ function createThread() {
   return { kernel, routes, located, connect };
 }
 
-const A = { address: 't/a#7' };
 const say = (peer: Peer, message: ControlMessage) => peer.control.postMessage(message);
 const test = suite('ways between threads');
 
@@ -86,6 +103,28 @@ test('M2 W1 what waits for a way to open is not lost to late news of the old one
     await until('what waited has left', () => peer.triples.includes(3), 1_000);
     routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
     assert.is(downs.length, 1);
+  } finally {
+    routes.close();
+  }
+});
+
+test('W3 a watch ends with the incarnation that watches', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    const spec = child(watchingActor, { id: 'w', args: null });
+    const owner = { started: () => undefined, ended: () => undefined };
+    const cell = kernel.create('t/w', spec as never, owner);
+    const heard = () => peer.said.map(({ type }) => type);
+    cell.start(1);
+    await until('it watches', () => heard().length === 1);
+    cell.kill('killed');
+    await until('it watches no more', () => heard().length === 2);
+    cell.start(2);
+    await until('its next incarnation watches', () => heard().length === 3);
+    assert.equal(heard(), ['watch', 'unwatch', 'watch']);
   } finally {
     routes.close();
   }
