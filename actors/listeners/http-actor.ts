@@ -13,7 +13,7 @@ import {
   type HttpListening,
   urlOf,
 } from './http-state.ts';
-import { createPorts } from './ports.ts';
+import { createPorts, tellTallies } from './ports.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
 
 interface Own {
@@ -25,6 +25,7 @@ interface Own {
   directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
   askToken(nothing: null): void;
   tokenTold(outcome: Settled<SecretReply>): void;
+  tellTallies(nothing: null): void;
 }
 
 type ListenerSelf = Self<HttpListenerProtocol & Own>;
@@ -119,6 +120,7 @@ export const httpListenerActor = defineActor<
         (outcome) => outcome,
       );
     },
+    tellTallies,
     directoryTold(state, outcome, self) {
       if (outcome.ok) takeDirectory(state, outcome.value);
       else self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);

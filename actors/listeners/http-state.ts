@@ -54,6 +54,11 @@ export interface HttpListenerState {
   readonly pulses: readonly [ledger: Pulse, control: Pulse, channels: Pulse];
   /** undefined until the webhooks have told it. */
   directory: ReadonlyMap<string, WebhookEntry> | undefined;
+  /** By integration: how many events got which answer. */
+  readonly tallies: Map<string, Record<string, number>>;
+  /** Integrations whose numbers the webhooks have not been told. */
+  readonly untold: Set<string>;
+  ingestBytes: number;
   token: Uint8Array | undefined;
   isStopping: boolean;
   isAdmitting: boolean;
@@ -77,6 +82,9 @@ export function createHttpState(
       { name: 'channels', isVital: false, lastAnswerAtMs: nowMs },
     ],
     directory: undefined,
+    tallies: new Map(),
+    untold: new Set(),
+    ingestBytes: 0,
     token: undefined,
     isStopping: false,
     isAdmitting: true,

@@ -3,30 +3,23 @@ import { assertNever, type ErrorCode } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
 import type { WebhookAnswer } from '../../transports/http/gateway-ports.ts';
 import type { AdmitReply, RouterProtocol } from '../router/protocol.ts';
-import type { CheckRequest, WebhookEntry, WebhooksProtocol } from '../webhooks/protocol.ts';
+import type { CheckRequest, WebhookProtocol } from '../webhooks/protocol.ts';
 
-const CHECK_DEADLINE_MS = 12_000;
-const ADMIT_DEADLINE_MS = 12_000;
+const DEADLINE_MS = 15_000;
 
-export interface Ingress {
-  readonly router: ActorRef<RouterProtocol>;
-  readonly webhooks: ActorRef<WebhooksProtocol>;
-}
-
-/** Rejects where one of them gave no answer; then nobody knows whether the event became durable. */
+/** Rejects where one of them gave no answer in time; then nobody knows whether the event became durable. */
 export async function ingest(
-  self: Pick<Self<unknown>, 'ask' | 'tell'>,
-  { router, webhooks }: Ingress,
-  { integrationId, ref }: Pick<WebhookEntry, 'integrationId' | 'ref'>,
+  self: Pick<Self<unknown>, 'ask' | 'clock'>,
+  router: ActorRef<RouterProtocol>,
+  webhook: ActorRef<WebhookProtocol>,
   request: CheckRequest,
 ): Promise<WebhookAnswer> {
-  const checked = await self.ask(ref, 'check', request, { inMs: CHECK_DEADLINE_MS });
+  const startedAtMs = self.clock.monotonicMs();
+  const checked = await self.ask(webhook, 'check', request, { inMs: DEADLINE_MS });
   if (checked.type === 'refused') return checked;
-  const { admission } = checked;
-  const reply = toAnswer(await self.ask(router, 'admit', admission, { inMs: ADMIT_DEADLINE_MS }));
-  const result = reply.type === 'refused' ? reply.error.code : reply.type;
-  self.tell(webhooks, 'settled', { integrationId, result });
-  return reply;
+  const leftMs = DEADLINE_MS - (self.clock.monotonicMs() - startedAtMs);
+  const deadline = { inMs: Math.max(1, leftMs) };
+  return toAnswer(await self.ask(router, 'admit', checked.admission, deadline));
 }
 
 function toAnswer(reply: AdmitReply): WebhookAnswer {

@@ -18,10 +18,13 @@ import { ingest } from './ingest.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
 import { readinessOf } from './readiness.ts';
 
-type ListenerSelf = Self<HttpListenerProtocol>;
+type ListenerSelf = Self<HttpListenerProtocol & { tellTallies(nothing: null): void }>;
 
 const CALL_DEADLINE_MS = 30_000;
 const METRICS_DEADLINE_MS = 5_000;
+const TELL_TALLIES_MS = 50;
+/** Of webhook bodies that are being checked or admitted. */
+const MAX_INGEST_BYTES = 64 * 1_024 * 1_024;
 // While the table is not known: the largest that any integration may allow.
 const MAX_PAYLOAD_BYTES = 1_048_576;
 
@@ -50,30 +53,60 @@ function gateOf(state: HttpListenerState, integrationId: string): WebhookGate {
 
 async function take(
   state: HttpListenerState,
-  request: WebhookRequest,
+  { integrationId, ...request }: WebhookRequest,
   self: ListenerSelf,
 ): Promise<WebhookAnswer> {
-  const entry = state.directory?.get(request.integrationId);
+  const entry = state.directory?.get(integrationId);
   if (state.directory !== undefined && entry === undefined) {
     return refuse({ code: 'not_found', message: 'no such webhook' });
   }
   if (entry === undefined) return refuse(UNAVAILABLE);
-  const { webhookId, webhookTimestamp, webhookSignature, body, trace } = request;
-  try {
-    return await ingest(self, state.args, entry, {
-      webhookId,
-      webhookTimestamp,
-      webhookSignature,
-      body,
-      trace,
-    });
-  } catch (error) {
-    state.deps.log('warn', 'a webhook did not get its answer', {
-      integration: request.integrationId,
-      code: codeOf(error),
-    });
-    return refuse(toUnavailable(error));
+  const bytes = request.body.byteLength;
+  if (state.ingestBytes + bytes > MAX_INGEST_BYTES) {
+    return counted(state, integrationId, refuse(BUSY), self);
   }
+  state.ingestBytes += bytes;
+  try {
+    const answer = await ingest(self, state.args.router, entry.ref, request);
+    return counted(state, integrationId, answer, self);
+  } catch (error) {
+    const code = codeOf(error);
+    state.deps.log('warn', 'a webhook did not get its answer', {
+      integration: integrationId,
+      code,
+    });
+    return counted(state, integrationId, refuse(toUnavailable(error)), self);
+  } finally {
+    state.ingestBytes -= bytes;
+  }
+}
+
+function counted(
+  state: HttpListenerState,
+  integrationId: string,
+  answer: WebhookAnswer,
+  self: ListenerSelf,
+): WebhookAnswer {
+  const result = answer.type === 'refused' ? answer.error.code : answer.type;
+  const tally = state.tallies.get(integrationId) ?? {};
+  tally[result] = (tally[result] ?? 0) + 1;
+  state.tallies.set(integrationId, tally);
+  // An incarnation that is over tells nobody, but its sender still hears.
+  if (state.untold.size === 0 && !state.isStopping) {
+    self.after('tallies', TELL_TALLIES_MS, 'tellTallies', null);
+  }
+  state.untold.add(integrationId);
+  return answer;
+}
+
+/** What has changed, in one message however many events came meanwhile. */
+export function tellTallies(state: HttpListenerState, _nothing: null, self: ListenerSelf): void {
+  const changed = [...state.untold].map((integrationId) => ({
+    integrationId,
+    results: { ...state.tallies.get(integrationId) },
+  }));
+  if (self.tell(state.args.webhooks, 'tallies', changed)) state.untold.clear();
+  else self.after('tallies', TELL_TALLIES_MS, 'tellTallies', null);
 }
 
 async function callControl(
@@ -102,6 +135,11 @@ async function askMetrics(
   }
 }
 
+const BUSY: WireError = {
+  code: 'busy',
+  message: 'too many webhook bodies are being taken',
+  retryAfterMs: 1_000,
+};
 const UNAVAILABLE: WireError = {
   code: 'unavailable',
   message: 'a part of the gateway is restarting',

@@ -172,12 +172,17 @@ export function endedRunPart(end: RunEnd): ChangePart {
   const row: RunRow = { ...run.row, status, reason, endedAtMs };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
   const tape: TapeRow = { v: 1, entries: end.tape, atMs: endedAtMs };
-  const turns = { table: TURNS, key: turnKey(sessionKey, end.exchangesBefore), row: exchange };
+  const next = { table: TURNS, key: turnKey(sessionKey, end.exchangesBefore) };
+  const hasTurns = end.turns.length > 0;
   return {
-    expect: [{ table: RUNS, key: runId, revision: run.revision }],
+    expect: [
+      { table: RUNS, key: runId, revision: run.revision },
+      // An exchange is never written over another one.
+      ...(hasTurns ? [{ ...next, revision: 0 }] : []),
+    ],
     put: [
       { table: RUNS, key: runId, row },
-      ...(end.turns.length === 0 ? [] : [turns]),
+      ...(hasTurns ? [{ ...next, row: exchange }] : []),
       { table: TAPES, key: tapeKey(runId, 0), row: tape },
     ],
     remove: [{ table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId) }],

@@ -12,6 +12,7 @@ export interface Waiting {
 const MAX_HELD_BYTES = 262_144;
 /** What a task weighs beside its body, about. */
 const TASK_BYTES = 1_024;
+const ATTACHMENT_BYTES = 4_096;
 
 export class RunQueue {
   readonly #waiting: Waiting[] = [];
@@ -59,5 +60,9 @@ export class RunQueue {
 }
 
 function sizeOf(task: Task | undefined): number {
-  return task === undefined ? 0 : TASK_BYTES + (task.inbox?.row.event.body.length ?? 0) * 2;
+  if (task === undefined) return 0;
+  const event = task.inbox?.row.event;
+  return (
+    TASK_BYTES + (event?.body.length ?? 0) * 2 + (event?.attachments.length ?? 0) * ATTACHMENT_BYTES
+  );
 }

@@ -75,7 +75,10 @@ export const sessionActor = defineActor<
       }
       const { rows, history } = outcome.value;
       const task = readTask(runId, head.envelopeId, rows);
-      if (history !== undefined) state.history = history;
+      if (history !== undefined) {
+        state.history = history;
+        state.isHistoryStale = false;
+      }
       state.queue.setHead(task);
       state.failures = 0;
       const status = task?.run.row.status ?? 'failed';
@@ -123,7 +126,8 @@ export const sessionActor = defineActor<
         complete(state, plan.status, self);
       } else if (outcome.ok && outcome.value.type === 'conflict') {
         // Another end was first, or a crash was counted meanwhile: the rows know which, and the turns.
-        load(state, self, true);
+        state.isHistoryStale = true;
+        load(state, self);
       } else {
         const askedMs =
           outcome.ok && outcome.value.type === 'busy' ? outcome.value.retryAfterMs : 0;
@@ -143,7 +147,7 @@ function takeNext(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (state.hasGap) refresh(state, self);
   else if (head === undefined) return;
-  else if (head.task === undefined) load(state, self, false);
+  else if (head.task === undefined) load(state, self);
   else begin(state, head.task, self);
 }
 
@@ -179,19 +183,20 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
-/** Reads the head's rows; and the turns, where somebody else may have changed them. */
-function load(state: SessionState, self: SessionSelf, withHistory: boolean): void {
+/** Reads the head's rows; and the turns, where they may have changed. */
+function load(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (head === undefined) return;
   const { runId, envelopeId } = head;
   const { ledger, sessionKey } = state.args;
+  const { isHistoryStale } = state;
   state.phase = 'loading';
   state.queue.setHead(undefined);
   self.run(
     async () => {
       const [rows, history] = await Promise.all([
         readRows(self, ledger, { runId, envelopeId }),
-        withHistory ? readHistory(self, ledger, sessionKey) : undefined,
+        isHistoryStale ? readHistory(self, ledger, sessionKey) : undefined,
       ]);
       return { rows, history };
     },

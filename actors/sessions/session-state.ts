@@ -61,6 +61,8 @@ export interface SessionState {
   readonly args: SessionArgs;
   readonly queue: RunQueue;
   history: History;
+  /** Somebody else may have changed the turns: they are read again with the next rows. */
+  isHistoryStale: boolean;
   phase: Phase;
   /** Nothing was read from the ledger yet. */
   isNew: boolean;
@@ -90,6 +92,7 @@ export function createSession(args: SessionArgs): SessionState {
     args,
     queue: new RunQueue(),
     history: new History([], 0),
+    isHistoryStale: false,
     phase: 'idle',
     isNew: true,
     cut: undefined,

@@ -46,9 +46,11 @@ export const webhooksActor = defineActor<
   }),
   receive: {
     directory,
-    settled(state, { integrationId, result }) {
-      const settled = state.members.get(integrationId)?.settled;
-      settled?.set(result, (settled.get(result) ?? 0) + 1);
+    tallies(state, changed) {
+      for (const { integrationId, results } of changed) {
+        const member = state.members.get(integrationId);
+        if (member !== undefined) member.tally = results;
+      }
     },
     operate(state, call, self) {
       switch (call.operation) {

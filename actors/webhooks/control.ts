@@ -1,4 +1,4 @@
-/** The operations on webhooks. They park the parent's mailbox: it takes no events, and two changes never overtake. */
+/** The operations on webhooks. They park the parent's mailbox: no event passes through it, and two changes never overtake. */
 import type { InputOf, OutputOf } from '../../proto/control/catalogue.ts';
 import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owner.ts';
 import { ERROR_CODES, type ErrorCode } from '../../proto/errors.ts';
@@ -209,15 +209,11 @@ async function statuses(
   );
 }
 
-async function statusOf(self: WebhooksSelf, { ref, settled }: Member): Promise<Status> {
-  const { accepted = 0, duplicate: duplicates = 0, ...later } = Object.fromEntries(settled);
+async function statusOf(self: WebhooksSelf, { ref, tally }: Member): Promise<Status> {
+  const { accepted = 0, duplicate: duplicates = 0, ...refused } = tally;
   let secretPresent = false;
-  let refused: Readonly<Record<string, number>> = later;
   try {
-    const own = await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS });
-    secretPresent = own.secretPresent;
-    // The actor and the router refuse for different reasons.
-    refused = { ...own.refused, ...later };
+    ({ secretPresent } = await self.ask(ref, 'status', null, { inMs: STATUS_DEADLINE_MS }));
   } catch {
     // It is starting again.
   }

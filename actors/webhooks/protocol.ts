@@ -25,6 +25,12 @@ export interface WebhookEntry {
   readonly ref: ActorRef<WebhookProtocol>;
 }
 
+export interface WebhookTally {
+  readonly integrationId: string;
+  /** How many events were answered `accepted`, `duplicate`, or with the code of a refusal. */
+  readonly results: Readonly<Record<string, number>>;
+}
+
 /** One integration, on a pool thread: it checks the signature over the raw body and reads the message in it. */
 export interface WebhookProtocol {
   /** Changes nothing: the same event is genuine each time. */
@@ -39,14 +45,12 @@ export interface WebhookProtocol {
     | { readonly ok: false; readonly error: WireError };
   status(nothing: null): {
     readonly secretPresent: boolean;
-    /** By code: what this actor refused. */
-    readonly refused: Readonly<Record<string, number>>;
   };
 }
 
 /** The dynamic supervisor of all integrations. */
 export interface WebhooksProtocol extends OperationOwner {
   directory(nothing: null): readonly WebhookEntry[];
-  /** What the router made of a genuine event; `result` is `accepted`, `duplicate` or the code of a refusal. To be counted. */
-  settled(event: { readonly integrationId: string; readonly result: string }): void;
+  /** From whoever takes events in, some time after they came: what became of them since it started. */
+  tallies(changed: readonly WebhookTally[]): void;
 }

@@ -37,8 +37,8 @@ export interface WebhooksOwn {
 export interface Member {
   readonly integration: Integration;
   readonly ref: ActorRef<WebhookProtocol>;
-  /** What the router made of its genuine events: how many of each result. */
-  readonly settled: Map<string, number>;
+  /** What became of its events, as the listener told last. */
+  tally: Readonly<Record<string, number>>;
 }
 
 export interface WebhooksState {
@@ -92,7 +92,7 @@ export function enlist(state: WebhooksState, self: WebhooksSelf, integration: In
       placement: { hash: `webhook:${integrationId}` },
     }),
   );
-  const member = { integration, ref, settled: new Map<string, number>() };
+  const member: Member = { integration, ref, tally: {} };
   state.members.set(integrationId, member);
   return member;
 }

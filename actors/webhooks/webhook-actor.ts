@@ -63,7 +63,6 @@ interface WebhookState {
   secretsWaitMs: number;
   secretsReason: string;
   waitingBytes: number;
-  readonly refused: Map<string, number>;
 }
 
 type WebhookSelf = Self<WebhookProtocol & WebhookOwn>;
@@ -89,10 +88,12 @@ export const webhookActor = defineActor<
     check(state, request, self) {
       const receivedAtMs = self.clock.wallMs();
       const refusal = reasonToRefuse(state, request, receivedAtMs);
-      if (refusal !== undefined) return counted(state, refusal);
-      if (request.body.byteLength > MAX_INLINE_BYTES) return digestLater(state, request, self);
+      if (refusal !== undefined) return refusal;
+      if (request.body.byteLength > MAX_INLINE_BYTES) {
+        return digestLater(state, request, receivedAtMs, self);
+      }
       const digest = digestBody({ body: request.body });
-      return counted(state, toReply(state, request, receivedAtMs, digest));
+      return toReply(state, request, receivedAtMs, digest);
     },
     digested(state, { request, receivedAtMs, answer, settled }) {
       state.waitingBytes -= request.body.byteLength;
@@ -100,7 +101,7 @@ export const webhookActor = defineActor<
         settled.ok && settled.value.ok
           ? toReply(state, request, receivedAtMs, settled.value.output as DigestOutput)
           : noDigest(state, settled);
-      answer.resolve(counted(state, reply));
+      answer.resolve(reply);
     },
     sign(state, { body }, self) {
       const key = state.keys.find((candidate) => candidate !== undefined);
@@ -112,10 +113,7 @@ export const webhookActor = defineActor<
       const message = { webhookId, webhookTimestamp, body: Buffer.from(body) };
       return { ok: true, webhookId, webhookTimestamp, webhookSignature: signMessage(key, message) };
     },
-    status: (state) => ({
-      secretPresent: presentKeys(state).length > 0,
-      refused: Object.fromEntries(state.refused),
-    }),
+    status: (state) => ({ secretPresent: presentKeys(state).length > 0 }),
     lookForSecrets(state, _nothing, self) {
       const { vault, integration } = state.args;
       self.run(
@@ -144,7 +142,6 @@ function freshState(self: WebhookSelf, args: WebhookArgs, deps: WebhookDeps): We
     secretsWaitMs: SECRETS_MISSING_MIN_MS,
     secretsReason: '',
     waitingBytes: 0,
-    refused: new Map(),
   };
 }
 
@@ -182,14 +179,14 @@ function reasonToRefuse(
 function digestLater(
   state: WebhookState,
   request: CheckRequest,
+  receivedAtMs: number,
   self: WebhookSelf,
 ): CheckReply | Promise<CheckReply> {
   const { body } = request;
   if (state.waitingBytes + body.byteLength > MAX_WAITING_BYTES) {
-    return counted(state, refuse('busy', 'too many large bodies', BUSY_RETRY_MS));
+    return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);
   }
   state.waitingBytes += body.byteLength;
-  const receivedAtMs = self.clock.wallMs();
   const answer = self.defer<CheckReply>();
   self.run(
     () => self.ask(state.args.jobs, 'run', digestJob(body), { inMs: JOB_DEADLINE_MS }),
@@ -225,14 +222,6 @@ function noDigest(state: WebhookState, settled: Settled<JobReply>): CheckReply {
   const { integrationId } = state.args.integration;
   state.deps.log('warn', 'a large webhook body was not read', { integrationId, code });
   return refuse('unavailable', 'not accepted; send it again later', UNAVAILABLE_RETRY_MS);
-}
-
-function counted(state: WebhookState, reply: CheckReply): CheckReply {
-  if (reply.type === 'refused') {
-    const { code } = reply.error;
-    state.refused.set(code, (state.refused.get(code) ?? 0) + 1);
-  }
-  return reply;
 }
 
 function takeKeys(state: WebhookState, self: WebhookSelf, lookups: readonly KeyLookup[]): void {

@@ -190,7 +190,7 @@ export class KernelSelf implements Self<unknown> {
 /** Work that throws at once is met where work that rejects is. */
 function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
   try {
-    return work(signal);
+    return Promise.resolve(work(signal));
   } catch (error) {
     return Promise.reject(error);
   }

@@ -16,6 +16,9 @@ export const UNNUMBERED = 0;
 /** As meta: the triple only numbers its route. */
 export const DEFINE_ONLY = -1;
 
+/** As many as one byte can name. */
+const SHAPES = 64;
+
 /** Binaries of at least this size go beside the frame, so that msgpack does not copy them once more. */
 const BESIDE_BYTES = 16_384;
 
@@ -29,8 +32,8 @@ export interface WireFrame {
 }
 
 /**
- * One end of a link. The shapes of objects are written once and then named by number, so frames are read in the order
- * they were written, all of them.
+ * One end of a link. The shape of an object is written once and then named by number, as long as it is among the last 64,
+ * so frames are read in the order they were written, all of them.
  */
 export class FrameCodec {
   #packr = createPackr();
@@ -68,7 +71,12 @@ export class FrameCodec {
 }
 
 function createPackr(): Packr {
-  return new Packr({ useRecords: true, sequential: true, encodeUndefinedAsNil: false });
+  return new Packr({
+    useRecords: true,
+    sequential: true,
+    maxOwnStructures: SHAPES,
+    encodeUndefinedAsNil: false,
+  });
 }
 
 function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
@@ -80,7 +88,8 @@ function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
     if (!(value instanceof Uint8Array) || value.byteLength < BESIDE_BYTES) continue;
     copy ??= { ...payload };
     copy[field] = null;
-    beside.push([at, field, value.slice().buffer as ArrayBuffer]);
+    // A Buffer's own `slice` is a view of memory that others have a part of.
+    beside.push([at, field, Uint8Array.prototype.slice.call(value).buffer as ArrayBuffer]);
   }
   return copy ?? payload;
 }

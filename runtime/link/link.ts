@@ -72,7 +72,7 @@ export class Link {
     this.#kernel = kernel;
     this.#onControl = onControl;
     ports.data.on('message', (data: unknown) => this.#receive(data));
-    ports.data.on('messageerror', () => this.#kernel.deadLetter(`slot ${slot}`, '', 'bad_frame'));
+    ports.data.on('messageerror', () => this.#unreadable());
     ports.control.on('message', (message: ControlMessage) => this.#control(message));
   }
 
@@ -219,10 +219,7 @@ export class Link {
         bytes = sizeOf(wire);
       }
     } catch {
-      // Later frames name the shapes that this one had: nothing from that thread can be read any more.
-      this.#isUnreadable = true;
-      this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
-      this.control({ type: 'unreadable' });
+      this.#unreadable();
       return;
     }
     const count = triples.length / 3;
@@ -232,6 +229,13 @@ export class Link {
       this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
     this.#giveCredit(count, bytes);
     this.#kernel.scheduler.runNow();
+  }
+
+  /** Later frames name the shapes that this one had: nothing from that thread can be read any more. */
+  #unreadable(): void {
+    this.#isUnreadable = true;
+    this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
+    this.control({ type: 'unreadable' });
   }
 
   #take(route: WireRoute, meta: unknown, payload: unknown): void {

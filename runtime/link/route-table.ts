@@ -20,7 +20,7 @@ interface Held {
 }
 
 type Route =
-  | { status: 'opening'; readonly held: Held[]; readonly watches: [string, Watcher][] }
+  | { status: 'opening'; readonly held: Held[]; watches: [string, Watcher][] }
   | { status: 'open'; readonly link: Link; readonly outbounds: Map<string, Outbound> }
   /** Its thread is lost: refused until it is open again. */
   | { status: 'lost' };
@@ -172,6 +172,12 @@ export class RouteTable implements Remotes {
   }
 
   unwatch(address: string, id: number | string): void {
+    const route = this.#routes.get(pathOf(address));
+    if (route?.status === 'opening') {
+      const isOther = ([at, watcher]: readonly [string, Watcher]) =>
+        at !== address || watcher.id !== id;
+      route.watches = route.watches.filter(isOther);
+    }
     for (const [key, watch] of this.#watches) {
       if (watch.watcher.id !== id || watch.address !== address) continue;
       this.#watches.delete(key);

@@ -147,7 +147,9 @@ export class ThreadPool {
     const here = [...this.#children.values()].filter(
       (child) => child.slot === slot && child.isLive,
     );
-    const culprit = here.find((child) => child.uid === recording.actor);
+    // What cannot be read was written earlier: who runs now has no part in it.
+    const culprit =
+      code === 'bad_frame' ? undefined : here.find((child) => child.uid === recording.actor);
     const { emit } = this.#options;
     emit({
       type: 'thread.lost',
@@ -180,7 +182,7 @@ export class ThreadPool {
         for (const event of message.events) this.#options.emit(event);
         return;
       case 'unreadable':
-        this.#slots[link.slot - 1]?.kill();
+        this.#slots[link.slot - 1]?.kill('bad_frame');
         return;
       case 'locate':
         void this.#answerLocate(message.path, link);

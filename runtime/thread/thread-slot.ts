@@ -169,8 +169,9 @@ export class ThreadSlot {
     await worker.terminate();
   }
 
-  /** Its thread ends now, and another one takes its place. */
-  kill(): void {
+  /** Its thread ends now, and another one takes its place; no actor of it is charged. */
+  kill(code: string): void {
+    this.#lossCode = code;
     void this.#worker?.terminate();
   }
 

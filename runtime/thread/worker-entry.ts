@@ -182,7 +182,7 @@ class WorkerThread implements ThreadControl, ChildOwner {
   #tellEvents(): void {
     this.#telling?.cancel();
     this.#telling = undefined;
-    this.#tellMain({ type: 'events', events: this.#untold });
+    if (this.#untold.length > 0) this.#tellMain({ type: 'events', events: this.#untold });
     this.#untold = [];
   }
 

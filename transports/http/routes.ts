@@ -157,11 +157,15 @@ function toHookAnswer(answer: WebhookAnswer): HttpAnswer {
   }
 }
 
+const NO_TOKEN: WireError = {
+  code: 'unauthorized',
+  message: 'Send the admin token as Authorization: Bearer.',
+};
+
 function decideAdmin(ports: GatewayPorts, request: HttpRequest): Decision {
   const principal = ports.authenticate(bearerOf(request));
   if (principal === undefined) {
-    const message = 'Send the admin token as Authorization: Bearer.';
-    return refuse(ADMIN_PREFIX, { code: 'unauthorized', message });
+    return refuse(ADMIN_PREFIX, NO_TOKEN);
   }
   const matches = matchAdminRoutes(request.path);
   const method = isRead(request) ? 'GET' : request.method;
@@ -187,6 +191,8 @@ function adminPlan(
     route: path,
     maxBodyBytes: maxBodyBytesOf(match.route),
     async work(body, ids, client) {
+      // Asked again: the token may have been changed while the body came.
+      if (ports.authenticate(bearerOf(request)) === undefined) return problemAnswer(NO_TOKEN);
       const call = {
         operation,
         input: inputOf(match, request, body),

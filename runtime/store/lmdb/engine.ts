@@ -14,7 +14,7 @@ export interface EngineOptions {
 /**
  * Loads lmdb on first use. `overlappingSync` is off: a commit then settles after its fsync, is visible only from then
  * on, and a failed one rejects and lets `close` settle. `eventTurnBatching` is off because its inner promise, which
- * nobody can reach, rejects unhandled with a failed commit. `txnStartThreshold` 0: a batch begins at once.
+ * nobody can reach, rejects unhandled with a failed commit.
  */
 export async function openDatabase(options: EngineOptions): Promise<Database> {
   const { open } = await import('lmdb');
@@ -27,7 +27,6 @@ export async function openDatabase(options: EngineOptions): Promise<Database> {
     keyEncoding: 'binary',
     overlappingSync: false,
     eventTurnBatching: false,
-    txnStartThreshold: 0,
     permissionsMode: 0o600,
   } as const;
   return open<Buffer, Buffer>(settings);
@@ -48,8 +47,9 @@ export function readerOf(database: Database): StoreReader {
 
 /**
  * Runs `work` over committed rows and its own writes, then has the engine's own thread write all of it as one
- * transaction: this thread makes no system call and waits for nothing. Rejects where the engine took none of it. There
- * is one writer, so nothing changes between the reads and the writes; a throw in `work` leaves nothing.
+ * transaction: this thread makes no system call and waits for nothing. There is one writer, so nothing changes between the
+ * reads and the writes; a throw in `work` leaves nothing. Rejects where the commit failed; then, as after any failed
+ * commit, nothing of it may be believed.
  */
 export async function writeTogether<T>(
   database: Database,

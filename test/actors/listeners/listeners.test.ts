@@ -173,6 +173,44 @@ listener(
   },
 );
 
+listener('what became of events is told to the webhooks together, some time later', async () => {
+  const { ports, kit } = await open((to, kind) => {
+    if (kind === 'check' && to === 'bad') throw new AskError('ask_timeout', to, kind);
+    return ordinary(to, kind);
+  });
+  kit.receive('webhooks', [ENTRY, { ...ENTRY, integrationId: 'bad', ref: { address: 'bad' } }]);
+  await ports.ingest(REQUEST);
+  await ports.ingest(REQUEST);
+  await ports.ingest({ ...REQUEST, integrationId: 'bad' });
+  const told = () =>
+    kit.effects.flatMap((effect) =>
+      effect.type === 'tell' && effect.kind === 'tallies' ? [effect.payload] : [],
+    );
+  assert.equal(told(), []);
+  await kit.advance(100);
+  await kit.settle();
+  assert.equal(told(), [
+    [
+      { integrationId: 'orders', results: { accepted: 2 } },
+      { integrationId: 'bad', results: { unavailable: 1 } },
+    ],
+  ]);
+});
+
+listener(
+  'bodies on their way in are bounded together; the refusal says when to come back',
+  async () => {
+    const { ports } = await open((to, kind) =>
+      kind === 'check' ? new Promise(() => undefined) : ordinary(to, kind),
+    );
+    const request = { ...REQUEST, body: new Uint8Array(1_048_576) };
+    for (let n = 0; n < 64; n += 1) void ports.ingest(request);
+    const answer = await ports.ingest(request);
+    assert.ok(answer.type === 'refused' && answer.error.code === 'busy');
+    assert.ok((answer.error.retryAfterMs ?? 0) > 0);
+  },
+);
+
 listener(
   'it is unready when the ledger is silent, degraded when control is, unready when it stops',
   async () => {

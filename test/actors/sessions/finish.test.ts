@@ -46,6 +46,7 @@ test('a finish expects the revisions it was planned from, so that it can happen 
     expect.map(({ table, revision }) => [table, revision]),
     [
       ['runs', 3],
+      ['turns', 0],
       ['inbox', 3],
     ],
   );

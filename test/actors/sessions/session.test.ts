@@ -26,8 +26,10 @@ async function openSession(mayBeCut = false) {
   const finishes: FinishRequest[] = [];
   const script: {
     finish: ((plan: FinishRequest) => FinishReply | Promise<FinishReply>) | undefined;
+    scanFails: ((query: ScanQuery) => boolean) | undefined;
   } = {
     finish: undefined,
+    scanFails: undefined,
   };
   const commit = async (changes: ChangeSet) => {
     const [outcome] = await store.commit([changes], 0);
@@ -47,7 +49,11 @@ async function openSession(mayBeCut = false) {
         return (script.finish ?? finish)(payload as FinishRequest);
       }
       if (kind === 'commit') return commit((payload as { changes: ChangeSet }).changes);
-      if (kind === 'scan') return store.scan(payload as ScanQuery);
+      if (kind === 'scan') {
+        const query = payload as ScanQuery;
+        if (script.scanFails?.(query) === true) throw new Error('the ledger is starting again');
+        return store.scan(query);
+      }
       const { table, key } = payload as { table: string; key: string };
       reads.push(table);
       const stored = store.read(table, key);
@@ -122,6 +128,41 @@ test('the next run begins only after the end of the one before is durable', asyn
   await kit.settle();
   assert.equal(begun(), [a.runId, b.runId]);
   assert.is(finishes.length, 2);
+});
+
+test('an exchange that became durable unheard is in the next request, also when it is read at the second try only', async () => {
+  const { store, route, open, script, finish } = await openSession();
+  const { kit, answer } = await open();
+  const [a, b] = [await route('a'), await route('b')];
+  kit.receive('enqueue', a);
+  kit.receive('enqueue', b);
+  await kit.settle();
+  script.finish = async (plan) => {
+    script.finish = undefined;
+    await finish(plan);
+    throw new Error('the answer is lost');
+  };
+  let failures = 0;
+  script.scanFails = ({ table }) => {
+    failures += 1;
+    return table === 'turns' && failures === 1;
+  };
+  await answer(a.runId);
+  for (let tries = 0; tries < 5; tries += 1) {
+    await kit.advance(1_000);
+    await kit.settle();
+  }
+  assert.ok(failures > 1, 'the turns were read again');
+  const begun = kit.effects.flatMap((effect) =>
+    effect.type === 'tell' && effect.kind === 'begin'
+      ? [effect.payload as { runId: string; turns: readonly unknown[] }]
+      : [],
+  );
+  assert.is(begun.at(-1)?.runId, b.runId);
+  assert.is(begun.at(-1)?.turns.length, 3);
+  await answer(b.runId);
+  await kit.settle();
+  assert.is(store.scan({ table: 'turns', limit: 10 }).rows.length, 2);
 });
 
 test('a run that the router lost the answer for is run before the one that came after it', async () => {

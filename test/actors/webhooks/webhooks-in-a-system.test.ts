@@ -12,6 +12,7 @@ import type { WebhookEntry, WebhooksProtocol } from '../../../actors/webhooks/pr
 import { type ActorRef, child, refTo } from '../../../runtime/actor.ts';
 import type { ChildSpec } from '../../../runtime/child-spec.ts';
 import { codeOf } from '../../../runtime/errors.ts';
+import { createNodeHost } from '../../../runtime/host/node-host.ts';
 import { createSystem, type System, supervisor } from '../../../runtime/index.ts';
 import { jobsActor } from '../../../runtime/jobs/actor.ts';
 import type { JobsProtocol } from '../../../runtime/jobs/protocol.ts';
@@ -96,7 +97,8 @@ function post(
     body: Buffer.from(sent.body),
     trace: 'trace',
   };
-  return ingest(system, { router, webhooks }, { integrationId: 'orders', ref }, request);
+  const self = { ask: system.ask.bind(system), clock: createNodeHost() };
+  return ingest(self as Parameters<typeof ingest>[0], router, ref, request);
 }
 
 const typeOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error.code : reply.type);

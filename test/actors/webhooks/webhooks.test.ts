@@ -61,7 +61,7 @@ async function open(world: World = {}) {
         return { ok: false, code, message: code };
       }
       case 'status':
-        return { secretPresent: true, refused: { malformed: 2 } };
+        return { secretPresent: true };
       case 'sign':
         return { ok: true, webhookId: 'msg_1', webhookTimestamp: '1', webhookSignature: 'v1,x' };
       default:
@@ -229,9 +229,11 @@ test('a commit nobody heard of is taken in from the store afterwards', async () 
 test('list shows each integration with its state and counters', async () => {
   const disabled = { ...ORDERS, integrationId: 'off', enabled: false };
   const { call, kit } = await open({ integrations: [ORDERS, disabled] });
-  for (const result of ['accepted', 'accepted', 'duplicate', 'busy']) {
-    kit.receive('settled', { integrationId: 'orders', result });
-  }
+  const results = { accepted: 2, duplicate: 1, busy: 1 };
+  kit.receive('tallies', [
+    { integrationId: 'orders', results },
+    { integrationId: 'gone', results },
+  ]);
   const reply = await call('webhooks.list', {});
   assert.ok(reply.ok);
   const { webhooks } = reply.output as {
@@ -243,7 +245,7 @@ test('list shows each integration with its state and counters', async () => {
   );
   assert.is(webhooks[0]?.accepted, 2);
   assert.is(webhooks[0]?.duplicates, 1);
-  assert.equal(webhooks[0]?.refused, { malformed: 2, busy: 1 });
+  assert.equal(webhooks[0]?.refused, { busy: 1 });
 });
 
 test('sign asks the integration’s own actor; an unknown one is not found', async () => {
@@ -267,6 +269,7 @@ test('a secret that the file asks for is made once and never replaced', async ()
 
 test('metrics carry the integration and the reason, nothing else', async () => {
   const { kit } = await open();
+  kit.receive('tallies', [{ integrationId: 'orders', results: { accepted: 1, malformed: 2 } }]);
   const metrics = (await kit.receive('metrics', null)) as {
     name: string;
     samples: { labels: object; value: number }[];

@@ -59,4 +59,15 @@ test('a large binary goes beside its frame, a small one within', () => {
   assert.is(payload.large.byteLength, 20_000, 'the sender still has its own');
 });
 
+test('a binary that came within a frame is copied out of it when it is sent on', () => {
+  const [writer, reader, next] = [new FrameCodec(), new FrameCodec(), new FrameCodec()];
+  const nested = { in: { bytes: new Uint8Array(20_000).fill(7) }, note: 'kept' };
+  const got = reader.decode(writer.encode([1, 0, nested]))[2] as typeof nested;
+  const wire = next.encode([1, 0, { bytes: got.in.bytes }]);
+  const [, , sent] = wire.beside[0] ?? [];
+  assert.is(sent?.byteLength, 20_000);
+  assert.ok(new Uint8Array(sent ?? new ArrayBuffer(0)).every((byte) => byte === 7));
+  assert.is(got.in.bytes.byteLength, 20_000);
+});
+
 test.run();

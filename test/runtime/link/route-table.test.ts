@@ -130,6 +130,24 @@ test('W3 a watch ends with the incarnation that watches', async () => {
   }
 });
 
+test('W3 a watch ends also while its way is still being opened', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    const watcher = { id: 9, notify: () => undefined };
+    routes.opening('t/a');
+    kernel.watch(A, watcher);
+    kernel.watch(A, { ...watcher, id: 10 });
+    kernel.unwatch(A, 9);
+    routes.opened('t/a', 2);
+    await until('the other one is there', () => peer.said.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.is(peer.said.length, 1);
+  } finally {
+    routes.close();
+  }
+});
+
 test('T1 a thread that wrote what cannot be read is told to end, and nothing later of it is believed', async () => {
   const { kernel, routes, connect } = createThread();
   try {
