@@ -72,7 +72,9 @@ export class FrameCodec {
 
 function createPackr(): Packr {
   return new Packr({
-    useRecords: true,
+    // The library keeps a note of its own under this name among the shapes.
+    useRecords: (object: object) => !Object.hasOwn(object, '__keys__'),
+    mapsAsObjects: true,
     sequential: true,
     maxOwnStructures: SHAPES,
     encodeUndefinedAsNil: false,

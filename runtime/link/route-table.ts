@@ -49,6 +49,8 @@ export class RouteTable implements Remotes {
     string,
     { readonly slot: number; readonly address: string; readonly watcher: Watcher }
   >();
+  /** Watches of other threads' actors on this one's: slot → id → address. */
+  readonly #held = new Map<number, Map<string, string>>();
   #nextWatch = 1;
 
   constructor(options: RouteTableOptions) {
@@ -80,6 +82,10 @@ export class RouteTable implements Remotes {
       if (this.#options.locate === undefined) this.#routes.set(path, { status: 'lost' });
     }
     link?.close();
+    for (const [id, address] of this.#held.get(slot) ?? []) {
+      this.#kernel.unwatch({ address }, remoteId(slot, id));
+    }
+    this.#held.delete(slot);
     this.#kernel.asks.failAll('thread_lost', cause.code, slot);
     for (const [id, watch] of this.#watches) {
       if (watch.slot !== slot) continue;
@@ -242,10 +248,12 @@ export class RouteTable implements Remotes {
   #control(message: ControlMessage, link: Link): void {
     switch (message.type) {
       case 'watch':
+        this.#heldFor(link).set(message.id, message.address);
         this.#kernel.watch({ address: message.address }, this.#remoteWatcher(message.id, link));
         return;
       case 'unwatch':
-        this.#kernel.unwatch({ address: message.address }, remoteId(link, message.id));
+        this.#heldFor(link).delete(message.id);
+        this.#kernel.unwatch({ address: message.address }, remoteId(link.slot, message.id));
         return;
       case 'down': {
         const watch = this.#watches.get(message.id);
@@ -266,10 +274,17 @@ export class RouteTable implements Remotes {
     }
   }
 
+  #heldFor({ slot }: Link): Map<string, string> {
+    const held = this.#held.get(slot) ?? new Map<string, string>();
+    this.#held.set(slot, held);
+    return held;
+  }
+
   #remoteWatcher(id: string, link: Link): Watcher {
     return {
-      id: remoteId(link, id),
+      id: remoteId(link.slot, id),
       notify: ({ ref, incarnation, cause }: Down) => {
+        this.#heldFor(link).delete(id);
         link.control({ type: 'down', id, address: ref.address, incarnation, cause });
       },
     };
@@ -284,6 +299,6 @@ function outboundOf(route: Extract<Route, { status: 'open' }>, address: string):
   return outbound;
 }
 
-function remoteId(link: Link, id: string): string {
-  return `${link.slot}/${id}`;
+function remoteId(slot: number, id: string): string {
+  return `${slot}/${id}`;
 }

@@ -30,6 +30,20 @@ test('whatever shapes come in whatever order, each message arrives as it was sen
   }
 });
 
+test('no name of a field breaks the messages after it', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  for (const payload of [
+    { a: 1, __keys__: 2 },
+    { a: 3 },
+    { __keys__: 'x', constructor: { a: 1 } },
+    { toString: 1, a: { __keys__: { hasOwnProperty: 1 } } },
+    { a: 4 },
+  ]) {
+    const got = reader.decode(writer.encode([1, 0, payload]))[2];
+    assert.is(JSON.stringify(got), JSON.stringify(payload));
+  }
+});
+
 test('M7 a frame that could not be made leaves the ones after it readable', () => {
   const [writer, reader] = [new FrameCodec(), new FrameCodec()];
   const send = (payload: unknown) => reader.decode(writer.encode([1, 0, payload]))[2];
