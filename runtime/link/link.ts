@@ -31,8 +31,8 @@ const WINDOW_BYTES = 8 * 1_024 * 1_024;
 /** Waiting on this side for credit; beyond it a tell is refused. */
 const QUEUE_LIMIT = 8_192;
 const FRAME_MESSAGES = 256;
-/** What a lone message that was not packed counts for. */
-const LONE_BYTES = 256;
+/** What the name of a route counts for that is sent unpacked, without a message. */
+const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
 const ROUTE_LIMIT = 65_536;
 
@@ -193,7 +193,7 @@ export class Link {
     if (typeof route !== 'number') {
       this.#ports.data.postMessage([route, DEFINE_ONLY, null]);
       // It gives credit like any other.
-      this.#sent(1, LONE_BYTES);
+      this.#sent(1, DEFINITION_BYTES);
     }
     if (Array.isArray(meta)) this.#kernel.asks.fail(meta[0] as number, code, detail);
     else if (route === REPLY_ROUTE) {
@@ -203,14 +203,14 @@ export class Link {
     this.#kernel.deadLetter(address, kind, code);
   }
 
-  /** Only enqueues; then one slice of the scheduler runs at once, so that a lone message is answered in this turn. */
+  /** Only enqueues; then one slice of the scheduler runs at once, so that the answers leave in this turn. */
   #receive(data: unknown): void {
     if (this.#isUnreadable) {
       this.#kernel.deadLetter(`slot ${this.slot}`, '', 'bad_frame');
       return;
     }
     let triples: unknown[];
-    let bytes = LONE_BYTES;
+    let bytes = DEFINITION_BYTES;
     try {
       if (Array.isArray(data)) triples = data;
       else {
