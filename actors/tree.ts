@@ -205,12 +205,7 @@ const DAY_MS = 24 * 3_600_000;
 const RETENTION: readonly RetentionRule[] = [
   ...OUTBOX_RETENTION,
   { table: DEDUPE, maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' },
-  {
-    table: RUNS,
-    maxAgeMs: 30 * DAY_MS,
-    timeField: 'endedAtMs',
-    onlyWhere: { field: 'status', values: ['done', 'failed', 'quarantined'] },
-  },
+  { table: RUNS, maxAgeMs: 30 * DAY_MS, timeField: 'endedAtMs' },
   { table: TAPES, maxAgeMs: 30 * DAY_MS, timeField: 'atMs' },
   { table: TURNS, maxAgeMs: 90 * DAY_MS, timeField: 'atMs' },
   { table: IDEMPOTENCY_TABLE, maxAgeMs: IDEMPOTENCY_MAX_AGE_MS, timeField: 'atMs' },

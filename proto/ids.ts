@@ -37,6 +37,8 @@ export function createUlids(source: UlidSource): () => string {
   let time = '';
   /** 16 base-32 digits, counted up within a millisecond. */
   let digits: number[] = [];
+  /** All of the id but its last digit, which is what changes from one to the next. */
+  let head = '';
   return () => {
     const nowMs = Math.trunc(source.wallMs());
     if (nowMs > lastMs) {
@@ -45,8 +47,11 @@ export function createUlids(source: UlidSource): () => string {
       digits = toDigits(source.randomBytes(10));
       // Room to count up: the first digit never begins at its end.
       digits[0] = (digits[0] ?? 0) >> 1;
+      head = '';
     } else increment(digits);
-    return time + encodeDigits(digits);
+    const last = digits[15] ?? 0;
+    if (head === '' || last === 0) head = time + encodeDigits(digits.slice(0, 15));
+    return head + ALPHABET.charAt(last);
   };
 }
 

@@ -4,7 +4,7 @@ import { PalyraError } from '../../proto/errors.ts';
 import { createUlids } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
 import { codeOf, RuntimeError } from '../../runtime/errors.ts';
-import type { ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
+import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
 import { enqueueCommit, enqueueLook, flushRest, land, pump } from './commit-flow.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { endBackup, metrics, operate } from './control.ts';
@@ -58,6 +58,7 @@ export const ledgerActor = defineActor<
         return stored === undefined ? [] : [stored];
       }),
     scan: (state, query, self) => look<ScanPage>(state, self, () => state.store.scan(query)),
+    keys: (state, query, self) => look<KeyPage>(state, self, () => state.store.keys(query)),
     health: (state) => ({
       ...state.store.health(),
       admitting: state.space.admitting,
@@ -165,9 +166,10 @@ function freshState(
 
 function takeCommit(
   state: LedgerState,
-  { changes, admits }: CommitRequest,
+  request: CommitRequest,
   self: LedgerSelf,
 ): CommitReply | Promise<CommitReply> {
+  const { admits } = request;
   if (admits && !state.space.admitting) {
     state.counts.storageLow += 1;
     return { ok: false, code: 'storage_low', retryAfterMs: STORAGE_LOW_RETRY_MS };
@@ -179,7 +181,7 @@ function takeCommit(
     return { ok: false, code: 'busy', retryAfterMs: waitMs };
   }
   const later = self.defer<CommitReply>();
-  enqueueCommit(state, self, changes, {
+  enqueueCommit(state, self, request, {
     answer: (outcome) => later.resolve(outcome),
     refuse: (error) => later.reject(error),
   });

@@ -4,6 +4,7 @@ import { checkChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
 import { bytesOf, type QueuedCommit } from './commit-queue.ts';
 import type { Flight, Landing, LedgerSelf, LedgerState } from './ledger-state.ts';
+import type { CommitRequest } from './protocol.ts';
 import { checkSpace } from './space.ts';
 
 // A look may scan: after this long the thread's other work gets its turn.
@@ -19,10 +20,12 @@ const REFUSED_CODES = ['bad_option', 'not_encodable'];
 export function enqueueCommit(
   state: LedgerState,
   self: LedgerSelf,
-  changes: ChangeSet,
-  ends: Pick<QueuedCommit, 'answer' | 'refuse'>,
+  { changes, admits }: CommitRequest,
+  { answer, refuse }: Pick<QueuedCommit, 'answer' | 'refuse'>,
 ): void {
-  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), ...ends });
+  const sinceMs = self.clock.monotonicMs();
+  const bytes = bytesOf(changes);
+  state.queue.push({ type: 'commit', changes, admits, sinceMs, bytes, answer, refuse });
   pump(state, self);
 }
 
@@ -121,14 +124,17 @@ export async function flushRest(state: LedgerState, self: LedgerSelf): Promise<v
 
 function takeOff(state: LedgerState, self: LedgerSelf): Flight {
   const bytesBefore = state.queue.bytes;
-  const { commits, looks } = state.queue.takeBatch(state.limits.maxBatch, MAX_BATCH_BYTES);
+  const nowMs = self.clock.monotonicMs();
+  const { maxBatch: maxCommits } = state.limits;
+  const limits = { maxCommits, maxBytes: MAX_BATCH_BYTES, nowMs };
+  const { commits, looks } = state.queue.takeBatch(limits);
   state.bytesSinceSpaceCheck += bytesBefore - state.queue.bytes;
   const changes = commits.map((commit) => commit.changes);
   const flight: Flight = {
     commits,
     looks,
     work: commitBatch(state.store, changes, self.clock.wallMs()),
-    startedAtMs: self.clock.monotonicMs(),
+    startedAtMs: nowMs,
   };
   state.flight = flight;
   return flight;

@@ -3,6 +3,7 @@ import type { OperationOwner } from '../../proto/control/owner.ts';
 import type {
   ChangeSet,
   CommitOutcome,
+  KeyPage,
   ScanPage,
   ScanQuery,
   StoredRow,
@@ -33,5 +34,6 @@ export interface LedgerProtocol extends OperationOwner {
   /** Through the same queue as commits: it sees every commit answered before it was asked. At most one row. */
   read(key: { readonly table: string; readonly key: string }): readonly StoredRow[];
   scan(query: ScanQuery): ScanPage;
+  keys(query: ScanQuery): KeyPage;
   health(nothing: null): LedgerHealth;
 }

@@ -11,13 +11,20 @@ import { AskError } from '../../runtime/errors.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { SessionsProtocol } from '../sessions/protocol.ts';
-import { type OpenRun, parseOpenRun, RUNS, RUNS_OPEN } from '../sessions/rows.ts';
 import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './admission.ts';
-import { decide, type RouterRules } from './decide.ts';
+import { decide, explain, type RouterRules } from './decide.ts';
 import { RouterMeter } from './meter.ts';
 import { OpenRuns } from './open-runs.ts';
 import type { AdmitReply, AdmitRequest, RouterProtocol } from './protocol.ts';
-import { DEDUPE, dedupeKey } from './rows.ts';
+import {
+  DEDUPE,
+  dedupeKey,
+  INBOX,
+  inboxKey,
+  inboxPrefix,
+  type OpenRun,
+  parseInboxKey,
+} from './rows.ts';
 
 export interface RouterArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
@@ -33,10 +40,12 @@ interface Own {
   committed(step: Step & { readonly outcome: Settled<CommitReply> }): void;
   /** The dedupe row behind a conflict, or of an event that there is no room for. */
   seen(look: Look & { readonly outcome: Settled<readonly StoredRow[]> }): void;
-  verify(run: UnsureRun): void;
-  verified(run: UnsureRun & { readonly outcome: Settled<readonly StoredRow[]> }): void;
+  /** A run whose commit nobody answered: it may or may not be durable. */
+  verify(run: OpenRun): void;
+  verified(run: OpenRun & { readonly outcome: Settled<readonly StoredRow[]> }): void;
   recounted(session: {
     readonly sessionKey: string;
+    /** Envelope ids. */
     readonly had: readonly string[];
     readonly outcome: Settled<readonly OpenRun[]>;
   }): void;
@@ -54,12 +63,6 @@ interface Look {
   readonly bodySha256: string;
   readonly otherwise: AdmitReply;
   readonly answer: Deferred<AdmitReply>;
-}
-
-/** A run whose commit nobody answered: it may or may not be durable. */
-interface UnsureRun {
-  readonly sessionKey: string;
-  readonly runId: string;
 }
 
 export interface RouterState {
@@ -86,9 +89,9 @@ const MAX_IN_FLIGHT = 4_096;
 const MAX_LOOKS = 256;
 const LEDGER_DEADLINE_MS = 10_000;
 const LOAD_DEADLINE_MS = 20_000;
-const PAGE_ROWS = 1_000;
+const PAGE_KEYS = 1_000;
 const VERIFY_DELAY_MS = 1_000;
-/** One reading of 1,000 rows each. */
+/** One reading of 1,000 keys each. */
 const MAX_RECOUNTS = 4;
 const REMIND_MIN_MS = 100;
 const REMIND_MAX_MS = 5_000;
@@ -156,7 +159,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
       finish(state, answer, repeat ?? otherwise);
     },
     verify(state, run, self) {
-      const row = { table: RUNS, key: run.runId };
+      const row = { table: INBOX, key: inboxKey(run.sessionKey, run.envelopeId) };
       // The ledger answers in order: a commit that went before this read is seen by it.
       self.run(
         () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
@@ -164,29 +167,28 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         (outcome) => ({ ...run, outcome }),
       );
     },
-    verified(state, { sessionKey, runId, outcome }, self) {
-      if (!outcome.ok) {
-        self.after(`verify:${runId}`, VERIFY_DELAY_MS, 'verify', { sessionKey, runId });
-      } else if (outcome.value.length === 0) {
-        state.open.remove(sessionKey, runId);
-      } else {
+    verified(state, { sessionKey, envelopeId, outcome }, self) {
+      if (!outcome.ok) verifyLater(self, { sessionKey, envelopeId });
+      else if (outcome.value.length === 0) state.open.remove({ sessionKey, envelopeId });
+      else {
         remindSessions(self, state.args, REMIND_MIN_MS);
       }
     },
     recounted(state, { sessionKey, had, outcome }) {
       state.recounting.delete(sessionKey);
       if (!outcome.ok) return;
-      const durable = new Set(outcome.value.map((run) => run.runId));
-      for (const runId of had) if (!durable.has(runId)) state.open.remove(sessionKey, runId);
+      const durable = new Set(outcome.value.map((run) => run.envelopeId));
+      for (const envelopeId of had) {
+        if (!durable.has(envelopeId)) state.open.remove({ sessionKey, envelopeId });
+      }
     },
     remindSessions: (state, { delayMs }, self) => remindSessions(self, state.args, delayMs),
     explain(state, offer) {
-      const { accepted, reason, sessionKey, steps } = decide(state.args.rules, offer);
-      return { accepted, reason, sessionKey, steps };
+      const { rules } = state.args;
+      const { accepted, reason, sessionKey } = decide(rules, offer);
+      return { accepted, reason, sessionKey, steps: explain(rules, offer) };
     },
-    runEnded(state, { sessionKey, runId }) {
-      state.open.remove(sessionKey, runId);
-    },
+    runEnded: (state, run) => state.open.remove(run),
     metrics: (state) => state.meter.toMetrics(state.open.size, state.inFlight),
   },
 });
@@ -209,10 +211,10 @@ async function readOpenRuns(
   const found: OpenRun[] = [];
   let after = '';
   do {
-    const from = { table: RUNS_OPEN, prefix, limit: PAGE_ROWS };
+    const from = { table: INBOX, prefix, limit: PAGE_KEYS };
     const query = after === '' ? from : { ...from, after };
-    const page = await self.ask(ledger, 'scan', query, { inMs: LOAD_DEADLINE_MS });
-    for (const entry of page.rows) found.push(parseOpenRun(entry));
+    const page = await self.ask(ledger, 'keys', query, { inMs: LOAD_DEADLINE_MS });
+    for (const key of page.keys) found.push(parseInboxKey(key));
     after = page.next;
   } while (after !== '');
   return found;
@@ -225,7 +227,7 @@ function recount(state: RouterState, sessionKey: string, self: RouterSelf): void
   // Each of them is durable or stands before this read in the ledger's line.
   const had = state.open.list(sessionKey);
   self.run(
-    () => readOpenRuns(self, state.args.ledger, `${sessionKey}\0`),
+    () => readOpenRuns(self, state.args.ledger, inboxPrefix(sessionKey)),
     'recounted',
     (outcome) => ({ sessionKey, had, outcome }),
   );
@@ -237,7 +239,7 @@ function tellSessions(
   revision: number,
   self: RouterSelf,
 ): void {
-  self.trace = run.trace;
+  self.trace = run.row.trace;
   const routed = { ...run, revision };
   if (!self.tell(state.args.sessions, 'routed', routed)) {
     self.after('remind-sessions', REMIND_MIN_MS, 'remindSessions', { delayMs: REMIND_MIN_MS });
@@ -287,19 +289,19 @@ function finish(state: RouterState, answer: Deferred<AdmitReply>, reply: AdmitRe
 }
 
 function release(state: RouterState, plan: Plan): void {
-  if (plan.run !== undefined) state.open.remove(plan.run.sessionKey, plan.run.runId);
+  if (plan.run !== undefined) state.open.remove(plan.run);
 }
 
 /** Keeps the place of a run that may be durable until the ledger says whether it is. */
 function releaseUnsure(state: RouterState, plan: Plan, error: unknown, self: RouterSelf): void {
   if (plan.run === undefined) return;
   const isCertain = error instanceof AskError && error.retryable;
-  if (isCertain) {
-    release(state, plan);
-    return;
-  }
-  const { sessionKey, runId } = plan.run;
-  self.after(`verify:${runId}`, VERIFY_DELAY_MS, 'verify', { sessionKey, runId });
+  if (isCertain) release(state, plan);
+  else verifyLater(self, plan.run);
+}
+
+function verifyLater(self: RouterSelf, { sessionKey, envelopeId }: OpenRun): void {
+  self.after(`verify:${envelopeId}`, VERIFY_DELAY_MS, 'verify', { sessionKey, envelopeId });
 }
 
 function subjectOf(payload: unknown): string {

@@ -1,14 +1,19 @@
 /** What admitting one event makes durable and what its sender hears, as values. Asking the ledger is the actor's business. */
 import type { InboundMessageEvent, InboundOffer } from '../../proto/channel-messages.ts';
-import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
-import { joinChanges } from '../../runtime/store/change-set.ts';
+import { type EnvelopeId, ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
 import type { RoutedRun } from '../sessions/protocol.ts';
-import { pendingRunPart } from '../sessions/rows.ts';
 import type { Decision } from './decide.ts';
 import type { AdmitReply, AdmitRequest } from './protocol.ts';
-import { type Admission, acceptedPart, dedupeKey, parseDedupeRow, rejectedPart } from './rows.ts';
+import {
+  type Admission,
+  acceptedChanges,
+  dedupeKey,
+  type InboxRow,
+  parseDedupeRow,
+  rejectedChanges,
+} from './rows.ts';
 
 /** How long a sender should wait when nothing better is known. */
 export const RETRY_AFTER_MS = 1_000;
@@ -30,42 +35,39 @@ export function planAdmission(
   ids: { readonly envelopeId: EnvelopeId; readonly after: string },
 ): Plan {
   const { envelopeId, after } = ids;
-  // Told by the id itself, so that whoever knows the id knows the instant.
-  const nowMs = ulidTimeMs(envelopeId);
   const { offer, bodySha256, replyTo, trace } = request;
   // Without a native id nothing tells two messages apart: each is its own.
   const nativeId = offer.nativeId === '' ? envelopeId : offer.nativeId;
   const event = toEvent(offer, envelopeId);
-  const admission: Admission = { event, envelopeId, nativeId, bodySha256, atMs: nowMs, trace };
-  const seen = { dedupeKey: dedupeKey(event.connectorId, nativeId), bodySha256 };
+  // The instant is told by the id itself, so that whoever knows the id knows it.
+  const atMs = ulidTimeMs(envelopeId);
+  const key = dedupeKey(event.connectorId, nativeId);
+  const admission: Admission = { key, event, envelopeId, nativeId, bodySha256, atMs, trace };
   if (!decision.accepted) {
     const { reason } = decision;
     return {
-      ...seen,
-      changes: joinChanges(rejectedPart(admission, reason)),
+      dedupeKey: key,
+      bodySha256,
+      changes: rejectedChanges(admission, reason),
       reply: { type: 'rejected', envelopeId, reason },
     };
   }
-  const runId = runIdOf(envelopeId);
   const { sessionKey, responsePrefix } = decision;
-  const target = replyTo === undefined ? {} : { replyTo };
+  const row: InboxRow = {
+    v: 1,
+    event,
+    replyTo,
+    responsePrefix,
+    trace,
+    attempts: 0,
+    crashes: 0,
+  };
   return {
-    ...seen,
-    changes: joinChanges(
-      acceptedPart(admission, { runId, sessionKey, responsePrefix, ...target }),
-      pendingRunPart({ runId, envelopeId, sessionKey, createdAtMs: nowMs }),
-    ),
-    reply: { type: 'accepted', envelopeId, runId },
-    run: {
-      runId,
-      envelopeId,
-      sessionKey,
-      after,
-      event,
-      ...target,
-      responsePrefix,
-      trace,
-    },
+    dedupeKey: key,
+    bodySha256,
+    changes: acceptedChanges(admission, sessionKey, row),
+    reply: { type: 'accepted', envelopeId },
+    run: { sessionKey, envelopeId, after, row },
   };
 }
 

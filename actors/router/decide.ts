@@ -37,8 +37,6 @@ export interface Decision {
   readonly reason: string;
   readonly sessionKey: SessionKey;
   readonly responsePrefix: string;
-  /** In the order they were tried; the last one failed unless accepted. */
-  readonly steps: readonly RouteStep[];
 }
 
 interface Case {
@@ -51,45 +49,87 @@ interface Case {
   readonly isMentioned: boolean;
 }
 
-interface Verdict {
+interface Check {
+  readonly name: string;
   /** '' = passed. */
-  readonly reason: string;
-  readonly detail: string;
+  judge(it: Case): string;
+  /** What was looked at, for who wants to know why. */
+  describe(it: Case): string;
 }
-
-type Check = readonly [name: string, judge: (it: Case) => Verdict];
 
 const WEBHOOK = 'webhook:';
 
+/** In the order they are tried; the first that fails decides. */
 const CHECKS: readonly Check[] = [
-  ['router', ({ rules }) => verdict(rules.enabled, 'channel_router_disabled', 'enabled')],
-  ['channel', ({ offer }) => verdict(!isBlank(offer.connectorId), 'channel_missing', 'not blank')],
-  ['ids', checkIds],
-  ['text', ({ offer }) => verdict(!isBlank(offer.body), 'message_empty', 'not blank')],
-  ['size', checkSize],
-  [
-    'rule',
-    ({ rule, ruleSource }) => verdict(rule.enabled, 'channel_disabled', `${ruleSource} rule`),
-  ],
-  ['webhook_sender', checkWebhookSender],
-  ['deny_from', checkDenied],
-  ['allow_from', checkAllowed],
-  ['direct_message', checkDirectMessage],
-  ['mention', checkMention],
-  ['broadcast', checkBroadcast],
+  {
+    name: 'router',
+    judge: ({ rules }) => unless(rules.enabled, 'channel_router_disabled'),
+    describe: () => 'enabled',
+  },
+  {
+    name: 'channel',
+    judge: ({ offer }) => unless(!isBlank(offer.connectorId), 'channel_missing'),
+    describe: () => 'not blank',
+  },
+  {
+    name: 'ids',
+    judge: judgeIds,
+    describe: () => 'channel, conversation and sender fit their limits',
+  },
+  {
+    name: 'text',
+    judge: ({ offer }) => unless(!isBlank(offer.body), 'message_empty'),
+    describe: () => 'not blank',
+  },
+  {
+    name: 'size',
+    judge: judgeSize,
+    describe: ({ offer, rules }) =>
+      `${Buffer.byteLength(offer.body)} of ${rules.maxMessageBytes} bytes`,
+  },
+  {
+    name: 'rule',
+    judge: ({ rule }) => unless(rule.enabled, 'channel_disabled'),
+    describe: ({ ruleSource }) => `${ruleSource} rule`,
+  },
+  {
+    name: 'webhook_sender',
+    judge: ({ offer, ruleSource }) =>
+      unless(ruleSource !== 'webhook' || offer.senderVerified, 'sender_unverified_for_webhook'),
+    describe: ({ ruleSource }) =>
+      ruleSource === 'webhook' ? 'signature verified' : 'not a webhook',
+  },
+  {
+    name: 'deny_from',
+    judge: ({ rule, sender }) =>
+      unless(sender === '' || !includes(rule.denyFrom, sender), 'sender_denied'),
+    describe: ({ rule }) => `${rule.denyFrom.length} denied senders`,
+  },
+  { name: 'allow_from', judge: judgeAllowed, describe: describeAllowed },
+  { name: 'direct_message', judge: judgeDirectMessage, describe: describeDirectMessage },
+  {
+    name: 'mention',
+    judge: ({ offer, isMentioned }) =>
+      unless(offer.isDirectMessage || isMentioned, 'no_matching_mention_or_dm_policy'),
+    describe: ({ offer, rule }) =>
+      offer.isDirectMessage
+        ? 'a direct message needs none'
+        : `${rule.mentionPatterns.length} patterns`,
+  },
+  {
+    name: 'broadcast',
+    judge: judgeBroadcast,
+    describe: ({ offer, rule }) =>
+      offer.requestedBroadcast ? `strategy ${rule.broadcastStrategy}` : 'not requested',
+  },
 ];
 
-/** The decision and every check that led to it; the first that fails decides. */
 export function decide(rules: RouterRules, offer: InboundOffer): Decision {
   const it = toCase(rules, offer);
-  const steps: RouteStep[] = [];
   let reason = '';
-  for (const [check, judge] of CHECKS) {
-    const found = judge(it);
-    reason = found.reason;
-    const passed = reason === '';
-    steps.push({ check, passed, detail: passed ? found.detail : `${reason}: ${found.detail}` });
-    if (!passed) break;
+  for (const check of CHECKS) {
+    reason = check.judge(it);
+    if (reason !== '') break;
   }
   const isolatedBy = it.rule.isolateSessionBySender ? senderOf(offer) || 'unknown' : '';
   return {
@@ -97,8 +137,21 @@ export function decide(rules: RouterRules, offer: InboundOffer): Decision {
     reason,
     sessionKey: sessionKeyOf(offer.connectorId, offer.conversationId, isolatedBy),
     responsePrefix: it.rule.responsePrefix,
-    steps,
   };
+}
+
+/** Every check up to the one that decides: the last one failed, unless the offer would be accepted. */
+export function explain(rules: RouterRules, offer: InboundOffer): readonly RouteStep[] {
+  const it = toCase(rules, offer);
+  const steps: RouteStep[] = [];
+  for (const { name, judge, describe } of CHECKS) {
+    const reason = judge(it);
+    const passed = reason === '';
+    const detail = passed ? describe(it) : `${reason}: ${describe(it)}`;
+    steps.push({ check: name, passed, detail });
+    if (!passed) break;
+  }
+  return steps;
 }
 
 function toCase(rules: RouterRules, offer: InboundOffer): Case {
@@ -136,85 +189,66 @@ function defaultRule(channel: string, rules: RouterRules): ChannelRule {
   return { ...rules.defaults, channel, mentionPatterns: [], allowFrom: [], denyFrom: [] };
 }
 
-function checkIds({ offer }: Case): Verdict {
+function judgeIds({ offer }: Case): string {
   const isShort =
     Buffer.byteLength(offer.connectorId) <= LIMITS.connectorIdBytes &&
     Buffer.byteLength(offer.conversationId) <= LIMITS.conversationIdBytes &&
     Buffer.byteLength(offer.senderId) <= LIMITS.identityBytes;
-  return verdict(
-    isShort,
-    'identity_oversized',
-    'channel, conversation and sender fit their limits',
-  );
+  return unless(isShort, 'identity_oversized');
 }
 
 /** A webhook's body was held to its integration's own cap before it came here. */
-function checkSize({ offer, rules, ruleSource }: Case): Verdict {
-  const bytes = Buffer.byteLength(offer.body);
-  const isSmall = ruleSource === 'webhook' || bytes <= rules.maxMessageBytes;
-  return verdict(isSmall, 'message_oversized', `${bytes} of ${rules.maxMessageBytes} bytes`);
+function judgeSize({ offer, rules, ruleSource }: Case): string {
+  if (ruleSource === 'webhook') return '';
+  return unless(Buffer.byteLength(offer.body) <= rules.maxMessageBytes, 'message_oversized');
 }
 
-function checkWebhookSender({ offer, ruleSource }: Case): Verdict {
-  if (ruleSource !== 'webhook') return passed('not a webhook');
-  return verdict(offer.senderVerified, 'sender_unverified_for_webhook', 'signature verified');
+function judgeAllowed({ rule, offer, sender }: Case): string {
+  if (rule.allowFrom.length === 0) return '';
+  // Left to pairing.
+  if (offer.isDirectMessage && rule.directMessagePolicy === 'pairing') return '';
+  if (!offer.senderVerified) return 'sender_unverified_for_allowlist';
+  if (sender === '') return 'sender_missing_for_allowlist';
+  return unless(includes(rule.allowFrom, sender), 'sender_not_allowlisted');
 }
 
-function checkDenied({ rule, sender }: Case): Verdict {
-  const isDenied = sender !== '' && includes(rule.denyFrom, sender);
-  return verdict(!isDenied, 'sender_denied', `${rule.denyFrom.length} denied senders`);
+function describeAllowed({ rule, offer, sender }: Case): string {
+  if (rule.allowFrom.length === 0) return 'anyone may write';
+  if (offer.isDirectMessage && rule.directMessagePolicy === 'pairing') return 'left to pairing';
+  if (!offer.senderVerified) return 'sender not verified';
+  return sender === '' ? 'no sender' : `${rule.allowFrom.length} allowed senders`;
 }
 
-function checkAllowed({ rule, offer, sender }: Case): Verdict {
-  if (rule.allowFrom.length === 0) return passed('anyone may write');
-  if (offer.isDirectMessage && rule.directMessagePolicy === 'pairing') {
-    return passed('left to pairing');
-  }
-  if (!offer.senderVerified)
-    return failed('sender_unverified_for_allowlist', 'sender not verified');
-  if (sender === '') return failed('sender_missing_for_allowlist', 'no sender');
-  const isListed = includes(rule.allowFrom, sender);
-  return verdict(isListed, 'sender_not_allowlisted', `${rule.allowFrom.length} allowed senders`);
-}
-
-function checkDirectMessage({ rule, offer, sender }: Case): Verdict {
-  if (!offer.isDirectMessage) return passed('not a direct message');
-  if (!rule.allowDirectMessages) {
-    return failed('direct_message_disabled', 'direct messages are off for this channel');
-  }
+function judgeDirectMessage({ rule, offer, sender }: Case): string {
+  if (!offer.isDirectMessage) return '';
+  if (!rule.allowDirectMessages) return 'direct_message_disabled';
   switch (rule.directMessagePolicy) {
     case 'allow':
-      return passed('policy allow');
+      return '';
     case 'deny':
-      return failed('direct_message_denied_by_policy', 'policy deny');
+      return 'direct_message_denied_by_policy';
     case 'pairing':
-      if (sender === '') return failed('sender_missing_for_dm_pairing', 'no sender');
-      if (!offer.senderVerified) {
-        return failed('sender_unverified_for_dm_pairing', 'sender not verified');
-      }
-      return verdict(
-        includes(rule.allowFrom, sender),
-        'direct_message_pairing_required',
-        'policy pairing',
-      );
+      if (sender === '') return 'sender_missing_for_dm_pairing';
+      if (!offer.senderVerified) return 'sender_unverified_for_dm_pairing';
+      return unless(includes(rule.allowFrom, sender), 'direct_message_pairing_required');
   }
 }
 
-function checkMention({ rule, offer, isMentioned }: Case): Verdict {
-  if (offer.isDirectMessage) return passed('a direct message needs none');
-  const detail = `${rule.mentionPatterns.length} patterns`;
-  return verdict(isMentioned, 'no_matching_mention_or_dm_policy', detail);
+function describeDirectMessage({ rule, offer }: Case): string {
+  if (!offer.isDirectMessage) return 'not a direct message';
+  if (!rule.allowDirectMessages) return 'direct messages are off for this channel';
+  return `policy ${rule.directMessagePolicy}`;
 }
 
-function checkBroadcast({ rule, offer, isMentioned }: Case): Verdict {
-  if (!offer.requestedBroadcast) return passed('not requested');
+function judgeBroadcast({ rule, offer, isMentioned }: Case): string {
+  if (!offer.requestedBroadcast) return '';
   switch (rule.broadcastStrategy) {
     case 'allow':
-      return passed('strategy allow');
+      return '';
     case 'deny':
-      return failed('broadcast_denied_by_policy', 'strategy deny');
+      return 'broadcast_denied_by_policy';
     case 'mention_only':
-      return verdict(isMentioned, 'broadcast_requires_mention_match', 'strategy mention_only');
+      return unless(isMentioned, 'broadcast_requires_mention_match');
   }
 }
 
@@ -230,14 +264,6 @@ function isBlank(text: string): boolean {
   return text.trim() === '';
 }
 
-function passed(detail: string): Verdict {
-  return { reason: '', detail };
-}
-
-function failed(reason: string, detail: string): Verdict {
-  return { reason, detail };
-}
-
-function verdict(isPassed: boolean, reason: string, detail: string): Verdict {
-  return isPassed ? passed(detail) : failed(reason, detail);
+function unless(isPassed: boolean, reason: string): string {
+  return isPassed ? '' : reason;
 }

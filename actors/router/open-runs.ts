@@ -1,5 +1,5 @@
-/** The runs of each session that have not ended: a cache of `runs_open`, so that memory knows a full conversation. */
-import type { OpenRun } from '../sessions/rows.ts';
+/** The runs of each session that have not ended: a cache of `inbox`, so that memory knows a full conversation. */
+import type { OpenRun } from './rows.ts';
 
 export class OpenRuns {
   readonly #bySession = new Map<string, { readonly runs: Set<string>; newest: string }>();
@@ -18,27 +18,28 @@ export class OpenRuns {
     return this.#bySession.get(sessionKey)?.newest ?? '';
   }
 
+  /** Envelope ids. */
   list(sessionKey: string): readonly string[] {
     return [...(this.#bySession.get(sessionKey)?.runs ?? [])];
   }
 
   /** Twice is once. */
-  add({ sessionKey, runId, envelopeId }: OpenRun): void {
+  add({ sessionKey, envelopeId }: OpenRun): void {
     let session = this.#bySession.get(sessionKey);
     if (session === undefined) {
       session = { runs: new Set(), newest: '' };
       this.#bySession.set(sessionKey, session);
     }
     if (envelopeId > session.newest) session.newest = envelopeId;
-    if (session.runs.has(runId)) return;
-    session.runs.add(runId);
+    if (session.runs.has(envelopeId)) return;
+    session.runs.add(envelopeId);
     this.#size += 1;
   }
 
   /** Twice is once. */
-  remove(sessionKey: string, runId: string): void {
+  remove({ sessionKey, envelopeId }: OpenRun): void {
     const session = this.#bySession.get(sessionKey);
-    if (session === undefined || !session.runs.delete(runId)) return;
+    if (session === undefined || !session.runs.delete(envelopeId)) return;
     this.#size -= 1;
     if (session.runs.size === 0) this.#bySession.delete(sessionKey);
   }

@@ -2,19 +2,20 @@
 
 import type { InboundOffer, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { Metric } from '../../proto/control/owner.ts';
+import type { OpenRun } from './rows.ts';
 
 export interface AdmitRequest {
   readonly offer: InboundOffer;
   /** Hex SHA-256 of the platform's body: the same native id with another digest is a conflict. */
   readonly bodySha256: string;
-  /** Where outputs go; absent: to the run's tape only. */
-  readonly replyTo?: ReplyTarget;
+  /** Where outputs go; null: to the run's tape only. */
+  readonly replyTo: ReplyTarget | null;
   readonly trace: string;
 }
 
 /** Everything but `refused` is durable when it is said. A `rejected` event is rejected again, whatever the rules have become. */
 export type AdmitReply =
-  | { readonly type: 'accepted'; readonly envelopeId: string; readonly runId: string }
+  | { readonly type: 'accepted'; readonly envelopeId: string }
   | { readonly type: 'duplicate'; readonly envelopeId: string }
   | { readonly type: 'rejected'; readonly envelopeId: string; readonly reason: string }
   | { readonly type: 'conflict' }
@@ -40,6 +41,6 @@ export interface RouterProtocol {
     readonly steps: readonly RouteStep[];
   };
   /** A run of this session has ended: one place free. */
-  runEnded(run: { readonly sessionKey: string; readonly runId: string }): void;
+  runEnded(run: OpenRun): void;
   metrics(nothing: null): readonly Metric[];
 }

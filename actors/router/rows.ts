@@ -1,9 +1,8 @@
-/** The router's tables: `inbox` (events whose run is open) and `dedupe` (native ids seen), and their change-set parts. */
+/** The router's tables: `inbox` (one row for each run that has not ended) and `dedupe` (native ids seen), and their change-set parts. */
 import { createHash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
-import type { EnvelopeId, RunId, SessionKey } from '../../proto/ids.ts';
-import type { ChangePart } from '../../runtime/store/change-set.ts';
-import type { Row, StoredRow } from '../../runtime/store/store.ts';
+import type { EnvelopeId, SessionKey } from '../../proto/ids.ts';
+import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
 
 export const INBOX = 'inbox';
 export const DEDUPE = 'dedupe';
@@ -11,17 +10,24 @@ export const DEDUPE = 'dedupe';
 /** A store key holds 1,900 bytes; an id beyond this is no platform's and is stored as its digest. */
 const MAX_NATIVE_ID_BYTES = 1_024;
 
-/** Lives until its run has ended. */
+/** An event whose run has not ended: all that the run needs. Its key names the session and the envelope. */
 export interface InboxRow extends Row {
   readonly v: 1;
-  readonly status: 'routed';
-  readonly runId: string;
-  readonly sessionKey: string;
   readonly event: InboundMessageEvent;
-  /** Absent: the output ends on the run's tape. */
-  readonly replyTo?: ReplyTarget;
+  /** Null: the output ends on the run's tape. */
+  readonly replyTo: ReplyTarget | null;
   readonly responsePrefix: string;
   readonly trace: string;
+  /** Times that its run was cut before its end, whatever cut it. */
+  readonly attempts: number;
+  /** Those of them that the run itself is blamed for. */
+  readonly crashes: number;
+}
+
+/** What the key of an inbox row says. */
+export interface OpenRun {
+  readonly sessionKey: string;
+  readonly envelopeId: string;
 }
 
 export interface DedupeRow extends Row {
@@ -33,8 +39,10 @@ export interface DedupeRow extends Row {
   readonly rejectedFor?: string;
 }
 
-/** An accepted or rejected event and what identifies it, as both change sets need it. */
+/** An event and what identifies it, as either change set needs it. */
 export interface Admission {
+  /** Of its row in `dedupe`. */
+  readonly key: string;
   readonly event: InboundMessageEvent;
   readonly envelopeId: EnvelopeId;
   readonly nativeId: string;
@@ -43,44 +51,52 @@ export interface Admission {
   readonly trace: string;
 }
 
-export interface Route {
-  readonly runId: RunId;
-  readonly sessionKey: SessionKey;
-  readonly responsePrefix: string;
-  readonly replyTo?: ReplyTarget;
-}
-
 export function dedupeKey(channel: string, nativeId: string): string {
   const isLong = Buffer.byteLength(nativeId) > MAX_NATIVE_ID_BYTES;
   return `${channel}\0${isLong ? createHash('sha256').update(nativeId).digest('hex') : nativeId}`;
 }
 
-/** The router's part of accept + route: refused when the native id was seen before. */
-export function acceptedPart(admission: Admission, route: Route): ChangePart {
-  const { event, envelopeId, trace } = admission;
-  const { runId, sessionKey, responsePrefix, replyTo } = route;
-  const row: InboxRow = {
-    v: 1,
-    status: 'routed',
-    runId,
-    sessionKey,
-    event,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    responsePrefix,
-    trace,
-  };
-  const seen = seenPart(admission);
+/** In the order of acceptance within a session, also within one millisecond. */
+export function inboxKey(sessionKey: string, envelopeId: string): string {
+  return `${sessionKey}\0${envelopeId}`;
+}
+
+/** The start of all keys of one session. */
+export function inboxPrefix(sessionKey: string): string {
+  return inboxKey(sessionKey, '');
+}
+
+export function parseInboxKey(key: string): OpenRun {
+  const at = key.lastIndexOf('\0');
+  if (at < 1) throw new Error(`${INBOX}: a key names no session`);
+  return { sessionKey: key.slice(0, at), envelopeId: key.slice(at + 1) };
+}
+
+/** Accept + route: refused when the native id was seen before. */
+export function acceptedChanges(
+  admission: Admission,
+  sessionKey: SessionKey,
+  row: InboxRow,
+): ChangeSet {
+  const { key, event, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
+  const seen: DedupeRow = { v: 1, envelopeId, bodySha256, acceptedAtMs: atMs };
   return {
-    expect: seen.expect,
-    put: [...seen.put, { table: INBOX, key: envelopeId, row }],
+    expect: [{ table: DEDUPE, key, revision: 0 }],
+    put: [
+      { table: DEDUPE, key, row: seen },
+      { table: INBOX, key: inboxKey(sessionKey, envelopeId), row },
+    ],
+    remove: [],
     facts: [
-      { type: 'message.accepted', ...factFields(admission) },
       {
-        type: 'message.routed',
+        type: 'message.accepted',
         envelopeId,
-        runId,
+        channel: event.connectorId,
+        nativeId,
         sessionKey,
-        replies: replyTo !== undefined,
+        bodyBytes: Buffer.byteLength(event.body),
+        bodySha256,
+        replies: row.replyTo !== null,
         trace,
       },
     ],
@@ -88,26 +104,41 @@ export function acceptedPart(admission: Admission, route: Route): ChangePart {
 }
 
 /** Accept + rejected: durable, so that the same event offered again hears the same and is not judged anew. */
-export function rejectedPart(admission: Admission, reason: string): ChangePart {
-  const seen = seenPart(admission, { rejectedFor: reason });
+export function rejectedChanges(admission: Admission, reason: string): ChangeSet {
+  const { key, event, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
+  const seen: DedupeRow = {
+    v: 1,
+    envelopeId,
+    bodySha256,
+    acceptedAtMs: atMs,
+    rejectedFor: reason,
+  };
   return {
-    ...seen,
+    expect: [{ table: DEDUPE, key, revision: 0 }],
+    put: [{ table: DEDUPE, key, row: seen }],
+    remove: [],
     facts: [
-      { type: 'message.accepted', ...factFields(admission) },
       {
         type: 'message.rejected',
-        envelopeId: admission.envelopeId,
+        envelopeId,
+        channel: event.connectorId,
+        nativeId,
+        bodyBytes: Buffer.byteLength(event.body),
+        bodySha256,
         reason,
-        trace: admission.trace,
+        trace,
       },
     ],
   };
 }
 
-/** Takes an event out of the inbox once its run has ended; `revision` 0 where it was already gone. */
-export function inboxDonePart(envelopeId: string, revision: number): ChangePart {
-  const row = { table: INBOX, key: envelopeId };
-  return { expect: [{ ...row, revision }], remove: revision === 0 ? [] : [row] };
+/** Takes an event out of the inbox once its run has ended; who comes second with the same revision is refused. */
+export function inboxDonePart(
+  { sessionKey, envelopeId }: OpenRun,
+  revision: number,
+): Pick<ChangeSet, 'expect' | 'remove'> {
+  const row = { table: INBOX, key: inboxKey(sessionKey, envelopeId) };
+  return { expect: [{ ...row, revision }], remove: [row] };
 }
 
 export function parseInboxRow(stored: StoredRow): StoredRow<InboxRow> {
@@ -120,28 +151,6 @@ export function parseDedupeRow(stored: StoredRow): StoredRow<DedupeRow> {
   const { row } = stored;
   if (row.v !== 1 || typeof row.envelopeId !== 'string') throw unreadable(DEDUPE, row);
   return stored as StoredRow<DedupeRow>;
-}
-
-function seenPart(admission: Admission, verdict: Pick<DedupeRow, 'rejectedFor'> = {}) {
-  const { event, nativeId, envelopeId, bodySha256, atMs } = admission;
-  const key = dedupeKey(event.connectorId, nativeId);
-  const row: DedupeRow = { v: 1, envelopeId, bodySha256, acceptedAtMs: atMs, ...verdict };
-  return {
-    expect: [{ table: DEDUPE, key, revision: 0 }],
-    put: [{ table: DEDUPE, key, row }],
-  };
-}
-
-function factFields(admission: Admission) {
-  const { event, envelopeId, nativeId, bodySha256, trace } = admission;
-  return {
-    envelopeId,
-    channel: event.connectorId,
-    nativeId,
-    bodyBytes: Buffer.byteLength(event.body),
-    bodySha256,
-    trace,
-  };
 }
 
 function unreadable(table: string, row: Row): Error {

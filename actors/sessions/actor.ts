@@ -1,7 +1,7 @@
 /** The dispatcher of all sessions: starts a child where a conversation has work, stops it when idle, finds lost runs again. */
 
 import type { OperationReply } from '../../proto/control/owner.ts';
-import { isUlid } from '../../proto/ids.ts';
+import { type EnvelopeId, isUlid, runIdOf } from '../../proto/ids.ts';
 import {
   type ActorRef,
   type ChildEnded,
@@ -14,12 +14,12 @@ import {
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { OutboxProtocol } from '../outbox/protocol.ts';
 import type { RouterProtocol } from '../router/protocol.ts';
+import type { OpenRun } from '../router/rows.ts';
 import { blameRun } from './blame.ts';
 import { operate, SessionsMeter } from './control.ts';
 import type { RunEnded, SessionsProtocol } from './protocol.ts';
 import { readOpenRuns } from './reading.ts';
 import { type Entry, Roster } from './roster.ts';
-import type { OpenRun } from './rows.ts';
 import { sessionActor } from './session-actor.ts';
 import type { RunStart, SessionArgs } from './session-state.ts';
 
@@ -175,7 +175,7 @@ export const sessionsActor = defineActor<
     // It may have died between a durable end and its word.
     planScan(state, self);
     const blamed = blamedRun(state, ended);
-    if (blamed !== '') await blameRun(blamed, self, state.args.ledger);
+    if (blamed !== undefined) await blameRun(blamed, self, state.args.ledger);
   },
 });
 
@@ -213,7 +213,7 @@ function takeScan(state: SessionsState, found: readonly OpenRun[], self: Session
   if (state.behind.size > 0) self.after('remind', 0, 'remind', null);
   for (const run of gone) {
     state.roster.end(run, self.clock.monotonicMs());
-    self.tell(state.args.router, 'runEnded', { sessionKey: run.sessionKey, runId: run.runId });
+    self.tell(state.args.router, 'runEnded', run);
   }
   state.isFirstScan = false;
   startWaiting(state, self);
@@ -267,21 +267,26 @@ function stopSession(state: SessionsState, entry: Entry, self: SessionsSelf): vo
 }
 
 function sayEnded(state: SessionsState, run: RunEnded, self: SessionsSelf): void {
-  const { sessionKey, runId } = run;
-  if (self.tell(state.args.router, 'runEnded', { sessionKey, runId })) return;
+  const { sessionKey, envelopeId } = run;
+  if (self.tell(state.args.router, 'runEnded', { sessionKey, envelopeId })) return;
   state.unsaid.push(run);
   self.after('say-ended', REMIND_MS, 'sayEnded', null);
 }
 
-/** The open run of this session that its end is charged to; '' for none. */
-function blamedRun(state: SessionsState, { id, cause }: ChildEnded): string {
+/** The open run of this session that its end is charged to. */
+function blamedRun(state: SessionsState, { id, cause }: ChildEnded): OpenRun | undefined {
   const subject = cause.subject ?? '';
   const isCharged = cause.kind === 'crashed' || cause.culprit === true;
-  if (!isCharged || !isUlid(subject)) return '';
-  return state.roster.findChild(id)?.open.has(subject) === true ? subject : '';
+  const entry = state.roster.findChild(id);
+  if (!isCharged || !isUlid(subject) || entry === undefined) return undefined;
+  for (const envelopeId of entry.open) {
+    const isSubject = envelopeId === subject || runIdOf(envelopeId as EnvelopeId) === subject;
+    if (isSubject) return { sessionKey: entry.sessionKey, envelopeId };
+  }
+  return undefined;
 }
 
 function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null || !('runId' in payload)) return '';
-  return typeof payload.runId === 'string' ? payload.runId : '';
+  if (typeof payload !== 'object' || payload === null || !('envelopeId' in payload)) return '';
+  return typeof payload.envelopeId === 'string' ? payload.envelopeId : '';
 }

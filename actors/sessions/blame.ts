@@ -2,8 +2,9 @@
 import type { ActorRef } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
-import { type Asker, LEDGER_DEADLINE } from './reading.ts';
-import { cutRunChanges, parseRunRow, RUNS } from './rows.ts';
+import { type OpenRun, parseInboxRow } from '../router/rows.ts';
+import { type Asker, LEDGER_DEADLINE, readOpenRun } from './reading.ts';
+import { cutRunChanges } from './rows.ts';
 
 /** The session that died may have had a change of the same row under way. */
 const MAX_TRIES = 3;
@@ -13,14 +14,14 @@ const MAX_TRIES = 3;
  * a restart waits for it, and an uncounted crash is better than a session that stays down.
  */
 export async function blameRun(
-  runId: string,
+  run: OpenRun,
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<string> {
   let code = 'conflict';
   for (let tries = 0; tries < MAX_TRIES && code === 'conflict'; tries += 1) {
     try {
-      code = await countCrash(runId, self, ledger);
+      code = await countCrash(run, self, ledger);
     } catch (error) {
       code = codeOf(error);
     }
@@ -29,17 +30,15 @@ export async function blameRun(
 }
 
 async function countCrash(
-  runId: string,
+  run: OpenRun,
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<string> {
-  const key = { table: RUNS, key: runId };
-  const [stored] = await self.ask(ledger, 'read', key, LEDGER_DEADLINE);
+  const stored = await readOpenRun(self, ledger, run);
   if (stored === undefined) return 'ended';
-  const run = parseRunRow(stored);
-  if (run.row.status !== 'pending') return 'ended';
   // The session counts the attempt when it takes the run up again.
-  const { changes } = cutRunChanges(runId, run, { attempt: false, blamed: true });
+  const cut = { attempt: false, blamed: true };
+  const { changes } = cutRunChanges(run, parseInboxRow(stored), cut);
   const reply = await self.ask(ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE);
   return reply.ok ? 'counted' : reply.code;
 }

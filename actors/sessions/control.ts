@@ -2,14 +2,17 @@
 import type { OutputOf } from '../../proto/control/catalogue.ts';
 import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owner.ts';
 import { PalyraError, toWireError } from '../../proto/errors.ts';
+import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
 import { AskError } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { RunEnded } from './protocol.ts';
-import { type Asker, LEDGER_DEADLINE } from './reading.ts';
-import { parseRunRow, parseTapeRow, RUN_STATUSES, RUNS, TAPES } from './rows.ts';
+import { type Asker, LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns } from './reading.ts';
+import { parseTapeRow, RUN_ENDS, TAPES } from './rows.ts';
+import { readInbox } from './task.ts';
 
 const MAX_TAPE_ROWS = 1_000;
+const ULID_TIME_CHARACTERS = 10;
 
 export async function operate(
   call: OwnedCall,
@@ -34,13 +37,14 @@ async function readRun(
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<OutputOf<'runs.get'>> {
+  // An open run that is not found below has ended meanwhile: then its row is there.
+  const ended = await readEndedRun(self, ledger, runId);
+  const open = ended === undefined ? await findOpenRun(runId, self, ledger) : undefined;
+  if (open !== undefined) return open;
+  const row = (ended ?? (await readEndedRun(self, ledger, runId)))?.row;
+  if (row === undefined) throw new PalyraError('not_found', `no run ${runId}`);
   const tapeQuery = { table: TAPES, prefix: `${runId}:`, limit: MAX_TAPE_ROWS };
-  const [[stored], page] = await Promise.all([
-    self.ask(ledger, 'read', { table: RUNS, key: runId }, LEDGER_DEADLINE),
-    self.ask(ledger, 'scan', tapeQuery, LEDGER_DEADLINE),
-  ]);
-  if (stored === undefined) throw new PalyraError('not_found', `no run ${runId}`);
-  const { row } = parseRunRow(stored);
+  const page = await self.ask(ledger, 'scan', tapeQuery, LEDGER_DEADLINE);
   return {
     run_id: runId,
     envelope_id: row.envelopeId,
@@ -54,6 +58,30 @@ async function readRun(
       const first = Number(key.slice(runId.length + 1));
       return entries.map(({ type, text }, i) => ({ seq: first + i, type, text, at_ms: atMs }));
     }),
+  };
+}
+
+/** An open run has no row of its own: its envelope's id has the same time, and tells the run's. */
+async function findOpenRun(
+  runId: string,
+  self: Asker,
+  ledger: ActorRef<LedgerProtocol>,
+): Promise<OutputOf<'runs.get'> | undefined> {
+  const time = runId.slice(0, ULID_TIME_CHARACTERS);
+  const open = (await readOpenRuns(self, ledger)).find(
+    ({ envelopeId }) => envelopeId.startsWith(time) && runIdOf(envelopeId as EnvelopeId) === runId,
+  );
+  const stored = open === undefined ? undefined : await readOpenRun(self, ledger, open);
+  if (open === undefined || stored === undefined) return undefined;
+  return {
+    run_id: runId,
+    envelope_id: open.envelopeId,
+    session_key: open.sessionKey,
+    status: 'pending',
+    attempts: readInbox(stored)?.attempts ?? 0,
+    created_at_ms: ulidTimeMs(open.envelopeId),
+    reason: '',
+    tape: [],
   };
 }
 
@@ -75,9 +103,10 @@ export class SessionsMeter {
     readonly children: number;
     readonly waiting: number;
   }): readonly Metric[] {
-    const ended = RUN_STATUSES.flatMap((status) =>
-      status === 'pending' ? [] : [{ labels: { status }, value: this.#ended.get(status) ?? 0 }],
-    );
+    const ended = RUN_ENDS.map((status) => ({
+      labels: { status },
+      value: this.#ended.get(status) ?? 0,
+    }));
     return [
       {
         name: 'palyra_runs_ended_total',

@@ -1,11 +1,10 @@
 /** A run's end as a request to the outbox: rows, tape, and the words that go back to the conversation. Pure. */
 import { hash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
-import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { FinishRequest } from '../outbox/protocol.ts';
-import { type InboxRow, inboxDonePart } from '../router/rows.ts';
+import type { InboxRow } from '../router/rows.ts';
 import type { RunResult } from '../runs/protocol.ts';
-import { endedRunPart, type RunEnd, type RunEndStatus } from './rows.ts';
+import { endedRunChanges, type RunEnd, type RunEndStatus } from './rows.ts';
 import type { Task } from './task.ts';
 
 export type RunOutcome = RunResult | { readonly type: 'quarantined'; readonly reason: string };
@@ -28,18 +27,29 @@ export function planFinish(
   exchangesBefore: number,
   nowMs: number,
 ): Finish {
-  const { runId, envelopeId, run, inboxRevision } = task;
-  const inbox = task.inbox?.row;
+  const { runId, sessionKey, envelopeId, revision, row: inbox } = task;
   const end = toEnd(outcome, inbox);
   const { status, reason, turns } = end;
-  const fields = { runId, run, status, reason, turns, exchangesBefore, endedAtMs: nowMs };
-  const ended = endedRunPart({ ...fields, tape: toTape(end, inbox), facts: toFacts(end, outcome) });
   return {
     request: {
       runId,
       trace: inbox?.trace ?? '',
-      changes: joinChanges(ended, inboxDonePart(envelopeId, inboxRevision)),
-      outputs: inbox?.replyTo === undefined ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
+      changes: endedRunChanges({
+        runId,
+        sessionKey,
+        envelopeId,
+        revision,
+        attempts: inbox?.attempts ?? 0,
+        crashes: inbox?.crashes ?? 0,
+        status,
+        reason,
+        endedAtMs: nowMs,
+        exchangesBefore,
+        turns,
+        tape: toTape(end, inbox),
+        facts: toFacts(end, outcome),
+      }),
+      outputs: !inbox?.replyTo ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
     },
     status,
     turns,

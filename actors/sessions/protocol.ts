@@ -1,26 +1,18 @@
 /** What others say to the sessions: each orders one conversation's messages and runs them one by one. */
-import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { OperationOwner } from '../../proto/control/owner.ts';
+import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { RunOwner } from '../runs/protocol.ts';
 
-/** A durable, pending run: its row is flushed. */
-export interface RoutedRun {
-  readonly runId: string;
-  readonly envelopeId: string;
-  readonly sessionKey: string;
+/** A durable, open run: its row in the inbox is flushed. */
+export interface RoutedRun extends OpenRun {
   /** Envelope of the run before it in this session, which may or may not have become durable; '' for none known. */
   readonly after: string;
-  /** Of the change set that wrote its row in `runs` and the event's row in `inbox`. */
+  /** Of the change set that wrote the row. */
   readonly revision: number;
-  readonly event: InboundMessageEvent;
-  readonly replyTo?: ReplyTarget;
-  readonly responsePrefix: string;
-  readonly trace: string;
+  readonly row: InboxRow;
 }
 
-export interface RunEnded {
-  readonly sessionKey: string;
-  readonly runId: string;
+export interface RunEnded extends OpenRun {
   readonly status: 'done' | 'failed' | 'quarantined';
 }
 

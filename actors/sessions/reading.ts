@@ -1,11 +1,10 @@
 /** What the sessions read from the ledger, page by page, through its queue: every commit answered before is seen. */
 import type { ActorRef, Asks, Deadline, In, Out } from '../../runtime/actor.ts';
-import type { ScanQuery } from '../../runtime/store/store.ts';
+import type { ScanQuery, StoredRow } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
-import { INBOX } from '../router/rows.ts';
+import { INBOX, inboxKey, inboxPrefix, type OpenRun, parseInboxKey } from '../router/rows.ts';
 import { type History, MAX_EXCHANGES, toHistory } from './history.ts';
-import { type OpenRun, parseOpenRun, RUNS, RUNS_OPEN, TURNS } from './rows.ts';
-import type { TaskRows } from './task.ts';
+import { parseRunRow, RUNS, type RunRow, TURNS } from './rows.ts';
 
 /** The part of `Self` that asks. */
 export interface Asker {
@@ -18,7 +17,7 @@ export interface Asker {
 }
 
 export const LEDGER_DEADLINE = { inMs: 10_000 };
-const PAGE_ROWS = 1_000;
+const PAGE_KEYS = 1_000;
 
 /** All open runs, or those of one session, in the order of their keys. */
 export async function readOpenRuns(
@@ -26,14 +25,14 @@ export async function readOpenRuns(
   ledger: ActorRef<LedgerProtocol>,
   sessionKey = '',
 ): Promise<readonly OpenRun[]> {
-  const prefix = sessionKey === '' ? '' : `${sessionKey}\0`;
+  const prefix = sessionKey === '' ? '' : inboxPrefix(sessionKey);
   const found: OpenRun[] = [];
   let after = '';
   do {
-    const from: ScanQuery = { table: RUNS_OPEN, prefix, limit: PAGE_ROWS };
+    const from: ScanQuery = { table: INBOX, prefix, limit: PAGE_KEYS };
     const query = after === '' ? from : { ...from, after };
-    const page = await self.ask(ledger, 'scan', query, LEDGER_DEADLINE);
-    for (const entry of page.rows) found.push(parseOpenRun(entry));
+    const page = await self.ask(ledger, 'keys', query, LEDGER_DEADLINE);
+    for (const key of page.keys) found.push(parseInboxKey(key));
     after = page.next;
   } while (after !== '');
   return found;
@@ -48,14 +47,24 @@ export async function readHistory(
   return toHistory(await self.ask(ledger, 'scan', query, LEDGER_DEADLINE));
 }
 
-export async function readRows(
+/** The row of one open run; undefined where it has ended. */
+export async function readOpenRun(
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
-  ids: { readonly runId: string; readonly envelopeId: string },
-): Promise<TaskRows> {
-  const [run, inbox] = await Promise.all([
-    self.ask(ledger, 'read', { table: RUNS, key: ids.runId }, LEDGER_DEADLINE),
-    self.ask(ledger, 'read', { table: INBOX, key: ids.envelopeId }, LEDGER_DEADLINE),
-  ]);
-  return { run, inbox };
+  { sessionKey, envelopeId }: OpenRun,
+): Promise<StoredRow | undefined> {
+  const key = inboxKey(sessionKey, envelopeId);
+  const [stored] = await self.ask(ledger, 'read', { table: INBOX, key }, LEDGER_DEADLINE);
+  return stored;
+}
+
+/** The row of a run that has ended. */
+export async function readEndedRun(
+  self: Asker,
+  ledger: ActorRef<LedgerProtocol>,
+  runId: string,
+): Promise<StoredRow<RunRow> | undefined> {
+  const key = { table: RUNS, key: runId };
+  const [stored] = await self.ask(ledger, 'read', key, LEDGER_DEADLINE);
+  return stored === undefined ? undefined : parseRunRow(stored);
 }

@@ -1,8 +1,8 @@
 /** Which sessions have open runs, which of them live, and who waits for a place. Memory only; it starts and stops nothing. */
 import { createHash } from 'node:crypto';
 import type { ActorRef } from '../../runtime/actor.ts';
+import type { OpenRun } from '../router/rows.ts';
 import type { SessionProtocol } from './protocol.ts';
-import type { OpenRun } from './rows.ts';
 
 export interface Entry {
   readonly sessionKey: string;
@@ -10,6 +10,7 @@ export interface Entry {
   /** absent: no child · live: it has one · stopping: it had one, another may not start yet. */
   status: 'absent' | 'live' | 'stopping';
   ref: ActorRef<SessionProtocol> | undefined;
+  /** Envelope ids. */
   readonly open: Set<string>;
   /** Its first run may have begun in a life before this one. */
   mayBeCut: boolean;
@@ -26,7 +27,7 @@ export class Roster {
   readonly #idle = new Set<Entry>();
   /** Live sessions with open runs, the one that changed longest ago first. */
   readonly #busy = new Set<Entry>();
-  /** Runs that ended while a scan was under way: its pages may still show them. */
+  /** Envelopes whose runs ended while a scan was under way: its pages may still show them. */
   #endedSinceScan: Set<string> | undefined = undefined;
   #knownAtScan: readonly OpenRun[] = [];
   #openRuns = 0;
@@ -54,10 +55,10 @@ export class Roster {
   }
 
   /** Its session's entry; twice is once. */
-  open(run: { readonly sessionKey: string; readonly runId: string }, nowMs: number): Entry {
+  open(run: OpenRun, nowMs: number): Entry {
     const entry = this.#entries.get(run.sessionKey) ?? this.#add(run.sessionKey);
-    if (!entry.open.has(run.runId)) {
-      entry.open.add(run.runId);
+    if (!entry.open.has(run.envelopeId)) {
+      entry.open.add(run.envelopeId);
       this.#openRuns += 1;
     }
     if (entry.status === 'absent') this.#waiting.add(entry);
@@ -66,10 +67,10 @@ export class Roster {
   }
 
   /** True where the run was open. */
-  end(run: { readonly sessionKey: string; readonly runId: string }, nowMs: number): boolean {
-    this.#endedSinceScan?.add(run.runId);
+  end(run: OpenRun, nowMs: number): boolean {
+    this.#endedSinceScan?.add(run.envelopeId);
     const entry = this.#entries.get(run.sessionKey);
-    if (entry === undefined || !entry.open.delete(run.runId)) return false;
+    if (entry === undefined || !entry.open.delete(run.envelopeId)) return false;
     this.#openRuns -= 1;
     if (entry.open.size === 0 && entry.status === 'absent') this.#forget(entry);
     else this.touch(entry, nowMs);
@@ -125,7 +126,7 @@ export class Roster {
   scanBegins(): void {
     this.#endedSinceScan = new Set();
     this.#knownAtScan = [...this.#entries.values()].flatMap(({ sessionKey, open }) =>
-      [...open].map((runId) => ({ sessionKey, runId, envelopeId: '' })),
+      [...open].map((envelopeId) => ({ sessionKey, envelopeId })),
     );
   }
 
@@ -138,11 +139,11 @@ export class Roster {
     readonly gone: readonly OpenRun[];
   } {
     const ended = this.#endedSinceScan ?? new Set();
-    const durable = new Set(found.map((run) => run.runId));
-    const isHad = ({ sessionKey, runId }: OpenRun) =>
-      this.#entries.get(sessionKey)?.open.has(runId) === true;
-    const unknown = found.filter((run) => !ended.has(run.runId) && !isHad(run));
-    const gone = this.#knownAtScan.filter((run) => !durable.has(run.runId) && isHad(run));
+    const durable = new Set(found.map((run) => run.envelopeId));
+    const isHad = ({ sessionKey, envelopeId }: OpenRun) =>
+      this.#entries.get(sessionKey)?.open.has(envelopeId) === true;
+    const unknown = found.filter((run) => !ended.has(run.envelopeId) && !isHad(run));
+    const gone = this.#knownAtScan.filter((run) => !durable.has(run.envelopeId) && isHad(run));
     this.scanFailed();
     return { unknown, gone };
   }

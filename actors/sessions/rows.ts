@@ -1,10 +1,9 @@
-/** The sessions' tables: `runs`, `runs_open`, `turns`, `tapes`, and their change-set parts. */
-import type { EnvelopeId, RunId, SessionKey } from '../../proto/ids.ts';
-import type { ChangePart } from '../../runtime/store/change-set.ts';
+/** The sessions' tables: `runs` (ended ones), `turns`, `tapes`, and their change sets. */
+import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
+import { INBOX, type InboxRow, inboxDonePart, inboxKey, type OpenRun } from '../router/rows.ts';
 
 export const RUNS = 'runs';
-export const RUNS_OPEN = 'runs_open';
 export const TURNS = 'turns';
 export const TAPES = 'tapes';
 
@@ -13,21 +12,18 @@ export const MAX_CRASHES = 2;
 /** Cuts of one run, charged to nobody, after which it is taken to be the one that kills its thread. */
 export const MAX_ATTEMPTS = 25;
 
-export const RUN_STATUSES = ['pending', 'done', 'failed', 'quarantined'] as const;
-export type RunStatus = (typeof RUN_STATUSES)[number];
-export type RunEndStatus = Exclude<RunStatus, 'pending'>;
+export const RUN_ENDS = ['done', 'failed', 'quarantined'] as const;
+export type RunEndStatus = (typeof RUN_ENDS)[number];
 
+/** A run that has ended; an open one is its row in the inbox. */
 export interface RunRow extends Row {
   readonly v: 1;
-  readonly status: RunStatus;
+  readonly status: RunEndStatus;
   readonly sessionKey: string;
   readonly envelopeId: string;
-  /** Times that it was cut before its end, whatever cut it. */
   readonly attempts: number;
-  /** Those of them that the run itself is blamed for. */
   readonly crashes: number;
   readonly createdAtMs: number;
-  /** 0 while pending. */
   readonly endedAtMs: number;
   /** Stable code of a failure; '' for none. */
   readonly reason: string;
@@ -58,10 +54,12 @@ export interface TapeRow extends Row {
   readonly atMs: number;
 }
 
-export interface RunEnd {
+export interface RunEnd extends OpenRun {
   readonly runId: string;
-  /** As it was read; its revision is what makes a second end impossible. */
-  readonly run: StoredRow<RunRow>;
+  /** Of its inbox row, as it was read: it is what makes a second end impossible. */
+  readonly revision: number;
+  readonly attempts: number;
+  readonly crashes: number;
   readonly status: RunEndStatus;
   readonly reason: string;
   readonly endedAtMs: number;
@@ -74,66 +72,12 @@ export interface RunEnd {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** By envelope, not by run: only envelope ids sort in the order of acceptance within one millisecond. */
-export function openRunKey(sessionKey: string, envelopeId: string): string {
-  return `${sessionKey}\0${envelopeId}`;
-}
-
-export interface OpenRun {
-  readonly sessionKey: string;
-  readonly envelopeId: string;
-  readonly runId: string;
-}
-
-export function parseOpenRun(entry: { readonly key: string; readonly row: Row }): OpenRun {
-  const at = entry.key.lastIndexOf('\0');
-  const runId = entry.row.runId;
-  if (at < 1 || typeof runId !== 'string') throw unreadable(RUNS_OPEN, entry.row);
-  return { sessionKey: entry.key.slice(0, at), envelopeId: entry.key.slice(at + 1), runId };
-}
-
 export function turnKey(sessionKey: string, seq: number): string {
   return `${sessionKey}\0${String(seq).padStart(12, '0')}`;
 }
 
 export function tapeKey(runId: string, seq: number): string {
   return `${runId}:${String(seq).padStart(4, '0')}`;
-}
-
-/** A run's first row. */
-export function pendingRun(run: {
-  readonly sessionKey: string;
-  readonly envelopeId: string;
-  readonly createdAtMs: number;
-}): RunRow {
-  const { sessionKey, envelopeId, createdAtMs } = run;
-  return {
-    v: 1,
-    status: 'pending',
-    sessionKey,
-    envelopeId,
-    attempts: 0,
-    crashes: 0,
-    createdAtMs,
-    endedAtMs: 0,
-    reason: '',
-  };
-}
-
-/** The sessions' part of a route: the run waits. Its id comes from a new envelope's, so there is no such row yet. */
-export function pendingRunPart(run: {
-  readonly runId: RunId;
-  readonly envelopeId: EnvelopeId;
-  readonly sessionKey: SessionKey;
-  readonly createdAtMs: number;
-}): ChangePart {
-  const { runId, envelopeId, sessionKey } = run;
-  return {
-    put: [
-      { table: RUNS, key: runId, row: pendingRun(run) },
-      { table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId), row: { v: 1, runId } },
-    ],
-  };
 }
 
 /** What cut a run: it will be made again, or given up once it has crashed too often. */
@@ -144,48 +88,53 @@ export interface Cut {
   readonly blamed: boolean;
 }
 
-/** The row is what the change set writes. */
+/** `row` is what the change set writes. */
 export function cutRunChanges(
-  runId: string,
-  run: StoredRow<RunRow>,
+  { sessionKey, envelopeId }: OpenRun,
+  inbox: StoredRow<InboxRow>,
   cut: Cut,
-): { readonly changes: ChangeSet; readonly row: RunRow } {
-  const row: RunRow = {
-    ...run.row,
-    attempts: run.row.attempts + (cut.attempt ? 1 : 0),
-    crashes: run.row.crashes + (cut.blamed ? 1 : 0),
-  };
-  const { attempts, crashes } = row;
+): { readonly changes: ChangeSet; readonly row: InboxRow } {
+  const attempts = inbox.row.attempts + (cut.attempt ? 1 : 0);
+  const crashes = inbox.row.crashes + (cut.blamed ? 1 : 0);
+  const row: InboxRow = { ...inbox.row, attempts, crashes };
+  const place = { table: INBOX, key: inboxKey(sessionKey, envelopeId) };
+  const runId = runIdOf(envelopeId as EnvelopeId);
   const changes = {
-    expect: [{ table: RUNS, key: runId, revision: run.revision }],
-    put: [{ table: RUNS, key: runId, row }],
+    expect: [{ ...place, revision: inbox.revision }],
+    put: [{ ...place, row }],
     remove: [],
-    facts: [{ type: 'run.cut', runId, attempts, crashes, blamed: cut.blamed }],
+    facts: [{ type: 'run.cut', runId, envelopeId, attempts, crashes, blamed: cut.blamed }],
   };
   return { changes, row };
 }
 
-/** The sessions' part of a run's end. */
-export function endedRunPart(end: RunEnd): ChangePart {
-  const { runId, run, status, reason, endedAtMs } = end;
-  const { sessionKey, envelopeId, attempts } = run.row;
-  const row: RunRow = { ...run.row, status, reason, endedAtMs };
+export function endedRunChanges(end: RunEnd): ChangeSet {
+  const { runId, sessionKey, envelopeId, status, reason, attempts, crashes, endedAtMs } = end;
+  const row: RunRow = {
+    v: 1,
+    status,
+    sessionKey,
+    envelopeId,
+    attempts,
+    crashes,
+    createdAtMs: ulidTimeMs(envelopeId),
+    endedAtMs,
+    reason,
+  };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
   const tape: TapeRow = { v: 1, entries: end.tape, atMs: endedAtMs };
   const next = { table: TURNS, key: turnKey(sessionKey, end.exchangesBefore) };
   const hasTurns = end.turns.length > 0;
+  const done = inboxDonePart(end, end.revision);
   return {
-    expect: [
-      { table: RUNS, key: runId, revision: run.revision },
-      // An exchange is never written over another one.
-      ...(hasTurns ? [{ ...next, revision: 0 }] : []),
-    ],
+    remove: done.remove,
+    // An exchange is never written over another one.
+    expect: [...done.expect, ...(hasTurns ? [{ ...next, revision: 0 }] : [])],
     put: [
       { table: RUNS, key: runId, row },
       ...(hasTurns ? [{ ...next, row: exchange }] : []),
       { table: TAPES, key: tapeKey(runId, 0), row: tape },
     ],
-    remove: [{ table: RUNS_OPEN, key: openRunKey(sessionKey, envelopeId) }],
     facts: [
       {
         type: 'run.finished',
@@ -203,7 +152,7 @@ export function endedRunPart(end: RunEnd): ChangePart {
 
 export function parseRunRow(stored: StoredRow): StoredRow<RunRow> {
   const { row } = stored;
-  const isRun = row.v === 1 && RUN_STATUSES.includes(row.status as RunStatus);
+  const isRun = row.v === 1 && RUN_ENDS.includes(row.status as RunEndStatus);
   if (!isRun) throw unreadable(RUNS, row);
   return stored as StoredRow<RunRow>;
 }

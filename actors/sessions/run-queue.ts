@@ -1,8 +1,8 @@
 /** The open runs of one session in the order of their acceptance: as many held whole as memory allows, the rest by name. */
+import type { OpenRun } from '../router/rows.ts';
 import type { Task } from './task.ts';
 
-export interface Waiting {
-  readonly envelopeId: string;
+export interface Waiting extends OpenRun {
   readonly runId: string;
   /** Absent: to be read from the ledger when its turn comes. */
   task: Task | undefined;
@@ -61,7 +61,7 @@ export class RunQueue {
 
 function sizeOf(task: Task | undefined): number {
   if (task === undefined) return 0;
-  const event = task.inbox?.row.event;
+  const event = task.row?.event;
   return (
     TASK_BYTES + (event?.body.length ?? 0) * 2 + (event?.attachments.length ?? 0) * ATTACHMENT_BYTES
   );

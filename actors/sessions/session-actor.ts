@@ -1,9 +1,17 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
+import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
+import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
-import { LEDGER_DEADLINE, readHistory, readOpenRuns, readRows } from './reading.ts';
+import {
+  LEDGER_DEADLINE,
+  readEndedRun,
+  readHistory,
+  readOpenRun,
+  readOpenRuns,
+} from './reading.ts';
 import { type Cut, cutRunChanges, MAX_ATTEMPTS, MAX_CRASHES } from './rows.ts';
 import {
   createSession,
@@ -15,7 +23,7 @@ import {
   type SessionSelf,
   type SessionState,
 } from './session-state.ts';
-import { readTask, type Task, toTask } from './task.ts';
+import { readInbox, type Task } from './task.ts';
 
 /** A session holds at most 1,000 open runs; the router refuses more. */
 const MAX_OPEN = 1_024;
@@ -41,12 +49,14 @@ export const sessionActor = defineActor<
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
     enqueue(state, routed, self) {
-      const { envelopeId, runId } = routed;
+      const { sessionKey, envelopeId, revision, row } = routed;
+      const runId = runIdOf(envelopeId as EnvelopeId);
+      const run = { sessionKey, envelopeId, runId };
       // Told late, it may have ended meanwhile: then its row says so.
-      const task = envelopeId > state.lastEnded ? toTask(routed) : undefined;
+      const task = envelopeId > state.lastEnded ? { ...run, revision, row } : undefined;
       if (routed.after > state.newest) state.hasGap = true;
       if (envelopeId > state.newest) state.newest = envelopeId;
-      state.queue.add({ envelopeId, runId, task }, isHeadTaken(state));
+      state.queue.add({ ...run, task }, isHeadTaken(state));
       takeNext(state, self);
     },
     refresh(state, _nothing, self) {
@@ -73,18 +83,21 @@ export const sessionActor = defineActor<
         again(state, self);
         return;
       }
-      const { rows, history } = outcome.value;
-      const task = readTask(runId, head.envelopeId, rows);
+      const { inbox, status, history } = outcome.value;
       if (history !== undefined) {
         state.history = history;
         state.isHistoryStale = false;
       }
-      state.queue.setHead(task);
       state.failures = 0;
-      const status = task?.run.row.status ?? 'failed';
-      if (task === undefined || status !== 'pending') {
-        complete(state, status === 'pending' ? 'failed' : status, self);
-      } else begin(state, task, self);
+      if (inbox === undefined) {
+        complete(state, status ?? 'failed', self);
+        return;
+      }
+      const { sessionKey, envelopeId } = head;
+      const { revision } = inbox;
+      const task = { sessionKey, envelopeId, runId, revision, row: readInbox(inbox) };
+      state.queue.setHead(task);
+      begin(state, task, self);
     },
     counted(state, { runId, row, outcome }, self) {
       const head = headOf(state, 'counting', runId);
@@ -97,7 +110,7 @@ export const sessionActor = defineActor<
       }
       state.cut = undefined;
       state.failures = 0;
-      const task = { ...head.task, run: { revision: outcome.value.revision, row } };
+      const task = { ...head.task, revision: outcome.value.revision, row };
       state.queue.setHead(task);
       begin(state, task, self);
     },
@@ -172,7 +185,8 @@ function refresh(state: SessionState, self: SessionSelf): void {
 function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean): void {
   for (const run of found.open) {
     if (run.envelopeId > state.newest) state.newest = run.envelopeId;
-    state.queue.add({ ...run, task: undefined }, false);
+    const runId = runIdOf(run.envelopeId as EnvelopeId);
+    state.queue.add({ ...run, runId, task: undefined }, false);
   }
   if (!state.isNew) return;
   state.isNew = false;
@@ -187,18 +201,19 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
 function load(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (head === undefined) return;
-  const { runId, envelopeId } = head;
+  const { runId } = head;
   const { ledger, sessionKey } = state.args;
   const { isHistoryStale } = state;
   state.phase = 'loading';
   state.queue.setHead(undefined);
   self.run(
     async () => {
-      const [rows, history] = await Promise.all([
-        readRows(self, ledger, { runId, envelopeId }),
+      const [inbox, ended, history] = await Promise.all([
+        readOpenRun(self, ledger, head),
+        readEndedRun(self, ledger, runId),
         isHistoryStale ? readHistory(self, ledger, sessionKey) : undefined,
       ]);
-      return { rows, history };
+      return { inbox, status: ended?.row.status, history };
     },
     'loaded',
     (outcome) => ({ runId, outcome }),
@@ -207,24 +222,30 @@ function load(state: SessionState, self: SessionSelf): void {
 
 /** Ends a run that has its outcome, counts a cut, gives up a run that crashed too often; else starts it. */
 function begin(state: SessionState, task: Task, self: SessionSelf): void {
+  const { row } = task;
   if (state.outcome?.runId === task.runId) {
     finish(state, task, state.outcome.result, self);
-  } else if (state.cut?.envelopeId === task.envelopeId) {
-    count(state, task, state.cut, self);
-  } else if (task.run.row.crashes >= MAX_CRASHES) {
-    finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
-  } else if (task.run.row.attempts >= MAX_ATTEMPTS) {
-    finish(state, task, { type: 'quarantined', reason: 'cut_too_often' }, self);
-  } else if (task.inbox === undefined) {
+  } else if (row === undefined) {
     finish(state, task, { type: 'failed', reason: 'event_unreadable', detail: '' }, self);
+  } else if (state.cut?.envelopeId === task.envelopeId) {
+    count(state, { ...task, row }, state.cut, self);
+  } else if (row.crashes >= MAX_CRASHES) {
+    finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
+  } else if (row.attempts >= MAX_ATTEMPTS) {
+    finish(state, task, { type: 'quarantined', reason: 'cut_too_often' }, self);
   } else {
-    startRun(state, task.runId, task.inbox.row, self);
+    startRun(state, task.runId, row, self);
   }
 }
 
-function count(state: SessionState, task: Task, cut: Cut, self: SessionSelf): void {
+function count(
+  state: SessionState,
+  task: Task & { readonly row: InboxRow },
+  cut: Cut,
+  self: SessionSelf,
+): void {
   const { runId } = task;
-  const { changes, row } = cutRunChanges(runId, task.run, cut);
+  const { changes, row } = cutRunChanges(task, task, cut);
   state.phase = 'counting';
   self.run(
     () => self.ask(state.args.ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE),
@@ -233,12 +254,7 @@ function count(state: SessionState, task: Task, cut: Cut, self: SessionSelf): vo
   );
 }
 
-function startRun(
-  state: SessionState,
-  runId: string,
-  inbox: NonNullable<Task['inbox']>['row'],
-  self: SessionSelf,
-): void {
+function startRun(state: SessionState, runId: string, inbox: InboxRow, self: SessionSelf): void {
   const args: RunArgs = { owner: self.ref };
   state.phase = 'running';
   state.runsStarted += 1;
@@ -286,7 +302,8 @@ function complete(state: SessionState, status: RunEnded['status'], self: Session
   state.failures = 0;
   if (state.cut?.envelopeId === head.envelopeId) state.cut = undefined;
   if (head.envelopeId > state.lastEnded) state.lastEnded = head.envelopeId;
-  state.unsaid.push({ sessionKey: state.args.sessionKey, runId: head.runId, status });
+  const { sessionKey, envelopeId } = head;
+  state.unsaid.push({ sessionKey, envelopeId, status });
   sayEnded(state, self);
   takeNext(state, self);
 }
@@ -314,6 +331,9 @@ function backoffMs(state: SessionState, self: SessionSelf): number {
 }
 
 function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null || !('runId' in payload)) return '';
-  return typeof payload.runId === 'string' ? payload.runId : '';
+  if (typeof payload !== 'object' || payload === null) return '';
+  // What comes from outside names the envelope, what it tells itself the run.
+  const { runId, envelopeId } = payload as { runId?: unknown; envelopeId?: unknown };
+  const id = runId ?? envelopeId;
+  return typeof id === 'string' ? id : '';
 }

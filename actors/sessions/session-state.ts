@@ -1,13 +1,14 @@
 /** What one session holds, and what it sends to itself. Memory only: all of it can be read again from the ledger. */
 import type { ActorRef, Self, Settled } from '../../runtime/actor.ts';
+import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
+import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { Finish, RunOutcome } from './finish.ts';
 import { History } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
-import type { Cut, OpenRun, RunRow } from './rows.ts';
+import type { Cut, RunEndStatus } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
-import type { TaskRows } from './task.ts';
 
 /** How the tree starts a run: this folder does not know its code. */
 export interface RunStart {
@@ -26,7 +27,10 @@ export interface SessionArgs {
 }
 
 export interface Loaded {
-  readonly rows: TaskRows;
+  /** Absent: the run has ended. */
+  readonly inbox: StoredRow | undefined;
+  /** How it ended, where it has. */
+  readonly status: RunEndStatus | undefined;
   /** Absent where nobody else can have changed it. */
   readonly history: History | undefined;
 }
@@ -42,7 +46,7 @@ export interface SessionOwn {
   /** Takes up the next run where none is under way. */
   next(nothing: null): void;
   loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
-  counted(done: Subject & { readonly row: RunRow; readonly outcome: Settled<CommitReply> }): void;
+  counted(done: Subject & { readonly row: InboxRow; readonly outcome: Settled<CommitReply> }): void;
   runLost(lost: Subject): void;
   finish(subject: Subject): void;
   finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;

@@ -203,14 +203,13 @@ function toReply(
   digest: DigestOutput,
 ): CheckReply {
   if (!digest.ok) return refuse('malformed', digest.reason);
-  const { replyTo } = integration;
   return {
     type: 'genuine',
     admission: {
       offer: toOffer(integration, { webhookId, text: digest.text, receivedAtMs }),
       bodySha256: digest.sha256,
+      replyTo: integration.replyTo ?? null,
       trace,
-      ...(replyTo === undefined ? {} : { replyTo }),
     },
   };
 }

@@ -4,7 +4,7 @@ import { applyBatch } from './apply.ts';
 import { encodeChangeSet } from './encoding.ts';
 import { readHead } from './head.ts';
 import { type Pause, readJournal, verifyJournal } from './journal.ts';
-import { readPage, readRow } from './reading.ts';
+import { readKeys, readPage, readRow } from './reading.ts';
 import type { Store, StoreHealth } from './store.ts';
 import { Tables } from './tables.ts';
 
@@ -41,6 +41,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     },
     read: (table, key) => readRow(open(), table, key),
     scan: (query) => readPage(open(), query, () => false),
+    keys: (query) => readKeys(open(), query, () => false),
     journal: (after, limit) => readJournal(open(), after, limit),
     verify: async (how) => verifyJournal(open(), how, pause),
     health: (): StoreHealth => ({

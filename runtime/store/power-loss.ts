@@ -5,7 +5,7 @@ import { applyBatch } from './apply.ts';
 import { type EncodedChangeSet, encodeChangeSet } from './encoding.ts';
 import { readHead } from './head.ts';
 import { type Pause, readJournal, verifyJournal } from './journal.ts';
-import { readPage, readRow } from './reading.ts';
+import { readKeys, readPage, readRow } from './reading.ts';
 import type { ChangeSet, CommitOutcome, Store, StoreHealth } from './store.ts';
 import { Tables, type Write } from './tables.ts';
 
@@ -119,6 +119,10 @@ export class PowerLossStore implements Store {
 
   scan(query: Parameters<Store['scan']>[0]) {
     return readPage(this.#open(), query, () => false);
+  }
+
+  keys(query: Parameters<Store['keys']>[0]) {
+    return readKeys(this.#open(), query, () => false);
   }
 
   journal(after: number, limit: number) {

@@ -57,6 +57,12 @@ export interface ScanPage {
   readonly next: string;
 }
 
+export interface KeyPage {
+  readonly keys: readonly string[];
+  /** Give it as `after` to go on; '' at the end. */
+  readonly next: string;
+}
+
 /** One link of the chain: SHA-256(previous ‖ u64 sequence ‖ per fact u32 length ‖ bytes), big-endian, hex here. */
 export interface JournalEntry {
   readonly sequence: number;
@@ -98,6 +104,8 @@ export interface Store {
   read(table: string, key: string): StoredRow | undefined;
   /** At most `limit` rows, 10,000, 8 MiB, and about 5 ms of work. */
   scan(query: ScanQuery): ScanPage;
+  /** The keys of what `scan` would find, without reading a row: at most `limit`, 10,000, and about 5 ms of work. */
+  keys(query: ScanQuery): KeyPage;
   journal(after: number, limit: number): readonly JournalEntry[];
   /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */
   verify(options: {

@@ -34,16 +34,20 @@ export class Tables implements StoreReader {
   }
 
   *range(range: KeyRange): Generator<readonly [string, Uint8Array]> {
-    const table = this.#tables.get(range.table);
-    if (table === undefined) return;
-    const { rows, keys } = table;
-    const step = range.reverse ? -1 : 1;
-    let index = startOf(keys, range);
-    for (; index >= 0 && index < keys.length; index += step) {
-      const key = keys[index];
-      const bytes = key === undefined ? undefined : rows.get(key);
-      if (key === undefined || bytes === undefined || !key.startsWith(range.prefix)) return;
+    for (const key of this.keys(range)) {
+      const bytes = this.get(range.table, key);
+      if (bytes === undefined) return;
       yield [key, bytes];
+    }
+  }
+
+  *keys(range: KeyRange): Generator<string> {
+    const keys = this.#tables.get(range.table)?.keys ?? [];
+    const step = range.reverse ? -1 : 1;
+    for (let index = startOf(keys, range); index >= 0 && index < keys.length; index += step) {
+      const key = keys[index];
+      if (key === undefined || !key.startsWith(range.prefix)) return;
+      yield key;
     }
   }
 

@@ -238,6 +238,7 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
     const again = await place.open();
     assert.equal(again.read('rows', 'a'), { revision: 1, row: { v: 1 } });
     assert.is(again.scan({ table: 'rows', limit: 10 }).rows.length, 2);
+    assert.equal(again.keys({ table: 'rows', limit: 10 }).keys, ['a', 'b']);
     assert.equal(again.journal(0, 10), journal);
     assert.equal(await commit(again, {}), [{ ok: true, revision: 2 }]);
     await again.close();
@@ -251,6 +252,7 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
       () => commit(store, {}),
       () => store.read('rows', 'a'),
       () => store.scan({ table: 'rows', limit: 1 }),
+      () => store.keys({ table: 'rows', limit: 1 }),
       () => store.journal(0, 1),
       () => store.verify({ whole: true }),
       () => store.health(),

@@ -21,6 +21,7 @@ export async function readFacts(gateway: GatewayProcess): Promise<readonly Fact[
 }
 
 export interface Runs {
+  /** Events taken over from their sender, whether a run was made of them or a rule turned them away. */
   readonly accepted: number;
   readonly finished: number;
   /** Native ids with two envelopes, envelopes with two runs or two ends, runs with two deliveries: each named. */
@@ -44,10 +45,12 @@ export function countRuns(facts: readonly Fact[]): Runs {
       case 'message.accepted':
         accepted += 1;
         once(`accepted ${fact.channel} ${fact.nativeId}`);
-        break;
-      case 'message.routed':
         once(`run of ${fact.envelopeId}`);
         routed.push(String(fact.envelopeId));
+        break;
+      case 'message.rejected':
+        accepted += 1;
+        once(`accepted ${fact.channel} ${fact.nativeId}`);
         break;
       case 'run.finished':
         once(`end of ${fact.envelopeId}`);

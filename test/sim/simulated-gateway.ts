@@ -180,6 +180,7 @@ export class Disk {
       commit: (batch, atMs) => store.commit(batch, atMs),
       read: (table, key) => store.read(table, key),
       scan: (query) => store.scan(query),
+      keys: (query) => store.keys(query),
       journal: (after, limit) => store.journal(after, limit),
       verify: (how) => store.verify(how),
       health() {

@@ -42,6 +42,10 @@ export function readerOf(database: Database): StoreReader {
         yield [key.toString('utf8', skip), value];
       }
     },
+    *keys(range) {
+      const skip = range.table.length + 1;
+      for (const key of database.getKeys(boundsOf(range))) yield key.toString('utf8', skip);
+    },
   };
 }
 

@@ -6,12 +6,13 @@ import { applyBatch } from '../apply.ts';
 import { type EncodedChangeSet, encodeChangeSet } from '../encoding.ts';
 import { readHead } from '../head.ts';
 import { readJournal, verifyJournal } from '../journal.ts';
-import { readPage, readRow, type StoreReader } from '../reading.ts';
+import { readKeys, readPage, readRow, type StoreReader } from '../reading.ts';
 import type {
   ChangeSet,
   CommitOutcome,
   JournalEntry,
   JournalVerdict,
+  KeyPage,
   ScanPage,
   ScanQuery,
   Store,
@@ -65,8 +66,11 @@ export class LmdbStore implements Store {
   }
 
   scan(query: ScanQuery): ScanPage {
-    const untilMs = performance.now() + SLICE_MS;
-    return readPage(this.#open(), query, () => performance.now() >= untilMs);
+    return readPage(this.#open(), query, sliceEnd());
+  }
+
+  keys(query: ScanQuery): KeyPage {
+    return readKeys(this.#open(), query, sliceEnd());
   }
 
   journal(after: number, limit: number): readonly JournalEntry[] {
@@ -77,6 +81,7 @@ export class LmdbStore implements Store {
     const reader: StoreReader = {
       get: (table, key) => this.#open().get(table, key),
       range: (range) => this.#open().range(range),
+      keys: (range) => this.#open().keys(range),
     };
     return verifyJournal(reader, how, () => nextTurn());
   }
@@ -153,6 +158,12 @@ export class LmdbStore implements Store {
     const message = `the store ${this.#parts.directory} was opened for reading only`;
     throw new RuntimeError('store_closed', message);
   }
+}
+
+/** True once the slice of a scan that begins now is used up. */
+function sliceEnd(): () => boolean {
+  const untilMs = performance.now() + SLICE_MS;
+  return () => performance.now() >= untilMs;
 }
 
 /** A failed commit carries its real cause in a promise of its own, which must be caught whatever happens. */

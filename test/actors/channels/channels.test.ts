@@ -68,7 +68,7 @@ const DELIVERY = {
 };
 
 /** Account b never answers. */
-async function open(inject: unknown = { type: 'accepted', envelopeId: 'E', runId: 'R' }) {
+async function open(inject: unknown = { type: 'accepted', envelopeId: 'E' }) {
   const kit = await createBehaviorKit(channelsActor, ARGS, undefined, {
     address: 'channels',
     answer(to, kind) {

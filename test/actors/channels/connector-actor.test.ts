@@ -99,7 +99,7 @@ actor(
         answer(to, _kind, payload) {
           if (to !== 'router') return undefined;
           asked.push(payload);
-          return { type: 'accepted', envelopeId: 'E', runId: 'R' };
+          return { type: 'accepted', envelopeId: 'E' };
         },
       },
     );
@@ -154,15 +154,13 @@ actor('an injected message is admitted like one of the platform’s', async () =
   const { kit } = await opened(
     {},
     {
-      answer: (to) =>
-        to === 'router' ? { type: 'accepted', envelopeId: 'E', runId: 'R' } : undefined,
+      answer: (to) => (to === 'router' ? { type: 'accepted', envelopeId: 'E' } : undefined),
     },
   );
   const test = { text: 'hello', conversationId: 'c', senderId: 's', isDirectMessage: true };
   assert.equal(await kit.receive('inject', test), {
     type: 'accepted',
     envelopeId: 'E',
-    runId: 'R',
   });
 });
 

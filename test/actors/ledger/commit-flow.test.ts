@@ -53,13 +53,16 @@ test('a read sees every commit asked before it, and waits for their flush', asyn
   void put('b');
   const read = kit.receive('read', { table: 'inbox', key: 'b' }) as Promise<{ row: unknown }[]>;
   const scan = kit.receive('scan', { table: 'inbox', limit: 10 }) as Promise<{ rows: unknown[] }>;
+  const keys = kit.receive('keys', { table: 'inbox', limit: 10 }) as Promise<{ keys: string[] }>;
   void put('c');
   await turnOfLoop();
   store.release();
   assert.is(await sofar(read), 'pending');
+  assert.is(await sofar(keys), 'pending');
   await drain();
   assert.is((await read).length, 1);
   assert.ok((await scan).rows.length >= 2);
+  assert.equal((await keys).keys.slice(0, 2), ['a', 'b']);
 });
 
 test('a read never sees a row whose flush is still on its way', async () => {

@@ -48,6 +48,7 @@ export function createHeldStore(inner: Store = createMemoryStore()): HeldStore {
     },
     read: (table, key) => inner.read(table, key),
     scan: (query) => inner.scan(query),
+    keys: (query) => inner.keys(query),
     journal: (after, limit) => inner.journal(after, limit),
     verify: (options) => inner.verify(options),
     health: () => ({ ...inner.health(), freeBytes: store.freeBytes }),

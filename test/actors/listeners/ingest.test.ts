@@ -45,7 +45,7 @@ const wordOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error
 
 test('each word of the router has its answer', async () => {
   const words: [AdmitReply, string][] = [
-    [{ type: 'accepted', envelopeId: 'E', runId: 'R' }, 'accepted'],
+    [{ type: 'accepted', envelopeId: 'E' }, 'accepted'],
     [{ type: 'duplicate', envelopeId: 'E' }, 'duplicate'],
     [{ type: 'conflict' }, 'idempotency_conflict'],
     [{ type: 'rejected', envelopeId: 'E', reason: 'channel_disabled' }, 'message_rejected'],

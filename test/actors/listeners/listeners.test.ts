@@ -44,7 +44,7 @@ function ordinary(to: string, kind: string): unknown {
   if (kind === 'directory') return [ENTRY, { ...ENTRY, integrationId: 'off', enabled: false }];
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
   if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
-  if (kind === 'admit') return { type: 'accepted', envelopeId: 'E', runId: 'R' };
+  if (kind === 'admit') return { type: 'accepted', envelopeId: 'E' };
   if (kind === 'health') return { admitting: true };
   if (kind === 'ping') return { alive: true };
   if (kind === 'trouble') return { accounts: 0 };

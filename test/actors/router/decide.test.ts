@@ -1,7 +1,12 @@
 /** The decision order of the router, rule by rule. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChannelRule, decide, type RouterRules } from '../../../actors/router/decide.ts';
+import {
+  type ChannelRule,
+  decide,
+  explain,
+  type RouterRules,
+} from '../../../actors/router/decide.ts';
 import { matchMention } from '../../../actors/router/mention.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 
@@ -55,8 +60,10 @@ test('a direct message on an open channel is accepted, and every check is listed
   const decision = decide(rules(), OFFER);
   assert.is(decision.accepted, true);
   assert.is(decision.sessionKey, 'channel:telegram:main:conversation:42');
-  assert.ok(decision.steps.length >= 12);
-  assert.ok(decision.steps.every((step) => step.passed));
+  const steps = explain(rules(), OFFER);
+  assert.ok(steps.length >= 12);
+  assert.ok(steps.every((step) => step.passed));
+  assert.ok(steps.every((step) => step.detail !== ''));
 });
 
 test('the checks are tried in their order, and the first that fails is the last one listed', () => {
@@ -69,10 +76,39 @@ test('the checks are tried in their order, and the first that fails is the last 
   assert.is(reasonOf(on, { connectorId: ' ' }), 'channel_missing');
   assert.is(reasonOf(on), 'channel_disabled');
   assert.is(reasonOf(rules({ denyFrom: ['alice'], allowFrom: ['alice'] })), 'sender_denied');
-  const { steps } = decide(on, OFFER);
+  const steps = explain(on, OFFER);
+  assert.ok(steps.slice(0, -1).every((step) => step.passed));
   assert.is(steps.at(-1)?.check, 'rule');
   assert.is(steps.at(-1)?.passed, false);
   assert.match(steps.at(-1)?.detail ?? '', 'channel_disabled');
+});
+
+test('the checks that are explained end where the decision does, whatever the offer', () => {
+  const given: readonly (readonly [RouterRules, Partial<InboundOffer>])[] = [
+    [rules({}, { enabled: false }), {}],
+    [rules(), { connectorId: ' ' }],
+    [rules(), { conversationId: 'x'.repeat(257) }],
+    [rules(), { body: ' ' }],
+    [rules(), { body: 'far too long for this' }],
+    [rules({ enabled: false }), {}],
+    [rules(), { connectorId: 'webhook:orders', senderVerified: false }],
+    [rules({ denyFrom: ['alice'] }), {}],
+    [rules({ allowFrom: ['alice'] }), { senderId: 'bob' }],
+    [rules({ allowFrom: ['alice'] }), { senderId: ' ' }],
+    [rules({ directMessagePolicy: 'deny' }), {}],
+    [rules({ directMessagePolicy: 'pairing' }), {}],
+    [rules(), { isDirectMessage: false }],
+    [rules(), { requestedBroadcast: true }],
+    [rules(), {}],
+  ];
+  for (const [rule, offer] of given) {
+    const { accepted, reason } = decide(rule, { ...OFFER, ...offer });
+    const last = explain(rule, { ...OFFER, ...offer }).at(-1);
+    assert.is(last?.passed, accepted, reason);
+    assert.ok(accepted || last?.detail.startsWith(`${reason}: `), `${reason} in ${last?.detail}`);
+  }
+  const reasons = given.map(([rule, offer]) => reasonOf(rule, offer));
+  assert.is(new Set(reasons).size, given.length, 'each of them is decided by something else');
 });
 
 test('a rule is found by its channel in any case, and other channels get the defaults', () => {

@@ -4,6 +4,8 @@ import * as assert from 'uvu/assert';
 import type { CommitReply, CommitRequest } from '../../../actors/ledger/protocol.ts';
 import { routerActor } from '../../../actors/router/actor.ts';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
+import { inboxKey, parseInboxKey } from '../../../actors/router/rows.ts';
+import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 import { isUlid } from '../../../proto/ids.ts';
 import { AskError } from '../../../runtime/errors.ts';
@@ -13,10 +15,11 @@ import {
   type BehaviorKitOptions,
   createBehaviorKit,
 } from '../../../runtime/testing/behavior-kit.ts';
-import { factsOf, OPEN_RULES, request } from '../sessions/story-fakes.ts';
+import { OPEN_RULES, request } from '../sessions/story-fakes.ts';
 
 const test = suite('actors/router');
 
+const ONE = 'channel:echo:default:conversation:one';
 const ARGS = {
   ledger: { address: 'test/ledger' },
   sessions: { address: 'test/sessions' },
@@ -43,7 +46,7 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
   const kit = await createBehaviorKit(routerActor, ARGS, deps, {
     ...options,
     answer: (_to, kind, payload) => {
-      if (kind === 'scan') return store.scan(payload as ScanQuery);
+      if (kind === 'keys') return store.keys(payload as ScanQuery);
       if (kind === 'commit') return (script.commit ?? commit)(payload as CommitRequest);
       const { table, key } = payload as { table: string; key: string };
       reads.push(key);
@@ -60,22 +63,64 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
   return { kit, store, script, admit, tells, commit, reads };
 }
 
+function openRuns({ receive }: Awaited<ReturnType<typeof openRouter>>['kit']) {
+  const metrics = receive('metrics', null) as { name: string; samples: { value: number }[] }[];
+  return metrics.find(({ name }) => name === 'palyra_router_open_runs')?.samples[0]?.value;
+}
+
 test('an accepted event is durable with its run before the sender and the sessions hear of it', async () => {
   const { kit, store, admit, tells } = await openRouter();
   const reply = await admit();
   assert.is(reply.type, 'accepted');
   if (reply.type !== 'accepted') return;
   assert.ok(isUlid(reply.envelopeId));
-  assert.is(store.read('inbox', reply.envelopeId)?.row.status, 'routed');
-  assert.is(store.read('runs', reply.runId)?.row.status, 'pending');
-  assert.is(store.scan({ table: 'runs_open', limit: 5 }).rows.length, 1);
-  assert.is(store.read('dedupe', 'echo:default\0n1')?.row.envelopeId, reply.envelopeId);
-  const types = store.journal(0, 10).flatMap((entry) => entry.facts.map((fact) => fact.type));
-  assert.equal(types, ['message.accepted', 'message.routed']);
+  const { envelopeId } = reply;
+  const { offer, replyTo } = request('one', 'n1');
+  const { nativeId: _native, ...event } = { ...offer, envelopeId };
+  const row = {
+    v: 1,
+    event,
+    replyTo,
+    responsePrefix: '',
+    trace: 'trace-n1',
+    attempts: 0,
+    crashes: 0,
+  };
+  assert.equal(store.read('inbox', inboxKey(ONE, envelopeId)), { revision: 1, row });
+  assert.is(store.keys({ table: 'inbox', limit: 5 }).keys.length, 1);
+  assert.equal(store.keys({ table: 'runs', limit: 5 }).keys, []);
+  assert.is(store.read('dedupe', 'echo:default\0n1')?.row.envelopeId, envelopeId);
   const [told] = tells();
   assert.is(told?.kind, 'routed');
-  assert.is((told?.payload as { revision: number } | undefined)?.revision, 1);
+  const run: RoutedRun = { sessionKey: ONE, envelopeId, after: '', revision: 1, row: row as never };
+  assert.equal(told?.payload, run);
   assert.is(kit.self.trace, 'trace-n1');
+});
+
+test('one fact says that an event was accepted, by whom, for which session, and whether it is answered', async () => {
+  const { store, admit } = await openRouter();
+  await admit(request('one', 'n1', 'hällo'));
+  await admit({ ...request('one', 'n2'), replyTo: null });
+  const facts = store.journal(0, 10).flatMap((entry) => entry.facts);
+  assert.equal(
+    facts.map((fact) => fact.type),
+    ['message.accepted', 'message.accepted'],
+  );
+  const [first, second] = facts;
+  assert.equal(first, {
+    type: 'message.accepted',
+    envelopeId: store.read('dedupe', 'echo:default\0n1')?.row.envelopeId,
+    channel: 'echo:default',
+    nativeId: 'n1',
+    sessionKey: ONE,
+    bodyBytes: 6,
+    bodySha256: request('one', 'n1', 'hällo').bodySha256,
+    replies: true,
+    trace: 'trace-n1',
+  });
+  assert.is(second?.replies, false);
+  const [, toTape] = store.scan({ table: 'inbox', limit: 5 }).rows;
+  assert.is(toTape?.row.replyTo, null);
 });
 
 test('no fact carries the text of a message', async () => {
@@ -103,7 +148,7 @@ test('two admits at once with one native id make exactly one run', async () => {
   await kit.settle();
   const types = (await Promise.all(replies)).map((reply) => reply.type).sort();
   assert.equal(types, ['accepted', 'duplicate']);
-  assert.is(store.scan({ table: 'runs', limit: 5 }).rows.length, 1);
+  assert.is(store.scan({ table: 'inbox', limit: 5 }).rows.length, 1);
 });
 
 test('a rejection is durable with its reason, keeps no event, and is said again to its repeat', async () => {
@@ -112,7 +157,19 @@ test('a rejection is durable with its reason, keeps no event, and is said again 
   const reply = await admit({ ...request('one', 'n1'), offer: empty });
   assert.is(reply.type === 'rejected' && reply.reason, 'message_empty');
   assert.is(store.scan({ table: 'inbox', limit: 5 }).rows.length, 0);
-  assert.is(factsOf(store, 'message.rejected')[0]?.reason, 'message_empty');
+  const facts = store.journal(0, 10).flatMap((entry) => entry.facts);
+  assert.equal(facts, [
+    {
+      type: 'message.rejected',
+      envelopeId: reply.type === 'rejected' ? reply.envelopeId : '',
+      channel: 'echo:default',
+      nativeId: 'n1',
+      bodyBytes: 1,
+      bodySha256: request('one', 'n1').bodySha256,
+      reason: 'message_empty',
+      trace: 'trace-n1',
+    },
+  ]);
   assert.equal(await admit({ ...request('one', 'n1'), offer: empty }), reply);
   assert.equal(await admit(request('one', 'n1', 'other')), { type: 'conflict' });
   assert.is(tells().length, 0);
@@ -185,19 +242,32 @@ test('a commit without an answer is refused, and the run is found if it became d
   assert.is((await admit()).type, 'duplicate');
 });
 
+test('a commit that came to nothing unheard gives its place back once the ledger says so', async () => {
+  const { kit, admit, script, store, tells } = await openRouter();
+  script.commit = () => {
+    throw new AskError('ask_timeout', 'test/ledger', 'commit');
+  };
+  assert.is((await admit()).type, 'refused');
+  assert.is(openRuns(kit), 1);
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.is(openRuns(kit), 0);
+  assert.equal([tells(), store.health().commits], [[], 0]);
+});
+
 test('a conversation with 1,000 open runs is refused until one ends; others are not', async () => {
   const { kit, admit } = await openRouter();
-  let runId = '';
+  let envelopeId = '';
   for (let i = 0; i < 1_000; i += 1) {
     const reply = await admit(request('full', `f${i}`));
-    if (reply.type === 'accepted') runId = reply.runId;
+    if (reply.type === 'accepted') envelopeId = reply.envelopeId;
   }
   const refused = await admit(request('full', 'late'));
   assert.is(refused.type === 'refused' && refused.code, 'conversation_busy');
   assert.is((await admit(request('other', 'o1'))).type, 'accepted');
   const sessionKey = 'channel:echo:default:conversation:full';
-  kit.receive('runEnded', { sessionKey, runId });
-  kit.receive('runEnded', { sessionKey, runId });
+  kit.receive('runEnded', { sessionKey, envelopeId });
+  kit.receive('runEnded', { sessionKey, envelopeId });
   assert.is((await admit(request('full', 'late'))).type, 'accepted');
   assert.is((await admit(request('full', 'later'))).type, 'refused');
 });
@@ -205,8 +275,9 @@ test('a conversation with 1,000 open runs is refused until one ends; others are 
 test('a full conversation opens again by itself when the word of its ends was lost', async () => {
   const { admit, store } = await openRouter();
   for (let i = 0; i < 1_000; i += 1) await admit(request('full', `f${i}`));
-  const open = store.scan({ table: 'runs_open', limit: 1_000 }).rows;
-  const remove = open.map(({ key }) => ({ table: 'runs_open', key }));
+  const { keys } = store.keys({ table: 'inbox', limit: 1_000 });
+  assert.is(keys.length, 1_000);
+  const remove = keys.map((key) => ({ table: 'inbox', key }));
   await store.commit([{ expect: [], put: [], remove, facts: [] }], 0);
   assert.is((await admit(request('full', 'late'))).type, 'refused');
   assert.is((await admit(request('full', 'late'))).type, 'accepted');
@@ -218,14 +289,19 @@ test('a restarted router counts the open runs anew and has the sessions look for
   const later = { incarnation: 2, wallMs: 1_000 };
   const { kit, admit, tells } = await openRouter(later, first.store);
   assert.is(tells()[0]?.kind, 'reconcile');
-  const metrics = kit.receive('metrics', null) as { name: string; samples: { value: number }[] }[];
-  const open = metrics.find((metric) => metric.name === 'palyra_router_open_runs');
-  assert.is(open?.samples[0]?.value, 1);
+  assert.is(openRuns(kit), 1);
   // The wall clock went back: the new envelope still sorts after the open one.
   await admit(request('one', 'n2'));
-  const [before, after] = first.store.scan({ table: 'runs_open', limit: 5 }).rows;
-  assert.is(first.store.read('runs', String(after?.row.runId))?.revision, 2);
-  assert.ok((before?.key ?? '') < (after?.key ?? ''));
+  const { rows } = first.store.scan({ table: 'inbox', limit: 5 });
+  assert.equal(
+    rows.map(({ revision, row }) => [revision, row.trace]),
+    [
+      [1, 'trace-n1'],
+      [2, 'trace-n2'],
+    ],
+  );
+  const told = tells().find((effect) => effect.kind === 'routed')?.payload as RoutedRun;
+  assert.is(told.after, parseInboxKey(rows[0]?.key ?? '').envelopeId);
 });
 
 test('sessions that refuse a word are reminded until they take it', async () => {

@@ -1,36 +1,39 @@
 /** What a run's end makes durable, and what a session shows its model. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
 import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
 import { History } from '../../../actors/sessions/history.ts';
-import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import type { TapeRow } from '../../../actors/sessions/rows.ts';
 import { RunQueue } from '../../../actors/sessions/run-queue.ts';
-import { toTask } from '../../../actors/sessions/task.ts';
+import type { Task } from '../../../actors/sessions/task.ts';
+import { ulidTimeMs } from '../../../proto/ids.ts';
 import { offer } from './story-fakes.ts';
 
 const test = suite('actors/sessions/finish');
 
 const ENVELOPE = '01MCC5RQ6SDN2NWHH8Z7RZP6Q8';
 
-function routed(more: Partial<RoutedRun> = {}): RoutedRun {
+const SESSION = 'channel:echo:default:conversation:42';
+const RUN = '01MCC5RQ6SC2RXR6VMB4F31CHC';
+
+function taskOf(more: Partial<InboxRow> = {}): Task & { readonly row: InboxRow } {
   const { nativeId, ...event } = offer('42', '42:7', 'hello');
-  return {
-    runId: '01MCC5RQ6SC2RXR6VMB4F31CHC',
-    envelopeId: ENVELOPE,
-    sessionKey: 'channel:echo:default:conversation:42',
-    after: '',
-    revision: 3,
+  const row: InboxRow = {
+    v: 1,
     event: { ...event, envelopeId: ENVELOPE, adapterMessageId: nativeId },
     replyTo: { connectorId: 'echo:default', conversationId: '42', threadId: '' },
     responsePrefix: '',
     trace: 't',
+    attempts: 0,
+    crashes: 0,
     ...more,
   };
+  return { sessionKey: SESSION, envelopeId: ENVELOPE, runId: RUN, revision: 3, row };
 }
 
-const finish = (outcome: RunOutcome, more: Partial<RoutedRun> = {}) =>
-  planFinish(toTask(routed(more)), outcome, 4, 1_000);
+const finish = (outcome: RunOutcome, more: Partial<InboxRow> = {}) =>
+  planFinish(taskOf(more), outcome, 4, 1_000);
 
 const answer = (text: string): RunOutcome => ({
   type: 'answered',
@@ -42,18 +45,43 @@ const answer = (text: string): RunOutcome => ({
 test('a finish expects the revisions it was planned from, so that it can happen once only', () => {
   const { request } = finish(answer('hi'));
   const { expect, remove } = request.changes;
-  assert.equal(
-    expect.map(({ table, revision }) => [table, revision]),
-    [
-      ['runs', 3],
-      ['turns', 0],
-      ['inbox', 3],
-    ],
-  );
-  assert.equal(
-    remove.map(({ table }) => table),
-    ['runs_open', 'inbox'],
-  );
+  const inbox = { table: 'inbox', key: inboxKey(SESSION, ENVELOPE) };
+  assert.equal(expect, [
+    { ...inbox, revision: 3 },
+    { table: 'turns', key: `${SESSION}\0${'4'.padStart(12, '0')}`, revision: 0 },
+  ]);
+  assert.equal(remove, [inbox]);
+});
+
+test('the row of an ended run says how it ended, when it was accepted, and what cut it before', () => {
+  const { request } = finish(answer('hi'), { attempts: 3, crashes: 1 });
+  const run = request.changes.put.filter(({ table }) => table === 'runs');
+  const row = {
+    v: 1,
+    status: 'done',
+    sessionKey: SESSION,
+    envelopeId: ENVELOPE,
+    attempts: 3,
+    crashes: 1,
+    createdAtMs: ulidTimeMs(ENVELOPE),
+    endedAtMs: 1_000,
+    reason: '',
+  };
+  assert.equal(run, [{ table: 'runs', key: RUN, row }]);
+  const [fact, ...others] = request.changes.facts;
+  assert.equal(others, []);
+  assert.equal([fact?.type, fact?.runId, fact?.envelopeId], ['run.finished', RUN, ENVELOPE]);
+  assert.equal([fact?.sessionKey, fact?.status, fact?.attempts], [SESSION, 'done', 3]);
+});
+
+test('a run whose row cannot be read ends without a reply, and leaves the inbox all the same', () => {
+  const outcome = { type: 'failed', reason: 'event_unreadable', detail: '' } as const;
+  const { request, status } = planFinish({ ...taskOf(), row: undefined }, outcome, 4, 1_000);
+  assert.is(status, 'failed');
+  assert.equal(request.outputs, []);
+  const inbox = { table: 'inbox', key: inboxKey(SESSION, ENVELOPE) };
+  assert.equal(request.changes.expect, [{ ...inbox, revision: 3 }]);
+  assert.equal(request.changes.remove, [inbox]);
 });
 
 test('an answer is one exchange after the ones before, a tape, and a reply to the message', () => {
@@ -86,8 +114,7 @@ test('a reply to another conversation names no message of the first', () => {
 });
 
 test('without a reply target the output ends on the tape', () => {
-  const { replyTo: _none, ...rest } = routed();
-  const { request } = planFinish(toTask(rest), answer('hi'), 0, 1_000);
+  const { request } = planFinish(taskOf({ replyTo: null }), answer('hi'), 0, 1_000);
   assert.is(request.outputs.length, 0);
   const texts = request.changes.put
     .filter(({ table }) => table === 'tapes')
@@ -143,11 +170,12 @@ test('the model sees the newest turns that fit, beginning with a user’s', () =
 
 test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole as far as memory is given', () => {
   const queue = new RunQueue();
-  const { event } = routed();
+  const { event } = taskOf().row;
   const large = { ...event, body: 'x'.repeat(20_000) };
   const add = (envelopeId: string, isHeadTaken: boolean) => {
-    const task = toTask(routed({ envelopeId, event: large }));
-    queue.add({ envelopeId, runId: envelopeId, task }, isHeadTaken);
+    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
+    const task = { ...taskOf({ event: large }), ...run };
+    queue.add({ ...run, task }, isHeadTaken);
   };
   add('C', false);
   add('B', false);

@@ -4,18 +4,22 @@ import * as assert from 'uvu/assert';
 import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
+import { INBOX, type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
+import type { RunResult } from '../../../actors/runs/protocol.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
-import { MAX_ATTEMPTS, RUNS, type RunRow } from '../../../actors/sessions/rows.ts';
+import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
-import { createEnvelopeId, createUlids } from '../../../proto/ids.ts';
+import { createEnvelopeId, createUlids, type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
-import type { ChangeSet, ScanQuery } from '../../../runtime/store/store.ts';
+import type { ChangeSet, Row, ScanQuery, StoredRow } from '../../../runtime/store/store.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import { OPEN_RULES, request } from './story-fakes.ts';
 
 const test = suite('actors/sessions/session');
 
 const KEY = 'channel:echo:default:conversation:one';
+
+const idOf = ({ envelopeId }: RoutedRun) => runIdOf(envelopeId as EnvelopeId);
 
 async function openSession(mayBeCut = false) {
   const store = createMemoryStore();
@@ -49,10 +53,10 @@ async function openSession(mayBeCut = false) {
         return (script.finish ?? finish)(payload as FinishRequest);
       }
       if (kind === 'commit') return commit((payload as { changes: ChangeSet }).changes);
-      if (kind === 'scan') {
+      if (kind === 'scan' || kind === 'keys') {
         const query = payload as ScanQuery;
         if (script.scanFails?.(query) === true) throw new Error('the ledger is starting again');
-        return store.scan(query);
+        return kind === 'scan' ? store.scan(query) : store.keys(query);
       }
       const { table, key } = payload as { table: string; key: string };
       reads.push(table);
@@ -91,15 +95,37 @@ async function openSession(mayBeCut = false) {
           ? [(effect.payload as { runId: string }).runId]
           : [],
       );
-    const answer = async (runId: string) => {
-      const result = { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 };
+    const answered = async (runId: string, result: RunResult) => {
       kit.receive('answered', { runId, result });
       await kit.settle();
     };
-    return { kit, begun, answer };
+    const answer = (runId: string) =>
+      answered(runId, { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 });
+    const fail = (runId: string) =>
+      answered(runId, { type: 'failed', reason: 'model_failed', detail: '' });
+    return { kit, begun, answer, fail };
   };
-  return { store, route, open, finishes, script, finish, commit, reads };
+  const inbox = (run: RoutedRun) => {
+    const stored = store.read(INBOX, inboxKey(KEY, run.envelopeId));
+    return stored as StoredRow<InboxRow> | undefined;
+  };
+  /** Another row for this open run, written behind the session's back. */
+  const change = async (run: RoutedRun, row: Row) => {
+    const put = [{ table: INBOX, key: inboxKey(KEY, run.envelopeId), row }];
+    await commit({ expect: [], put, remove: [], facts: [] });
+  };
+  return { store, route, open, finishes, script, finish, change, inbox, reads };
 }
+
+test('whatever message a session dies of, its subject names the run that is charged', async () => {
+  const { route } = await openSession();
+  const { subject } = sessionActor;
+  const routed = await route('a');
+  assert.is(subject?.('enqueue', routed), routed.envelopeId);
+  const runId = runIdOf(routed.envelopeId as EnvelopeId);
+  assert.is(subject?.('finished', { runId, plan: {}, outcome: {} }), runId);
+  assert.is(subject?.('next', null), '');
+});
 
 test('a fresh run begins at once, without reading what the router just said', async () => {
   const { route, open, reads } = await openSession();
@@ -108,7 +134,7 @@ test('a fresh run begins at once, without reading what the router just said', as
   kit.receive('enqueue', first);
   kit.receive('enqueue', first);
   await kit.settle();
-  assert.equal(begun(), [first.runId]);
+  assert.equal(begun(), [idOf(first)]);
   assert.equal(reads, []);
 });
 
@@ -120,13 +146,13 @@ test('the next run begins only after the end of the one before is durable', asyn
   kit.receive('enqueue', b);
   await kit.settle();
   script.finish = () => ({ type: 'busy', retryAfterMs: 500 });
-  await answer(a.runId);
+  await answer(idOf(a));
   await kit.settle();
-  assert.equal(begun(), [a.runId]);
+  assert.equal(begun(), [idOf(a)]);
   script.finish = undefined;
   await kit.advance(1_000);
   await kit.settle();
-  assert.equal(begun(), [a.runId, b.runId]);
+  assert.equal(begun(), [idOf(a), idOf(b)]);
   assert.is(finishes.length, 2);
 });
 
@@ -147,7 +173,7 @@ test('an exchange that became durable unheard is in the next request, also when 
     failures += 1;
     return table === 'turns' && failures === 1;
   };
-  await answer(a.runId);
+  await answer(idOf(a));
   for (let tries = 0; tries < 5; tries += 1) {
     await kit.advance(1_000);
     await kit.settle();
@@ -158,9 +184,9 @@ test('an exchange that became durable unheard is in the next request, also when 
       ? [effect.payload as { runId: string; turns: readonly unknown[] }]
       : [],
   );
-  assert.is(begun.at(-1)?.runId, b.runId);
+  assert.is(begun.at(-1)?.runId, idOf(b));
   assert.is(begun.at(-1)?.turns.length, 3);
-  await answer(b.runId);
+  await answer(idOf(b));
   await kit.settle();
   assert.is(store.scan({ table: 'turns', limit: 10 }).rows.length, 2);
 });
@@ -171,9 +197,9 @@ test('a run that the router lost the answer for is run before the one that came 
   const [lost, told] = [await route('lost'), await route('told')];
   kit.receive('enqueue', told);
   await kit.settle();
-  assert.equal(begun(), [lost.runId]);
-  await answer(lost.runId);
-  assert.equal(begun(), [lost.runId, told.runId]);
+  assert.equal(begun(), [idOf(lost)]);
+  await answer(idOf(lost));
+  assert.equal(begun(), [idOf(lost), idOf(told)]);
 });
 
 test('a run told of after it has ended is not run again', async () => {
@@ -182,79 +208,85 @@ test('a run told of after it has ended is not run again', async () => {
   const a = await route('a');
   kit.receive('enqueue', a);
   await kit.settle();
-  await answer(a.runId);
+  await answer(idOf(a));
   kit.receive('enqueue', a);
   await kit.settle();
-  assert.equal(begun(), [a.runId]);
+  assert.equal(begun(), [idOf(a)]);
 });
 
 test('a finish without an answer is asked again, and a conflict with its own first end is its end', async () => {
-  const { store, route, open, script, finish } = await openSession();
-  const { kit, answer } = await open();
-  const a = await route('a');
-  kit.receive('enqueue', a);
-  await kit.settle();
-  script.finish = async (plan) => {
-    await finish(plan);
-    throw new Error('ask_timeout');
-  };
-  await answer(a.runId);
-  script.finish = undefined;
-  kit.take();
-  await kit.advance(1_000);
-  await kit.settle();
-  const ended = kit.take().filter((effect) => effect.type === 'tell' && effect.kind === 'ended');
-  assert.is(ended.length, 1);
-  const finished = store.journal(0, 99).flatMap((entry) => entry.facts);
-  assert.is(finished.filter((fact) => fact.type === 'run.finished').length, 1);
+  // A failure writes no turns: its row in the inbox alone tells the second end from the first.
+  for (const status of ['done', 'failed']) {
+    const { store, route, open, script, finish } = await openSession();
+    const { kit, answer, fail } = await open();
+    const a = await route('a');
+    kit.receive('enqueue', a);
+    await kit.settle();
+    script.finish = async (plan) => {
+      await finish(plan);
+      throw new Error('ask_timeout');
+    };
+    await (status === 'done' ? answer : fail)(idOf(a));
+    script.finish = undefined;
+    kit.take();
+    await kit.advance(1_000);
+    await kit.settle();
+    const ended = kit
+      .take()
+      .flatMap((effect) =>
+        effect.type === 'tell' && effect.kind === 'ended' ? [effect.payload] : [],
+      );
+    assert.equal(ended, [{ sessionKey: KEY, envelopeId: a.envelopeId, status }]);
+    const finished = store.journal(0, 99).flatMap((entry) => entry.facts);
+    assert.is(finished.filter((fact) => fact.type === 'run.finished').length, 1);
+  }
 });
 
 test('a crash counted while the finish was under way does not make the model answer twice', async () => {
-  const { store, route, open, commit } = await openSession();
+  const { store, route, open, change } = await openSession();
   const { kit, begun, answer } = await open();
   const a = await route('a');
   kit.receive('enqueue', a);
   await kit.settle();
-  const stored = store.read(RUNS, a.runId);
-  const row = { ...(stored?.row as RunRow), crashes: 1 };
-  await commit({ expect: [], put: [{ table: RUNS, key: a.runId, row }], remove: [], facts: [] });
-  await answer(a.runId);
-  assert.is(store.read(RUNS, a.runId)?.row.status, 'done');
+  await change(a, { ...a.row, crashes: 1 });
+  await answer(idOf(a));
+  assert.is(store.read(RUNS, idOf(a))?.row.status, 'done');
+  assert.is(store.read(RUNS, idOf(a))?.row.crashes, 1);
   assert.is(begun().length, 1);
 });
 
 test('a run that an earlier life left counts an attempt before it is tried again', async () => {
-  const { store, route, open } = await openSession(true);
+  const { store, route, open, inbox } = await openSession(true);
   const a = await route('a');
   const b = await route('b');
   const { kit, begun, answer } = await open();
   kit.take();
-  assert.is(store.read(RUNS, a.runId)?.row.attempts, 1);
-  await answer(a.runId);
-  assert.equal(begun(), [b.runId]);
-  assert.is(store.read(RUNS, b.runId)?.row.attempts, 0);
-  assert.is(store.read(RUNS, a.runId)?.row.status, 'done');
+  assert.is(inbox(a)?.row.attempts, 1);
+  await answer(idOf(a));
+  assert.equal(begun(), [idOf(b)]);
+  assert.is(inbox(b)?.row.attempts, 0);
+  assert.is(inbox(a), undefined);
+  assert.is(store.read(RUNS, idOf(a))?.row.status, 'done');
+  assert.is(store.read(RUNS, idOf(a))?.row.attempts, 1);
 });
 
 test('a run that was cut again and again is given up, whoever cut it', async () => {
-  const { store, route, open, commit } = await openSession(true);
+  const { store, route, open, change } = await openSession(true);
   const a = await route('a');
-  const row = { ...(store.read(RUNS, a.runId)?.row as RunRow), attempts: MAX_ATTEMPTS - 1 };
-  await commit({ expect: [], put: [{ table: RUNS, key: a.runId, row }], remove: [], facts: [] });
+  await change(a, { ...a.row, attempts: MAX_ATTEMPTS - 1 });
   const { begun } = await open();
   assert.equal(begun(), []);
-  assert.is(store.read(RUNS, a.runId)?.row.status, 'quarantined');
-  assert.is(store.read(RUNS, a.runId)?.row.reason, 'cut_too_often');
+  assert.is(store.read(RUNS, idOf(a))?.row.status, 'quarantined');
+  assert.is(store.read(RUNS, idOf(a))?.row.reason, 'cut_too_often');
 });
 
 test('a run whose event cannot be read fails instead of stopping its session', async () => {
-  const { store, route, open, commit } = await openSession();
+  const { store, route, open, change } = await openSession();
   const a = await route('a');
-  const put = [{ table: 'inbox', key: a.envelopeId, row: { v: 99 } }];
-  await commit({ expect: [], put, remove: [], facts: [] });
+  await change(a, { v: 99 });
   await open();
-  assert.is(store.read(RUNS, a.runId)?.row.status, 'failed');
-  assert.is(store.read(RUNS, a.runId)?.row.reason, 'event_unreadable');
+  assert.is(store.read(RUNS, idOf(a))?.row.status, 'failed');
+  assert.is(store.read(RUNS, idOf(a))?.row.reason, 'event_unreadable');
   assert.is(store.scan({ table: 'inbox', limit: 5 }).rows.length, 0);
 });
 

@@ -11,6 +11,7 @@ import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import type { SessionsProtocol } from '../../../actors/sessions/protocol.ts';
 import { RUNS, TAPES } from '../../../actors/sessions/rows.ts';
+import { type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import { child, refTo } from '../../../runtime/actor.ts';
 import type { ChildSpec } from '../../../runtime/child-spec.ts';
 import {
@@ -58,15 +59,16 @@ async function withSystem(
 }
 
 async function admit(system: System, conversation: string, text: string): Promise<string> {
-  const { replyTo: _none, ...toTape } = request(conversation, `${conversation}-${text}`, text);
+  const toTape = { ...request(conversation, `${conversation}-${text}`, text), replyTo: null };
   const reply = await system.ask(router, 'admit', toTape, SOON);
   if (reply.type !== 'accepted') throw new Error(`not accepted: ${reply.type}`);
-  return reply.runId;
+  return runIdOf(reply.envelopeId as EnvelopeId);
 }
 
-async function statusOf(system: System, runId: string) {
+/** Undefined while it is open. */
+async function statusOf(system: System, runId: string): Promise<unknown> {
   const [stored] = await system.ask(ledger, 'read', { table: RUNS, key: runId }, SOON);
-  return String(stored?.row.status);
+  return stored?.row.status;
 }
 
 async function replyOf(system: System, runId: string) {
@@ -77,7 +79,7 @@ async function replyOf(system: System, runId: string) {
 }
 
 const hasEnded = (system: System, runId: string) => async () =>
-  (await statusOf(system, runId)) !== 'pending';
+  (await statusOf(system, runId)) !== undefined;
 
 for (const [name, threads] of [
   ['inline', 'inline'],

@@ -19,7 +19,7 @@ import {
   type Settled,
 } from '../../../runtime/actor.ts';
 import { joinChanges } from '../../../runtime/store/change-set.ts';
-import type { ScanPage, Store, StoredRow } from '../../../runtime/store/store.ts';
+import type { KeyPage, ScanPage, Store, StoredRow } from '../../../runtime/store/store.ts';
 import { SeededWorld } from './seeded-world.ts';
 
 export interface StoryDeps {
@@ -40,7 +40,7 @@ interface LedgerState {
   isServing: boolean;
 }
 
-type LedgerAsks = Pick<LedgerProtocol, 'commit' | 'read' | 'scan'>;
+type LedgerAsks = Pick<LedgerProtocol, 'commit' | 'read' | 'scan' | 'keys'>;
 interface LedgerOwn {
   turn(nothing: null): void;
   turned(nothing: null): void;
@@ -76,6 +76,12 @@ const ledgerActor = defineActor<LedgerAsks, LedgerOwn, null, LedgerState, StoryD
       const later = self.defer<ScanPage>();
       const page = { ...query, limit: Math.min(query.limit, 3) };
       standInLine(state, self, () => later.resolve(state.deps.store.scan(page)));
+      return later.promise;
+    },
+    keys(state, query, self) {
+      const later = self.defer<KeyPage>();
+      const page = { ...query, limit: Math.min(query.limit, 3) };
+      standInLine(state, self, () => later.resolve(state.deps.store.keys(page)));
       return later.promise;
     },
     turn(state, _nothing, self) {

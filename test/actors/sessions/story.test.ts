@@ -60,7 +60,7 @@ function createDeps(seed: number, model?: Model): StoryDeps {
   };
 }
 
-const openRuns = (store: Store) => store.scan({ table: 'runs_open', limit: 10 }).rows.length;
+const openRuns = (store: Store) => store.keys({ table: 'inbox', limit: 10 }).keys.length;
 
 async function finishAll(world: SeededWorld, store: Store, answers: AdmitReply[][]) {
   await world.until(() => answers.every((told) => told.length > 0), 'every sender was answered');
@@ -254,12 +254,11 @@ function check({ deps, told }: Story): void {
   const finished = factsOf(deps.store, 'run.finished');
   const ended = finished.map((fact) => fact.envelopeId);
   assert.is(new Set(ended).size, ended.length, 'an envelope was finished twice');
-  const routed = factsOf(deps.store, 'message.routed');
-  assert.equal([...ended].sort(), routed.map((fact) => fact.envelopeId).sort());
-  for (const sessionKey of new Set(routed.map((fact) => fact.sessionKey))) {
-    const order = (facts: typeof routed) =>
+  assert.equal([...ended].sort(), accepted.map((fact) => fact.envelopeId).sort());
+  for (const sessionKey of new Set(accepted.map((fact) => fact.sessionKey))) {
+    const order = (facts: typeof accepted) =>
       facts.filter((fact) => fact.sessionKey === sessionKey).map((fact) => fact.envelopeId);
-    assert.equal(order(finished), order(routed), `order in ${sessionKey}`);
+    assert.equal(order(finished), order(accepted), `order in ${sessionKey}`);
   }
   for (const { admit, answers } of told.values()) {
     const [answer] = answers;
@@ -269,7 +268,9 @@ function check({ deps, told }: Story): void {
   }
   const replies = deps.store.scan({ table: 'deliveries', limit: 1_000 }).rows;
   assert.is(replies.length, finished.length);
-  assert.is(deps.store.scan({ table: 'inbox', limit: 10 }).rows.length, 0);
+  const runs = deps.store.keys({ table: 'runs', limit: 1_000 }).keys;
+  assert.equal([...runs].sort(), finished.map((fact) => fact.runId).sort());
+  assert.is(openRuns(deps.store), 0);
 }
 
 test('whatever crashes and whenever, each accepted event ends in one finish, in order', async () => {

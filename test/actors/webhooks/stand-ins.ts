@@ -24,7 +24,7 @@ export const standInRouter = defineActor<StandInRouter, object, null, AdmitReque
       const before = seen.find(({ offer }) => offer.nativeId === request.offer.nativeId);
       if (before === undefined) {
         seen.push(request);
-        return { type: 'accepted', envelopeId, runId: 'run' };
+        return { type: 'accepted', envelopeId };
       }
       if (before.bodySha256 !== request.bodySha256) return { type: 'conflict' };
       return { type: 'duplicate', envelopeId };

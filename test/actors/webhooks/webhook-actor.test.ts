@@ -115,7 +115,7 @@ test('without a reply target the conversation is `default` and outputs go nowher
   const { check, admitted } = await open();
   await check(signed('{}'));
   assert.is(admitted[0]?.offer.conversationId, 'default');
-  assert.not.ok('replyTo' in (admitted[0] ?? {}));
+  assert.is(admitted[0]?.replyTo, null);
 });
 
 test('reasons to refuse come in their promised order, and none of them reaches the router', async () => {

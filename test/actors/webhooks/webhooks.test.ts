@@ -37,6 +37,8 @@ async function open(world: World = {}) {
     switch (kind) {
       case 'scan':
         return store.scan(payload as ScanQuery);
+      case 'keys':
+        return store.keys(payload as ScanQuery);
       case 'commit': {
         const { changes } = payload as { changes: ChangeSet };
         return world.commit?.(changes) ?? (await store.commit([changes], 1))[0];

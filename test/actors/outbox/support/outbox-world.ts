@@ -227,6 +227,7 @@ export class OutboxWorld {
   #look({ kind, payload }: Asked): unknown {
     this.flush();
     if (kind === 'scan') return this.store.scan(payload as ScanQuery);
+    if (kind === 'keys') return this.store.keys(payload as ScanQuery);
     const { table, key } = payload as { table: string; key: string };
     const stored = this.store.read(table, key);
     return stored === undefined ? [] : [stored];
