@@ -189,7 +189,7 @@ class RunningSystem implements System {
       await this.#pool?.stop(shareMs);
       await this.#within(this.closeWorld(), shareMs);
     } finally {
-      this.#kernel.asks.close();
+      this.#kernel.asks.stop();
       this.#end.resolve(this.#cause);
     }
   }

@@ -53,21 +53,23 @@ function gateOf(state: HttpListenerState, integrationId: string): WebhookGate {
 
 async function take(
   state: HttpListenerState,
-  { integrationId, ...request }: WebhookRequest,
+  request: WebhookRequest,
   self: ListenerSelf,
 ): Promise<WebhookAnswer> {
+  const { integrationId, webhookId, webhookTimestamp, webhookSignature, body, trace } = request;
   const entry = state.directory?.get(integrationId);
   if (state.directory !== undefined && entry === undefined) {
     return refuse({ code: 'not_found', message: 'no such webhook' });
   }
   if (entry === undefined) return refuse(UNAVAILABLE);
-  const bytes = request.body.byteLength;
+  const bytes = body.byteLength;
   if (state.ingestBytes + bytes > MAX_INGEST_BYTES) {
     return counted(state, integrationId, refuse(BUSY), self);
   }
   state.ingestBytes += bytes;
   try {
-    const answer = await ingest(self, state.args.router, entry.ref, request);
+    const event = { webhookId, webhookTimestamp, webhookSignature, body, trace };
+    const answer = await ingest(self, state.args.router, entry.ref, event);
     return counted(state, integrationId, answer, self);
   } catch (error) {
     const code = codeOf(error);

@@ -21,14 +21,10 @@ export function finish(
     return { type: 'busy', retryAfterMs: FULL_RETRY_MS };
   }
   const arrivals = request.outputs.map((_, n) => arrive(state, self, request, n));
-  const deliveries = arrivals.map(({ deliveryId, row }) => ({ deliveryId, row }));
   const later = self.defer<FinishReply>();
-  commit(state, self, {
-    kind: 'finish',
-    arrivals,
-    changes: joinChanges(request.changes, queuedPart(deliveries)),
-    later,
-  });
+  const changes =
+    arrivals.length === 0 ? request.changes : joinChanges(request.changes, queuedPart(arrivals));
+  commit(state, self, { kind: 'finish', arrivals, changes, later });
   return later.promise;
 }
 

@@ -22,20 +22,63 @@ export function isAsk(meta: unknown): meta is AskEnvelope {
   return typeof meta === 'object' && meta !== null;
 }
 
-interface Pending {
+export interface AskOptions {
+  readonly address: string;
+  readonly kind: string;
+  readonly inMs: number;
+  readonly trace: string | undefined;
+  readonly chain: readonly string[];
+}
+
+/** An ask of this thread: what waits for its end, and to an actor of this thread the envelope too. */
+export class OpenAsk implements AskEnvelope {
+  readonly isAsk = true;
+  readonly id: number;
   readonly address: string;
   readonly kind: string;
   readonly deadlineMs: number;
-  resolve(value: unknown): void;
-  reject(error: AskError): void;
+  readonly trace: string | undefined;
+  readonly chain: readonly string[];
+  /** Settles however it ends. */
+  readonly promise: Promise<unknown>;
   /** The thread slot it waits for; -1 for this thread. */
-  slot: number;
-  removeListener: (() => void) | undefined;
+  slot = -1;
+  removeListener: (() => void) | undefined = undefined;
+  readonly #asks: Asks;
+  #resolve!: (value: unknown) => void;
+  #reject!: (error: AskError) => void;
+
+  constructor(asks: Asks, id: number, nowMs: number, options: AskOptions) {
+    this.#asks = asks;
+    this.id = id;
+    this.address = options.address;
+    this.kind = options.kind;
+    this.deadlineMs = nowMs + options.inMs;
+    this.trace = options.trace;
+    this.chain = options.chain;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  reply(value: unknown): void {
+    if (this.#asks.close(this)) this.#resolve(value);
+  }
+
+  fail(code: AskCode, detail: string): void {
+    if (this.#asks.close(this)) this.refuse(code, detail);
+  }
+
+  /** Its end where it was never open. */
+  refuse(code: AskCode, detail: string): void {
+    this.#reject(new AskError(code, this.address, this.kind, { detail }));
+  }
 }
 
 export class Asks {
   readonly #host: Host;
-  readonly #pending = new Map<number, Pending>();
+  readonly #open = new Map<number, OpenAsk>();
   #nextId = 1;
   #sweep: Timer | undefined = undefined;
   timedOut = 0;
@@ -45,103 +88,88 @@ export class Asks {
   }
 
   get size(): number {
-    return this.#pending.size;
+    return this.#open.size;
   }
 
-  /** Opens an ask; `promise` settles however it ends. */
-  open(
-    address: string,
-    kind: string,
-    inMs: number,
-    signal: AbortSignal | undefined,
-  ): { readonly id: number; readonly promise: Promise<unknown> } {
+  open(options: AskOptions, signal: AbortSignal | undefined): OpenAsk {
     const id = this.#nextId;
     this.#nextId += 1;
-    const promise = new Promise<unknown>((resolve, reject) => {
-      if (this.#pending.size >= LIMIT) {
-        reject(new AskError('too_many_asks', address, kind, { detail: `${LIMIT} are open` }));
-        return;
-      }
-      const deadlineMs = this.#host.monotonicMs() + inMs;
-      const pending: Pending = {
-        address,
-        kind,
-        deadlineMs,
-        resolve,
-        reject,
-        slot: -1,
-        removeListener: undefined,
-      };
-      this.#pending.set(id, pending);
-      if (signal !== undefined) this.#listen(id, pending, signal);
-    });
-    if (this.#sweep === undefined && this.#pending.size > 0) this.#planSweep();
-    return { id, promise };
+    const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options);
+    if (this.#open.size >= LIMIT) {
+      ask.refuse('too_many_asks', `${LIMIT} are open`);
+      return ask;
+    }
+    this.#open.set(id, ask);
+    if (signal !== undefined) listen(ask, signal);
+    if (this.#sweep === undefined && this.#open.size > 0) this.#planSweep();
+    return ask;
+  }
+
+  isOpen(ask: OpenAsk): boolean {
+    return this.#open.has(ask.id);
+  }
+
+  /** False where it had ended already. */
+  close(ask: OpenAsk): boolean {
+    if (!this.#open.delete(ask.id)) return false;
+    ask.removeListener?.();
+    return true;
   }
 
   /** What is left of its time; undefined when it has ended. */
   leftMs(id: number): number | undefined {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return undefined;
-    return Math.max(0, pending.deadlineMs - this.#host.monotonicMs());
+    const ask = this.#open.get(id);
+    if (ask === undefined) return undefined;
+    return Math.max(0, ask.deadlineMs - this.#host.monotonicMs());
   }
 
   waitFor(id: number, slot: number): void {
-    const pending = this.#pending.get(id);
-    if (pending !== undefined) pending.slot = slot;
+    const ask = this.#open.get(id);
+    if (ask !== undefined) ask.slot = slot;
   }
 
   resolve(id: number, value: unknown): void {
-    this.#take(id)?.resolve(value);
+    this.#open.get(id)?.reply(value);
   }
 
   fail(id: number, code: AskCode, detail: string): void {
-    const pending = this.#take(id);
-    if (pending === undefined) return;
-    pending.reject(new AskError(code, pending.address, pending.kind, { detail }));
+    this.#open.get(id)?.fail(code, detail);
   }
 
   /** Ends every ask that waits for a thread slot, or all. */
   failAll(code: AskCode, detail: string, slot?: number): void {
-    for (const [id, pending] of this.#pending) {
-      if (slot === undefined || pending.slot === slot) this.fail(id, code, detail);
+    for (const ask of this.#open.values()) {
+      if (slot === undefined || ask.slot === slot) ask.fail(code, detail);
     }
   }
 
-  close(): void {
+  /** Ends all of them, and itself. */
+  stop(): void {
     this.failAll('actor_dead', 'the system has stopped');
     this.#sweep?.cancel();
     this.#sweep = undefined;
-  }
-
-  #take(id: number): Pending | undefined {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return undefined;
-    this.#pending.delete(id);
-    pending.removeListener?.();
-    return pending;
-  }
-
-  #listen(id: number, pending: Pending, signal: AbortSignal): void {
-    const abort = () => this.fail(id, 'ask_aborted', 'its signal was aborted');
-    if (signal.aborted) {
-      abort();
-      return;
-    }
-    signal.addEventListener('abort', abort, { once: true });
-    pending.removeListener = () => signal.removeEventListener('abort', abort);
   }
 
   #planSweep(): void {
     this.#sweep = this.#host.setTimer(SWEEP_MS, () => {
       this.#sweep = undefined;
       const nowMs = this.#host.monotonicMs();
-      for (const [id, pending] of this.#pending) {
-        if (pending.deadlineMs > nowMs) continue;
+      for (const ask of this.#open.values()) {
+        if (ask.deadlineMs > nowMs) continue;
         this.timedOut += 1;
-        this.fail(id, 'ask_timeout', 'no reply before the deadline');
+        ask.fail('ask_timeout', 'no reply before the deadline');
       }
-      if (this.#pending.size > 0) this.#planSweep();
+      if (this.#open.size > 0) this.#planSweep();
     });
   }
+}
+
+function listen(ask: OpenAsk, signal: AbortSignal): void {
+  const abort = () => ask.fail('ask_aborted', 'its signal was aborted');
+  if (signal.aborted) {
+    abort();
+    return;
+  }
+  signal.addEventListener('abort', abort, { once: true });
+  ask.removeListener = () => signal.removeEventListener('abort', abort);
 }

@@ -8,7 +8,7 @@ import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
-import { type AskEnvelope, Asks } from './asks.ts';
+import { type AskEnvelope, Asks, type OpenAsk } from './asks.ts';
 import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
@@ -135,64 +135,38 @@ export class Kernel {
         new AskError('ask_cycle', ref.address, kind, { detail: [...chain, path].join(' → ') }),
       );
     }
-    const { id, promise } = this.asks.open(ref.address, kind, deadline.inMs, deadline.signal);
+    const { inMs, signal } = deadline;
+    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal);
+    const { id, promise } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
-    if (this.asks.leftMs(id) === undefined) return promise;
+    if (!this.asks.isOpen(ask)) return promise;
     if (way !== undefined) {
-      this.asks.waitFor(id, way.slot);
-      if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
-        this.asks.fail(id, 'mailbox_full', 'not sent');
+      ask.slot = way.slot;
+      if (!way.send(kind, payload, [id, inMs, trace ?? 0, chain])) {
+        ask.fail('mailbox_full', 'not sent');
       }
-    } else if (cell !== undefined)
-      this.#askLocal(cell, {
-        id,
-        kind,
-        payload,
-        deadlineMs: this.host.monotonicMs() + deadline.inMs,
-        chain,
-        trace,
-      });
+    } else if (cell !== undefined) this.#askLocal(cell, payload, ask);
     else if (this.remotes !== undefined && !this.#cells.has(path)) {
       this.remotes.ask({
         id,
         ref,
         kind,
         payload,
-        inMs: deadline.inMs,
+        inMs,
         chain,
         trace,
       });
-    } else this.asks.fail(id, 'actor_dead', 'no such actor');
+    } else ask.fail('actor_dead', 'no such actor');
     return promise;
   }
 
-  #askLocal(
-    cell: Cell,
-    ask: {
-      readonly id: number;
-      readonly kind: string;
-      readonly payload: unknown;
-      readonly deadlineMs: number;
-      readonly chain: readonly string[];
-      readonly trace: string | undefined;
-    },
-  ): void {
-    const { asks } = this;
-    const { id, kind, payload, deadlineMs, chain, trace } = ask;
+  #askLocal(cell: Cell, payload: unknown, ask: OpenAsk): void {
+    const { kind } = ask;
     if (this.entryOf(cell, kind) === undefined) {
-      asks.fail(id, 'unknown_kind', `${cell.path} handles no such message`);
-      return;
+      ask.fail('unknown_kind', `${cell.path} handles no such message`);
+    } else if (!this.sendTo(cell, kind, payload, ask)) {
+      ask.fail('mailbox_full', 'its mailbox refuses');
     }
-    const envelope: AskEnvelope = {
-      isAsk: true,
-      deadlineMs,
-      trace,
-      chain,
-      reply: (value) => asks.resolve(id, value),
-      fail: (code, detail) => asks.fail(id, code, detail),
-    };
-    if (!this.sendTo(cell, kind, payload, envelope))
-      asks.fail(id, 'mailbox_full', 'its mailbox refuses');
   }
 
   /** The entry of a kind; where the definition is still being loaded, one that is looked up when it is handled. */

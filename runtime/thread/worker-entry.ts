@@ -133,7 +133,7 @@ class WorkerThread implements ThreadControl, ChildOwner {
   }
 
   async close(): Promise<void> {
-    this.#kernel.asks.close();
+    this.#kernel.asks.stop();
     await this.#world.close?.();
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;

@@ -22,11 +22,13 @@ export interface Exchanges {
   whenIdle(graceMs: number): Promise<void>;
   begin(request: HttpRequest): HttpIntake | HttpAnswer;
   tooLarge(intake: HttpIntake): HttpAnswer;
+  /** `done` hears the answer, once. */
   answer(
     intake: HttpIntake,
     body: Uint8Array,
     client: HttpClient,
-  ): Promise<HttpAnswer> | HttpAnswer;
+    done: (answer: HttpAnswer) => void,
+  ): void;
   overloaded(): HttpAnswer;
 }
 
@@ -66,9 +68,10 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
     },
     begin: (request) => guarded(() => handler.begin(request)),
     tooLarge: (intake) => guarded(() => intake.tooLarge()),
-    answer(intake, body, client) {
+    answer(intake, body, client, done) {
       const answer = guarded(() => intake.answer(body, client));
-      return answer instanceof Promise ? answer.catch(defect) : answer;
+      if (answer instanceof Promise) void answer.then(done, (error) => done(defect(error)));
+      else done(answer);
     },
     overloaded() {
       options.observer?.refused('overloaded');

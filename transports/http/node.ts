@@ -92,9 +92,7 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
       once(exchanges.tooLarge(begun));
       return;
     }
-    const answer = exchanges.answer(begun, body, client);
-    if (answer instanceof Promise) void answer.then(once);
-    else once(answer);
+    exchanges.answer(begun, body, client, once);
   });
 }
 

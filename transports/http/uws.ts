@@ -160,9 +160,7 @@ class Front {
       if (chunk.byteLength > 0) parts.push(new Uint8Array(chunk.slice(0)));
       if (!isLast) return;
       this.#uploading.delete(pending);
-      const answer = this.#exchanges.answer(intake, join(parts, sizeBytes), client);
-      if (answer instanceof Promise) void answer.then(finish);
-      else finish(answer);
+      this.#exchanges.answer(intake, join(parts, sizeBytes), client, finish);
     });
   }
 
