@@ -10,6 +10,8 @@ import { adminTokenFileOf } from './state-root.ts';
 const KEY_BYTES = 32;
 
 export const STORE_DIRECTORY = 'store';
+/** 2: an open run is one row of `inbox`. */
+export const STORE_FORMAT = 2;
 
 /** What the vault asks for. */
 export function machineSecrets(stateRoot: string): VaultDeps {

@@ -73,7 +73,10 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
     EXIT.failure,
     'nothing was changed; start it with the newer version that wrote this state root',
   ],
-  store_older: [EXIT.refused, 'start the gateway on this state root once, which migrates it'],
+  store_older: [
+    EXIT.failure,
+    'nothing was changed; use the version that wrote this state root, or another --state-root',
+  ],
   store_missing: [EXIT.notFound, 'give the --state-root that a gateway ran on'],
   store_failed: [EXIT.storage, 'make room on the disk or check it, then start again'],
   storage_low: [EXIT.storage, 'make room on the disk of the state root'],

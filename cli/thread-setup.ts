@@ -23,6 +23,7 @@ import {
   prepareBackup,
   publishToken,
   STORE_DIRECTORY,
+  STORE_FORMAT,
 } from './compose-machine.ts';
 import type { ModelConfig } from './config/gateway-config.ts';
 import { keepModel } from './kept-model.ts';
@@ -105,7 +106,10 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
     },
     publishToken: (token) => publishToken(stateRoot, token),
     openStore: createStoreOpener(() =>
-      openLmdbStore({ directory: join(stateRoot, STORE_DIRECTORY) }),
+      openLmdbStore({
+        directory: join(stateRoot, STORE_DIRECTORY),
+        formatVersion: STORE_FORMAT,
+      }),
     ),
     ballast: createBallast({ path: join(stateRoot, 'ballast') }),
     prepareBackup: (id) => prepareBackup(stateRoot, id),

@@ -166,10 +166,9 @@ function freshState(
 
 function takeCommit(
   state: LedgerState,
-  request: CommitRequest,
+  { changes, admits }: CommitRequest,
   self: LedgerSelf,
 ): CommitReply | Promise<CommitReply> {
-  const { admits } = request;
   if (admits && !state.space.admitting) {
     state.counts.storageLow += 1;
     return { ok: false, code: 'storage_low', retryAfterMs: STORAGE_LOW_RETRY_MS };
@@ -181,7 +180,7 @@ function takeCommit(
     return { ok: false, code: 'busy', retryAfterMs: waitMs };
   }
   const later = self.defer<CommitReply>();
-  enqueueCommit(state, self, request, {
+  enqueueCommit(state, self, changes, {
     answer: (outcome) => later.resolve(outcome),
     refuse: (error) => later.reject(error),
   });

@@ -4,7 +4,6 @@ import { checkChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
 import { bytesOf, type QueuedCommit } from './commit-queue.ts';
 import type { Flight, Landing, LedgerSelf, LedgerState } from './ledger-state.ts';
-import type { CommitRequest } from './protocol.ts';
 import { checkSpace } from './space.ts';
 
 // A look may scan: after this long the thread's other work gets its turn.
@@ -20,12 +19,10 @@ const REFUSED_CODES = ['bad_option', 'not_encodable'];
 export function enqueueCommit(
   state: LedgerState,
   self: LedgerSelf,
-  { changes, admits }: CommitRequest,
-  { answer, refuse }: Pick<QueuedCommit, 'answer' | 'refuse'>,
+  changes: ChangeSet,
+  ends: Pick<QueuedCommit, 'answer' | 'refuse'>,
 ): void {
-  const sinceMs = self.clock.monotonicMs();
-  const bytes = bytesOf(changes);
-  state.queue.push({ type: 'commit', changes, admits, sinceMs, bytes, answer, refuse });
+  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), ...ends });
   pump(state, self);
 }
 
@@ -124,17 +121,14 @@ export async function flushRest(state: LedgerState, self: LedgerSelf): Promise<v
 
 function takeOff(state: LedgerState, self: LedgerSelf): Flight {
   const bytesBefore = state.queue.bytes;
-  const nowMs = self.clock.monotonicMs();
-  const { maxBatch: maxCommits } = state.limits;
-  const limits = { maxCommits, maxBytes: MAX_BATCH_BYTES, nowMs };
-  const { commits, looks } = state.queue.takeBatch(limits);
+  const { commits, looks } = state.queue.takeBatch(state.limits.maxBatch, MAX_BATCH_BYTES);
   state.bytesSinceSpaceCheck += bytesBefore - state.queue.bytes;
   const changes = commits.map((commit) => commit.changes);
   const flight: Flight = {
     commits,
     looks,
     work: commitBatch(state.store, changes, self.clock.wallMs()),
-    startedAtMs: nowMs,
+    startedAtMs: self.clock.monotonicMs(),
   };
   state.flight = flight;
   return flight;

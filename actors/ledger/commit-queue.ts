@@ -1,13 +1,10 @@
-/** The one line that commits and looks at committed rows wait in: in order, but admissions first. It writes nothing itself. */
+/** The one line that commits and looks at committed rows wait in, first come first served. It writes nothing itself. */
 import type { ChangeSet, CommitOutcome } from '../../runtime/store/store.ts';
 
 export interface QueuedCommit {
   readonly type: 'commit';
   readonly changes: ChangeSet;
   readonly bytes: number;
-  /** Somebody outside waits for it, with a deadline of his own. */
-  readonly admits: boolean;
-  readonly sinceMs: number;
   /** Called after the flush. */
   answer(outcome: CommitOutcome): void;
   /** Called instead where no store would take such a change set: its maker's defect, nothing was written. */
@@ -19,9 +16,6 @@ export interface QueuedLook {
   readonly type: 'look';
   look(): void;
 }
-
-/** For so long a commit that admits nothing lets admissions go first: runs and deliveries take seconds, senders do not. */
-const PATIENCE_MS = 50;
 
 export class CommitQueue {
   private entries: (QueuedCommit | QueuedLook)[] = [];
@@ -55,52 +49,28 @@ export class CommitQueue {
     return first;
   }
 
-  /**
-   * At least one commit where one waits, at most `maxCommits`, and the looks between and behind them. While admissions
-   * wait they go alone, unless a look or a commit that has waited long enough asks for all that is before it.
-   */
-  takeBatch({ maxCommits, maxBytes, nowMs }: BatchLimits): {
-    readonly commits: readonly QueuedCommit[];
-    readonly looks: readonly QueuedLook[];
-  } {
-    const admissionsOnly = this.#admissionsGoFirst(nowMs);
+  /** At least one commit where one waits, at most `maxCommits`, and the looks between and behind them. */
+  takeBatch(
+    maxCommits: number,
+    maxBytes: number,
+  ): { readonly commits: readonly QueuedCommit[]; readonly looks: readonly QueuedLook[] } {
     const commits: QueuedCommit[] = [];
     const looks: QueuedLook[] = [];
-    const left: (QueuedCommit | QueuedLook)[] = [];
     let bytes = 0;
-    let isFull = false;
+    let taken = 0;
     for (const entry of this.entries) {
-      if (entry.type === 'look') (isFull ? left : looks).push(entry);
-      else {
-        isFull ||= commits.length === maxCommits;
-        isFull ||= commits.length > 0 && bytes + entry.bytes > maxBytes;
-        if (isFull || (admissionsOnly && !entry.admits)) left.push(entry);
-        else {
-          commits.push(entry);
-          bytes += entry.bytes;
-        }
-      }
+      if (entry.type === 'commit') {
+        if (commits.length === maxCommits) break;
+        if (commits.length > 0 && bytes + entry.bytes > maxBytes) break;
+        commits.push(entry);
+        bytes += entry.bytes;
+      } else looks.push(entry);
+      taken += 1;
     }
-    this.entries = left;
+    this.entries.splice(0, taken);
     this.waitingBytes -= bytes;
     return { commits, looks };
   }
-
-  #admissionsGoFirst(nowMs: number): boolean {
-    let hasAdmission = false;
-    for (const entry of this.entries) {
-      if (entry.type === 'look') return false;
-      if (entry.admits) hasAdmission = true;
-      else if (nowMs - entry.sinceMs >= PATIENCE_MS) return false;
-    }
-    return hasAdmission;
-  }
-}
-
-export interface BatchLimits {
-  readonly maxCommits: number;
-  readonly maxBytes: number;
-  readonly nowMs: number;
 }
 
 /** About how many bytes a change set holds in memory and writes: strings and binaries dominate, the rest is a guess. */

@@ -115,7 +115,7 @@ function createBackup(state: LedgerState, self: LedgerSelf, answer: Answer): voi
     answer({ ok: true, output: { job_id: jobId } });
     copyStore(state, self, jobId);
   });
-  enqueueCommit(state, self, { changes: backupStarted(jobId, row), admits: false }, begun);
+  enqueueCommit(state, self, backupStarted(jobId, row), begun);
 }
 
 function copyStore(state: LedgerState, self: LedgerSelf, jobId: string): void {
@@ -144,12 +144,7 @@ export function endBackup(
   const status = ok ? 'done' : 'failed';
   const end = { status, detail, endedAtMs: self.clock.wallMs() } as const;
   const written = own(() => undefined);
-  enqueueCommit(
-    state,
-    self,
-    { changes: backupEnded(jobId, backup.row, end), admits: false },
-    written,
-  );
+  enqueueCommit(state, self, backupEnded(jobId, backup.row, end), written);
 }
 
 function readJob(store: Store, jobId: string): OperationReply {

@@ -34,6 +34,7 @@ export interface LedgerProtocol extends OperationOwner {
   /** Through the same queue as commits: it sees every commit answered before it was asked. At most one row. */
   read(key: { readonly table: string; readonly key: string }): readonly StoredRow[];
   scan(query: ScanQuery): ScanPage;
+  /** As `scan`, without the rows. */
   keys(query: ScanQuery): KeyPage;
   health(nothing: null): LedgerHealth;
 }

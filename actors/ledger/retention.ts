@@ -27,7 +27,7 @@ export function retain(state: LedgerState, self: LedgerSelf): void {
       if (outcome.ok) state.counts.retained += slice.removed;
       goOn(state, self, slice.next, slice.removed > page.rows.length / 2);
     });
-    enqueueCommit(state, self, { changes: slice.changes, admits: false }, written);
+    enqueueCommit(state, self, slice.changes, written);
   });
 }
 

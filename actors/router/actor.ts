@@ -160,7 +160,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
     },
     verify(state, run, self) {
       const row = { table: INBOX, key: inboxKey(run.sessionKey, run.envelopeId) };
-      // The ledger answers in order: a commit that went before this read is seen by it.
+      // A read sees every commit that was asked for before it.
       self.run(
         () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
         'verified',

@@ -143,7 +143,8 @@ export function inboxDonePart(
 
 export function parseInboxRow(stored: StoredRow): StoredRow<InboxRow> {
   const { row } = stored;
-  if (row.v !== 1 || typeof row.event !== 'object') throw unreadable(INBOX, row);
+  const isCounted = typeof row.attempts === 'number' && typeof row.crashes === 'number';
+  if (row.v !== 1 || typeof row.event !== 'object' || !isCounted) throw unreadable(INBOX, row);
   return stored as StoredRow<InboxRow>;
 }
 

@@ -159,7 +159,7 @@ export const sessionsActor = defineActor<
     operate(state, call, self) {
       const answer = self.defer<OperationReply>();
       self.run(
-        () => operate(call, self, state.args.ledger),
+        () => operate(call, state.roster.runs(), self, state.args.ledger),
         'operated',
         (outcome) => ({ answer, outcome }),
       );

@@ -6,6 +6,7 @@ import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
 import { AskError } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { OpenRun } from '../router/rows.ts';
 import type { RunEnded } from './protocol.ts';
 import { type Asker, LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns } from './reading.ts';
 import { parseTapeRow, RUN_ENDS, TAPES } from './rows.ts';
@@ -14,8 +15,10 @@ import { readInbox } from './task.ts';
 const MAX_TAPE_ROWS = 1_000;
 const ULID_TIME_CHARACTERS = 10;
 
+/** `known` are the open runs that the dispatcher holds: found there, the store need not be searched. */
 export async function operate(
   call: OwnedCall,
+  known: Iterable<OpenRun>,
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<OperationReply> {
@@ -24,7 +27,8 @@ export async function operate(
       throw new PalyraError('not_found', `the sessions do not answer ${call.operation}`);
     }
     const { run_id: runId } = call.input as { readonly run_id: string };
-    return { ok: true, output: await readRun(runId, self, ledger) };
+    const run = findRun(known, runId);
+    return { ok: true, output: await readRun(runId, run, self, ledger) };
   } catch (error) {
     const isAsk = error instanceof AskError;
     const shown = isAsk ? new PalyraError('unavailable', 'the ledger did not answer') : error;
@@ -34,13 +38,18 @@ export async function operate(
 
 async function readRun(
   runId: string,
+  known: OpenRun | undefined,
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<OutputOf<'runs.get'>> {
   // An open run that is not found below has ended meanwhile: then its row is there.
   const ended = await readEndedRun(self, ledger, runId);
-  const open = ended === undefined ? await findOpenRun(runId, self, ledger) : undefined;
-  if (open !== undefined) return open;
+  if (ended === undefined) {
+    // The dispatcher may not have been told of it yet.
+    const run = known ?? findRun(await readOpenRuns(self, ledger), runId);
+    const open = run === undefined ? undefined : await readPending(runId, run, self, ledger);
+    if (open !== undefined) return open;
+  }
   const row = (ended ?? (await readEndedRun(self, ledger, runId)))?.row;
   if (row === undefined) throw new PalyraError('not_found', `no run ${runId}`);
   const tapeQuery = { table: TAPES, prefix: `${runId}:`, limit: MAX_TAPE_ROWS };
@@ -62,24 +71,30 @@ async function readRun(
 }
 
 /** An open run has no row of its own: its envelope's id has the same time, and tells the run's. */
-async function findOpenRun(
+function findRun(open: Iterable<OpenRun>, runId: string): OpenRun | undefined {
+  const time = runId.slice(0, ULID_TIME_CHARACTERS);
+  for (const run of open) {
+    const { envelopeId } = run;
+    if (envelopeId.startsWith(time) && runIdOf(envelopeId as EnvelopeId) === runId) return run;
+  }
+  return undefined;
+}
+
+async function readPending(
   runId: string,
+  run: OpenRun,
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
 ): Promise<OutputOf<'runs.get'> | undefined> {
-  const time = runId.slice(0, ULID_TIME_CHARACTERS);
-  const open = (await readOpenRuns(self, ledger)).find(
-    ({ envelopeId }) => envelopeId.startsWith(time) && runIdOf(envelopeId as EnvelopeId) === runId,
-  );
-  const stored = open === undefined ? undefined : await readOpenRun(self, ledger, open);
-  if (open === undefined || stored === undefined) return undefined;
+  const stored = await readOpenRun(self, ledger, run);
+  if (stored === undefined) return undefined;
   return {
     run_id: runId,
-    envelope_id: open.envelopeId,
-    session_key: open.sessionKey,
+    envelope_id: run.envelopeId,
+    session_key: run.sessionKey,
     status: 'pending',
     attempts: readInbox(stored)?.attempts ?? 0,
-    created_at_ms: ulidTimeMs(open.envelopeId),
+    created_at_ms: ulidTimeMs(run.envelopeId),
     reason: '',
     tape: [],
   };

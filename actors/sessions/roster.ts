@@ -54,6 +54,13 @@ export class Roster {
     return this.#byChild.get(childId);
   }
 
+  /** All open runs that are known. */
+  *runs(): Generator<OpenRun> {
+    for (const { sessionKey, open } of this.#entries.values()) {
+      for (const envelopeId of open) yield { sessionKey, envelopeId };
+    }
+  }
+
   /** Its session's entry; twice is once. */
   open(run: OpenRun, nowMs: number): Entry {
     const entry = this.#entries.get(run.sessionKey) ?? this.#add(run.sessionKey);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type CommandWorld, withJson } from '../command-world.ts';
+import { STORE_DIRECTORY, STORE_FORMAT } from '../compose-machine.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { stateRootOf } from '../state-root.ts';
 import { show } from '../terminal.ts';
@@ -29,14 +30,18 @@ export function addJournal(program: Command, world: CommandWorld): void {
 
 async function verify({ terminal }: CommandWorld, flags: VerifyFlags): Promise<void> {
   const stateRoot = stateRootOf(flags.stateRoot, terminal.env);
-  const directory = join(stateRoot, 'store');
+  const directory = join(stateRoot, STORE_DIRECTORY);
   if (!existsSync(directory)) {
     throw new CliError('not_found', EXIT.notFound, `there is no store below ${stateRoot}`, {
       next: 'give the --state-root that a gateway ran on',
     });
   }
   const { openLmdbStore } = await import('../../runtime/store/lmdb/index.ts');
-  const store = await openLmdbStore({ directory, readOnly: true });
+  const store = await openLmdbStore({
+    directory,
+    readOnly: true,
+    formatVersion: STORE_FORMAT,
+  });
   try {
     const verdict = await store.verify({ whole: true, progress: progressOn(terminal) });
     const result = { state_root: stateRoot, ...verdict };

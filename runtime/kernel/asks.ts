@@ -67,11 +67,7 @@ export class OpenAsk implements AskEnvelope {
   }
 
   fail(code: AskCode, detail: string): void {
-    if (this.#asks.close(this)) this.refuse(code, detail);
-  }
-
-  /** Its end where it was never open. */
-  refuse(code: AskCode, detail: string): void {
+    if (!this.#asks.close(this)) return;
     this.#reject(new AskError(code, this.address, this.kind, { detail }));
   }
 }
@@ -95,12 +91,9 @@ export class Asks {
     const id = this.#nextId;
     this.#nextId += 1;
     const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options);
-    if (this.#open.size >= LIMIT) {
-      ask.refuse('too_many_asks', `${LIMIT} are open`);
-      return ask;
-    }
     this.#open.set(id, ask);
-    if (signal !== undefined) listen(ask, signal);
+    if (this.#open.size > LIMIT) ask.fail('too_many_asks', `${LIMIT} are open`);
+    else if (signal !== undefined) listen(ask, signal);
     if (this.#sweep === undefined && this.#open.size > 0) this.#planSweep();
     return ask;
   }
@@ -109,7 +102,7 @@ export class Asks {
     return this.#open.has(ask.id);
   }
 
-  /** False where it had ended already. */
+  /** For the ask itself, before it settles; false where it had ended already. */
   close(ask: OpenAsk): boolean {
     if (!this.#open.delete(ask.id)) return false;
     ask.removeListener?.();

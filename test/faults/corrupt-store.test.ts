@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { STORE_FORMAT } from '../../cli/compose-machine.ts';
 import { openLmdbStore } from '../../runtime/store/index.ts';
 import { runGatewayToEnd, startGateway, withStateRoot } from '../support/gateway-process.ts';
 import { ENV, postOrder, withWorld } from '../support/orders-world.ts';
@@ -78,11 +80,21 @@ test('a store of a newer format is refused with exit 1, a next step, and not one
   withUsedRoot(async (stateRoot) => {
     const store = await openLmdbStore({
       directory: join(stateRoot, 'store'),
-      formatVersion: 2,
+      formatVersion: STORE_FORMAT + 1,
       migrate: async () => undefined,
     });
     await store.close();
     await assertRefused(stateRoot, 'store_newer', /newer/i);
+  }));
+
+test('a store of an older format is refused with exit 1, a next step, and not one changed byte', () =>
+  withUsedRoot(async (usedRoot) => {
+    const stateRoot = join(usedRoot, 'older');
+    const directory = join(stateRoot, 'store');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const store = await openLmdbStore({ directory, formatVersion: STORE_FORMAT - 1 });
+    await store.close();
+    await assertRefused(stateRoot, 'store_older', /program that wrote it/);
   }));
 
 async function assertRefused(stateRoot: string, code: string, next: RegExp): Promise<void> {

@@ -1,4 +1,5 @@
 /** Reads a running gateway's whole journal and says what ran twice. */
+import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 
 type Fact = Readonly<Record<string, string | number | boolean>>;
@@ -54,6 +55,7 @@ export function countRuns(facts: readonly Fact[]): Runs {
         break;
       case 'run.finished':
         once(`end of ${fact.envelopeId}`);
+        if (fact.runId !== runIdOf(fact.envelopeId as EnvelopeId)) twice.push(`run ${fact.runId}`);
         finished.add(String(fact.envelopeId));
         break;
       case 'delivery.queued':

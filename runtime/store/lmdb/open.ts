@@ -110,7 +110,7 @@ function checkFormat(directory: string, found: number, options: LmdbStoreOptions
   if (found < formatVersion && (options.readOnly || options.migrate === undefined)) {
     throw new RuntimeError(
       'store_older',
-      `the store ${directory} has format ${found}, this program needs ${formatVersion}. Nothing was changed. Start the gateway on it once, which migrates it`,
+      `the store ${directory} has format ${found}, this program needs ${formatVersion}. Nothing was changed. Open it with the program that wrote it, or once for writing where there is a migration`,
     );
   }
 }

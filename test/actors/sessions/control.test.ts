@@ -64,9 +64,9 @@ function openWorld() {
     const finish = planFinish({ ...run, runId: idOf(run) }, answer, 0, WALL_MS + 5);
     assert.is((await commit(finish.request.changes)).ok, true);
   };
-  const get = async (runId: string) => {
+  const get = async (runId: string, known: readonly RoutedRun[] = []) => {
     const call = { operation: 'runs.get', input: { run_id: runId }, principal: 'test' } as const;
-    return operate(call, asker, LEDGER);
+    return operate(call, known, asker, LEDGER);
   };
   return { store, script, commit, asker, accept, end, get };
 }
@@ -144,6 +144,17 @@ test('an open run whose row cannot be read is still pending, and a ledger that i
   };
   const refused = await get(idOf(run));
   assert.is(!refused.ok && refused.error.code, 'unavailable');
+});
+
+test('a run that the dispatcher knows is found without a search of the store', async () => {
+  const { accept, get, script } = openWorld();
+  const others = [await accept('first'), await accept('second')];
+  const run = await accept('this');
+  const asked: string[] = [];
+  script.asked = (kind) => void asked.push(kind);
+  const reply = await get(idOf(run), [...others, run]);
+  assert.is(reply.ok && (reply.output as { envelope_id: string }).envelope_id, run.envelopeId);
+  assert.equal(asked, ['read', 'read']);
 });
 
 test('a crash is charged to the open row of its run, once more after a conflict, and not after its end', async () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
+import { INBOX, parseInboxKey } from '../../../actors/router/rows.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { Store } from '../../../runtime/store/store.ts';
@@ -145,6 +146,25 @@ test('a session killed twice while its run is the culprit quarantines the run, d
   }
   await finishAll(world, deps.store, [told]);
   assert.is(factsOf(deps.store, 'run.finished')[0]?.status, 'quarantined');
+});
+
+test('a session killed twice by the very message of a run quarantines that run', async () => {
+  const never: Model = { answer: () => new Promise(() => undefined) };
+  const deps = createDeps(16, never);
+  const world = startStory(deps, WALL_MS);
+  const told = send(world, 'a', request('one', 'a'));
+  const session = () => world.paths().find((path) => /\/s-[^/]+$/.test(path)) ?? '';
+  const begun = () => world.paths().some((path) => /\/s-[^/]+\/[^/]+$/.test(path));
+  for (let crashes = 0; crashes < 2; crashes += 1) {
+    await world.until(() => begun(), 'a run is under way');
+    const [key = ''] = deps.store.keys({ table: INBOX, limit: 1 }).keys;
+    // What `enqueue` names: the envelope, not the run.
+    const subject = parseInboxKey(key).envelopeId;
+    world.crash(session(), { kind: 'thread-lost', code: 'thread_stalled', culprit: true, subject });
+  }
+  await finishAll(world, deps.store, [told]);
+  assert.is(factsOf(deps.store, 'run.finished')[0]?.status, 'quarantined');
+  assert.is(factsOf(deps.store, 'run.cut').filter(({ blamed }) => blamed === true).length, 2);
 });
 
 test('a session lost beside a culprit makes its run again and blames nobody', async () => {

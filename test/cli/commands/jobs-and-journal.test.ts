@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { STORE_FORMAT } from '../../../cli/compose-machine.ts';
 import { openLmdbStore } from '../../../runtime/store/lmdb/index.ts';
 import { openFakeGateway } from '../support/fake-gateway.ts';
 import { runInProcess } from '../support/run-in-process.ts';
@@ -54,7 +55,7 @@ test('a backup that failed is exit 1 with the reason', async () => {
 });
 
 test('the journal is verified beside its writer, after it, and found broken when a byte was changed', async () => {
-  const store = await openLmdbStore({ directory });
+  const store = await openLmdbStore({ directory, formatVersion: STORE_FORMAT });
   for (let n = 0; n < 3; n += 1) {
     const facts = [{ type: 'probe', note: `unchanged-${n}` }];
     await store.commit([{ expect: [], put: [], remove: [], facts }], n + 1);
