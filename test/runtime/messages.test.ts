@@ -1,4 +1,5 @@
 /** Messages and asks, inline and over threads: runtime/SEMANTICS.md M and A. */
+import { getEventListeners } from 'node:events';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AskError, child, refTo, supervisor } from '../../runtime/index.ts';
@@ -120,6 +121,20 @@ for (const mode of MODES) {
     const asked = codeOf(system.ask(a, 'slow', 300, { inMs: 2_000, signal: abort.signal }));
     abort.abort();
     assert.is(await asked, 'ask_aborted');
+  });
+
+  it('A1 an ask that has ended leaves nothing behind, however it ended', async ({ system }) => {
+    const { signal } = new AbortController();
+    const before = (await system.inspect()).counters;
+    for (let n = 0; n < 5; n += 1) await system.ask(a, 'echo', n, { inMs: 2_000, signal });
+    assert.is(await codeOf(system.ask(a, 'nothing' as 'total', null, IN_2S)), 'unknown_kind');
+    const parked = system.ask(a, 'slow', 300, IN_2S);
+    assert.is(await codeOf(system.ask(a, 'total', null, { inMs: 50, signal })), 'ask_timeout');
+    await parked;
+    assert.is(getEventListeners(signal, 'abort').length, 0);
+    const { counters } = await system.inspect();
+    assert.is(counters.asks_open, before.asks_open);
+    assert.is(Number(counters.asks_timed_out) - Number(before.asks_timed_out), 1);
   });
 
   it('A3 an ask that waits for its own asker is refused at once', async ({ system, events }) => {
