@@ -12,7 +12,10 @@ import type {
 
 export interface CommitRequest {
   readonly changes: ChangeSet;
-  /** True for accept: refused as `storage_low` while the disk is nearly full. Settle and retention go on. */
+  /**
+   * True for what takes something new in: refused as `storage_low` while the disk is nearly full, and as `busy` while a
+   * quarter of the line is still free, which is kept for what ends or settles.
+   */
   readonly admits: boolean;
 }
 

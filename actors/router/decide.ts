@@ -64,22 +64,22 @@ const CHECKS: readonly Check[] = [
   {
     name: 'router',
     judge: ({ rules }) => unless(rules.enabled, 'channel_router_disabled'),
-    describe: () => 'enabled',
+    describe: ({ rules }) => (rules.enabled ? 'enabled' : 'disabled'),
   },
   {
     name: 'channel',
     judge: ({ offer }) => unless(!isBlank(offer.connectorId), 'channel_missing'),
-    describe: () => 'not blank',
+    describe: ({ offer }) => blankOrNot(offer.connectorId),
   },
   {
     name: 'ids',
     judge: judgeIds,
-    describe: () => 'channel, conversation and sender fit their limits',
+    describe: () => 'the limits of channel, conversation and sender',
   },
   {
     name: 'text',
     judge: ({ offer }) => unless(!isBlank(offer.body), 'message_empty'),
-    describe: () => 'not blank',
+    describe: ({ offer }) => blankOrNot(offer.body),
   },
   {
     name: 'size',
@@ -96,8 +96,10 @@ const CHECKS: readonly Check[] = [
     name: 'webhook_sender',
     judge: ({ offer, ruleSource }) =>
       unless(ruleSource !== 'webhook' || offer.senderVerified, 'sender_unverified_for_webhook'),
-    describe: ({ ruleSource }) =>
-      ruleSource === 'webhook' ? 'signature verified' : 'not a webhook',
+    describe: ({ offer, ruleSource }) => {
+      if (ruleSource !== 'webhook') return 'not a webhook';
+      return offer.senderVerified ? 'signature verified' : 'signature not verified';
+    },
   },
   {
     name: 'deny_from',
@@ -234,10 +236,12 @@ function judgeDirectMessage({ rule, offer, sender }: Case): string {
   }
 }
 
-function describeDirectMessage({ rule, offer }: Case): string {
+function describeDirectMessage({ rule, offer, sender }: Case): string {
   if (!offer.isDirectMessage) return 'not a direct message';
   if (!rule.allowDirectMessages) return 'direct messages are off for this channel';
-  return `policy ${rule.directMessagePolicy}`;
+  if (rule.directMessagePolicy !== 'pairing') return `policy ${rule.directMessagePolicy}`;
+  if (sender === '') return 'policy pairing, no sender';
+  return `policy pairing, sender ${offer.senderVerified ? '' : 'not '}verified`;
 }
 
 function judgeBroadcast({ rule, offer, isMentioned }: Case): string {
@@ -258,6 +262,10 @@ function senderOf(offer: InboundOffer): string {
 
 function includes(senders: readonly string[], sender: string): boolean {
   return senders.some((listed) => listed.toLowerCase() === sender);
+}
+
+function blankOrNot(text: string): string {
+  return isBlank(text) ? 'blank' : 'not blank';
 }
 
 function isBlank(text: string): boolean {

@@ -2,6 +2,7 @@
 import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { RunOwner } from '../runs/protocol.ts';
+import type { RunEndStatus } from './rows.ts';
 
 /** A durable, open run: its row in the inbox is flushed. */
 export interface RoutedRun extends OpenRun {
@@ -13,7 +14,7 @@ export interface RoutedRun extends OpenRun {
 }
 
 export interface RunEnded extends OpenRun {
-  readonly status: 'done' | 'failed' | 'quarantined';
+  readonly status: RunEndStatus;
 }
 
 /** The dispatcher, on the ledger's thread. */
