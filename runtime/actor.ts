@@ -52,8 +52,14 @@ export type Settled<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: unknown };
 
+/** The outcome of a `request`, as a message: what it was about, and its reply or its error. */
+export interface Replied<About, T> {
+  readonly about: About;
+  readonly outcome: Settled<T>;
+}
+
 export interface Deferred<T> {
-  readonly promise: Promise<T>;
+  readonly promise: PromiseLike<T>;
   resolve(value: T): void;
   reject(error: Error): void;
 }
@@ -79,6 +85,18 @@ export interface Self<P> {
     payload: In<Q, K>,
     deadline: Deadline,
   ): Promise<Out<Q, K>>;
+  /**
+   * An ask whose outcome, good or bad, comes back as one message `done` that no limit refuses, with `about` beside it:
+   * what `run(() => ask(…), done, …)` does, without a promise. An outcome of an earlier incarnation is dropped and counted.
+   */
+  request<Q, K extends Asks<Q>, L extends Kind<P>>(
+    ref: ActorRef<Q>,
+    kind: K,
+    payload: In<Q, K>,
+    deadline: Deadline,
+    done: L,
+    about: In<P, L> extends Replied<infer About, Out<Q, K>> ? About : never,
+  ): void;
   /** Return `later.promise` from `receive` to answer without parking the mailbox; any other promise parks it. */
   defer<T>(): Deferred<T>;
   /** One named timer each; setting a name again replaces it. It fires as a message that no limit refuses. */
@@ -127,7 +145,7 @@ export interface ActorDefinition<P, Own, A, S, D> {
       state: S,
       payload: In<P & Own, K>,
       self: Self<P & Own>,
-    ) => Out<P & Own, K> | Promise<Out<P & Own, K>>;
+    ) => Out<P & Own, K> | PromiseLike<Out<P & Own, K>>;
   };
   /** Durable id of a message for the flight recorder, at most 64 bytes; '' for none. */
   subject?(kind: Kind<P & Own>, payload: unknown): string;

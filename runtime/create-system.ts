@@ -4,6 +4,7 @@ import { type ChildSpec, checkChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
 import { createNodeHost } from './host/node-host.ts';
+import { PromiseEnd } from './kernel/asks.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { ChildSet } from './supervision/child-set.ts';
 import type { System, SystemEvent, SystemOptions, SystemSnapshot, ThreadSetup } from './system.ts';
@@ -135,14 +136,9 @@ class RunningSystem implements System {
     payload: In<P, K>,
     deadline: Deadline,
   ): Promise<Out<P, K>> {
-    return this.#kernel.ask({
-      ref,
-      kind,
-      payload,
-      deadline,
-      chain: [],
-      trace: undefined,
-    }) as Promise<Out<P, K>>;
+    const end = new PromiseEnd();
+    this.#kernel.ask({ ref, kind, payload, deadline, chain: [], trace: undefined }, end);
+    return end.promise as Promise<Out<P, K>>;
   }
 
   async inspect(): Promise<SystemSnapshot> {

@@ -122,7 +122,7 @@ async function stopAll(
 }
 
 // A handler that returned `work` itself would park the mailbox until it is done.
-function later<T>(self: Self<ChannelsProtocol>, work: Promise<T>): Promise<T> {
+function later<T>(self: Self<ChannelsProtocol>, work: Promise<T>): PromiseLike<T> {
   const answer = self.defer<T>();
   work.then(answer.resolve, answer.reject);
   return answer.promise;

@@ -96,7 +96,7 @@ function inject(
   state: ConnectorState,
   test: Parameters<ConnectorProtocol['inject']>[0],
   self: ConnectorSelf,
-): Promise<AdmitReply> {
+): PromiseLike<AdmitReply> {
   const { account, router } = state.args;
   const trace = createTraceId(self.random);
   const answer = self.defer<AdmitReply>();

@@ -168,7 +168,7 @@ function takeCommit(
   state: LedgerState,
   { changes, admits }: CommitRequest,
   self: LedgerSelf,
-): CommitReply | Promise<CommitReply> {
+): CommitReply | PromiseLike<CommitReply> {
   if (admits && !state.space.admitting) {
     state.counts.storageLow += 1;
     return { ok: false, code: 'storage_low', retryAfterMs: STORAGE_LOW_RETRY_MS };
@@ -188,7 +188,7 @@ function takeCommit(
 }
 
 /** Answers with what `read` finds when its turn comes; a line that is full refuses the ask. */
-function look<T>(state: LedgerState, self: LedgerSelf, read: () => T): Promise<T> {
+function look<T>(state: LedgerState, self: LedgerSelf, read: () => T): PromiseLike<T> {
   const later = self.defer<T>();
   if (state.queue.length >= state.limits.maxPending) {
     state.counts.busy += 1;

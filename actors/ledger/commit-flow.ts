@@ -22,7 +22,8 @@ export function enqueueCommit(
   changes: ChangeSet,
   ends: Pick<QueuedCommit, 'answer' | 'refuse'>,
 ): void {
-  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), ...ends });
+  const { answer, refuse } = ends;
+  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), answer, refuse });
   pump(state, self);
 }
 

@@ -3,23 +3,41 @@ import { assertNever, type ErrorCode } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
 import type { WebhookAnswer } from '../../transports/http/gateway-ports.ts';
 import type { AdmitReply, RouterProtocol } from '../router/protocol.ts';
-import type { CheckRequest, WebhookProtocol } from '../webhooks/protocol.ts';
+import type { CheckReply, CheckRequest, WebhookProtocol } from '../webhooks/protocol.ts';
 
 const DEADLINE_MS = 15_000;
 
-/** Rejects where one of them gave no answer in time; then nobody knows whether the event became durable. */
-export async function ingest(
+/** Who hears how it ended: one of the two, once. */
+export interface IngestEnd {
+  answered(answer: WebhookAnswer): void;
+  /** One of them gave no answer in time: nobody knows whether the event became durable. */
+  failed(error: unknown): void;
+}
+
+/** Throws where the first ask cannot be made. Promises of asks only: each event of every sender passes here. */
+export function ingest(
   self: Pick<Self<unknown>, 'ask' | 'clock'>,
-  router: ActorRef<RouterProtocol>,
-  webhook: ActorRef<WebhookProtocol>,
+  to: { readonly router: ActorRef<RouterProtocol>; readonly webhook: ActorRef<WebhookProtocol> },
   request: CheckRequest,
-): Promise<WebhookAnswer> {
+  end: IngestEnd,
+): void {
   const startedAtMs = self.clock.monotonicMs();
-  const checked = await self.ask(webhook, 'check', request, { inMs: DEADLINE_MS });
-  if (checked.type === 'refused') return checked;
-  const leftMs = DEADLINE_MS - (self.clock.monotonicMs() - startedAtMs);
-  const deadline = { inMs: Math.max(1, leftMs) };
-  return toAnswer(await self.ask(router, 'admit', checked.admission, deadline));
+  const failed = (error: unknown) => end.failed(error);
+  const admitted = (reply: AdmitReply) => end.answered(toAnswer(reply));
+  const checked = (reply: CheckReply) => {
+    if (reply.type === 'refused') {
+      end.answered(reply);
+      return;
+    }
+    const leftMs = DEADLINE_MS - (self.clock.monotonicMs() - startedAtMs);
+    const deadline = { inMs: Math.max(1, leftMs) };
+    try {
+      self.ask(to.router, 'admit', reply.admission, deadline).then(admitted, failed);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  self.ask(to.webhook, 'check', request, { inMs: DEADLINE_MS }).then(checked, failed);
 }
 
 function toAnswer(reply: AdmitReply): WebhookAnswer {

@@ -14,7 +14,7 @@ import type {
 } from '../../transports/http/gateway-ports.ts';
 import { principalOf } from './admin-token.ts';
 import type { HttpListenerState } from './http-state.ts';
-import { ingest } from './ingest.ts';
+import { type IngestEnd, ingest } from './ingest.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
 import { readinessOf } from './readiness.ts';
 
@@ -31,7 +31,7 @@ const MAX_PAYLOAD_BYTES = 1_048_576;
 export function createPorts(state: HttpListenerState, self: ListenerSelf): GatewayPorts {
   return {
     webhook: (integrationId) => gateOf(state, integrationId),
-    ingest: (request) => take(state, request, self),
+    ingest: (request, done) => take(state, request, self, done),
     authenticate: (bearerToken) => principalOf(state.token, bearerToken),
     call: (call, signal) => callControl(state, call, self, signal),
     readiness: () => readinessOf(state, self.clock.monotonicMs()),
@@ -51,45 +51,52 @@ function gateOf(state: HttpListenerState, integrationId: string): WebhookGate {
   return { state: 'open', maxPayloadBytes: entry.maxPayloadBytes };
 }
 
-async function take(
+function take(
   state: HttpListenerState,
   request: WebhookRequest,
   self: ListenerSelf,
-): Promise<WebhookAnswer> {
+  done: (answer: WebhookAnswer) => void,
+): void {
   const { integrationId, webhookId, webhookTimestamp, webhookSignature, body, trace } = request;
   const entry = state.directory?.get(integrationId);
-  if (state.directory !== undefined && entry === undefined) {
-    return refuse({ code: 'not_found', message: 'no such webhook' });
+  if (entry === undefined) {
+    done(refuse(state.directory === undefined ? UNAVAILABLE : NO_SUCH_WEBHOOK));
+    return;
   }
-  if (entry === undefined) return refuse(UNAVAILABLE);
   const bytes = body.byteLength;
   if (state.ingestBytes + bytes > MAX_INGEST_BYTES) {
-    return counted(state, integrationId, refuse(BUSY), self);
+    count(state, integrationId, 'busy', self);
+    done(refuse(BUSY));
+    return;
   }
   state.ingestBytes += bytes;
+  const end: IngestEnd = {
+    answered(answer) {
+      state.ingestBytes -= bytes;
+      const result = answer.type === 'refused' ? answer.error.code : answer.type;
+      count(state, integrationId, result, self);
+      done(answer);
+    },
+    failed(error) {
+      const fields = { integration: integrationId, code: codeOf(error) };
+      state.deps.log('warn', 'a webhook did not get its answer', fields);
+      end.answered(refuse(toUnavailable(error)));
+    },
+  };
+  const event = { webhookId, webhookTimestamp, webhookSignature, body, trace };
   try {
-    const event = { webhookId, webhookTimestamp, webhookSignature, body, trace };
-    const answer = await ingest(self, state.args.router, entry.ref, event);
-    return counted(state, integrationId, answer, self);
+    ingest(self, { router: state.args.router, webhook: entry.ref }, event, end);
   } catch (error) {
-    const code = codeOf(error);
-    state.deps.log('warn', 'a webhook did not get its answer', {
-      integration: integrationId,
-      code,
-    });
-    return counted(state, integrationId, refuse(toUnavailable(error)), self);
-  } finally {
-    state.ingestBytes -= bytes;
+    end.failed(error);
   }
 }
 
-function counted(
+function count(
   state: HttpListenerState,
   integrationId: string,
-  answer: WebhookAnswer,
+  result: string,
   self: ListenerSelf,
-): WebhookAnswer {
-  const result = answer.type === 'refused' ? answer.error.code : answer.type;
+): void {
   const tally = state.tallies.get(integrationId) ?? {};
   tally[result] = (tally[result] ?? 0) + 1;
   state.tallies.set(integrationId, tally);
@@ -98,7 +105,6 @@ function counted(
     self.after('tallies', TELL_TALLIES_MS, 'tellTallies', null);
   }
   state.untold.add(integrationId);
-  return answer;
 }
 
 /** What has changed, in one message however many events came meanwhile. */
@@ -137,6 +143,7 @@ async function askMetrics(
   }
 }
 
+const NO_SUCH_WEBHOOK: WireError = { code: 'not_found', message: 'no such webhook' };
 const BUSY: WireError = {
   code: 'busy',
   message: 'too many webhook bodies are being taken',

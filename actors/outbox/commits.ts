@@ -4,7 +4,7 @@ import { DELIVERIES } from './rows.ts';
 import type { Doubt, OutboxSelf, OutboxState, Step } from './state.ts';
 
 // Longer than a flush on a slow disk; an answer that comes later is found by reading the rows.
-const COMMIT_DEADLINE_MS = 10_000;
+const COMMIT_DEADLINE = { inMs: 10_000 };
 const READ_DEADLINE_MS = 5_000;
 const READ_AGAIN_MS = 1_000;
 
@@ -13,11 +13,7 @@ export function commit(state: OutboxState, self: OutboxSelf, step: Step): void {
   state.nextStep += 1;
   state.steps.set(number, step);
   const request = { changes: step.changes, admits: false };
-  self.run(
-    () => self.ask(state.ledger, 'commit', request, { inMs: COMMIT_DEADLINE_MS }),
-    'committed',
-    (outcome) => ({ step: number, outcome }),
-  );
+  self.request(state.ledger, 'commit', request, COMMIT_DEADLINE, 'committed', number);
 }
 
 /** The rows of a step, through the same queue as its commit: what they say is final. */

@@ -15,7 +15,7 @@ export function finish(
   state: OutboxState,
   self: OutboxSelf,
   request: FinishRequest,
-): FinishReply | Promise<FinishReply> {
+): FinishReply | PromiseLike<FinishReply> {
   if (isFull(state, request)) {
     bump(state, 'finishes:full');
     return { type: 'busy', retryAfterMs: FULL_RETRY_MS };

@@ -1,5 +1,5 @@
 /** What the ledger's answers mean: a step is applied to the cache, given up, or its rows are read again. */
-import type { Settled } from '../../runtime/actor.ts';
+import type { Replied, Settled } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
 import { type Entry, type Lane, remember } from './book.ts';
@@ -21,30 +21,30 @@ const BUSY_RETRY_MS = 250;
 export function committed(
   state: OutboxState,
   self: OutboxSelf,
-  answer: { readonly step: number; readonly outcome: Settled<CommitReply> },
+  { about: number, outcome }: Replied<number, CommitReply>,
 ): void {
-  const step = state.steps.get(answer.step);
+  const step = state.steps.get(number);
   if (step === undefined) return;
-  if (!answer.outcome.ok) {
+  if (!outcome.ok) {
     bump(state, 'commits:unanswered');
-    readFate(state, self, answer.step, 'unanswered');
+    readFate(state, self, number, 'unanswered');
     return;
   }
-  const reply = answer.outcome.value;
+  const reply = outcome.value;
   if (reply.ok) {
-    state.steps.delete(answer.step);
+    state.steps.delete(number);
     apply(state, self, step, reply.revision);
   } else if (reply.code !== 'conflict') {
-    state.steps.delete(answer.step);
+    state.steps.delete(number);
     bump(state, `commits:${reply.code}`);
     giveUp(state, self, step, Math.max(BUSY_RETRY_MS, reply.retryAfterMs));
   } else if (step.kind === 'finish') {
-    state.steps.delete(answer.step);
+    state.steps.delete(number);
     step.later.resolve({ type: 'conflict', table: reply.table, key: reply.key });
     release(state, self, step);
   } else {
     bump(state, 'commits:conflict');
-    readFate(state, self, answer.step, 'conflict');
+    readFate(state, self, number, 'conflict');
   }
 }
 

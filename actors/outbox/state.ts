@@ -1,5 +1,5 @@
 /** The state of the outbox actor, its own messages, and its bounds. */
-import type { ActorRef, Deferred, Self, Settled } from '../../runtime/actor.ts';
+import type { ActorRef, Deferred, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import { type Account, Book, type Entry, type Lane, type Pending } from './book.ts';
@@ -67,7 +67,8 @@ export type Step = MoveStep | FinishStep;
 
 /** What the outbox tells itself. */
 export interface OutboxOwn {
-  committed(answer: { readonly step: number; readonly outcome: Settled<CommitReply> }): void;
+  /** About a step, by number. */
+  committed(answer: Replied<number, CommitReply>): void;
   /** The rows of a step whose commit was not answered. */
   fateRead(answer: {
     readonly step: number;

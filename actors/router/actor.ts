@@ -4,6 +4,7 @@ import {
   type ActorRef,
   type Deferred,
   defineActor,
+  type Replied,
   type Self,
   type Settled,
 } from '../../runtime/actor.ts';
@@ -37,7 +38,7 @@ export interface RouterDeps {
 }
 
 interface Own {
-  committed(step: Step & { readonly outcome: Settled<CommitReply> }): void;
+  committed(done: Replied<Step, CommitReply>): void;
   /** The dedupe row behind a conflict, or of an event that there is no room for. */
   seen(look: Look & { readonly outcome: Settled<readonly StoredRow[]> }): void;
   /** A run whose commit nobody answered: it may or may not be durable. */
@@ -87,7 +88,7 @@ const MAX_OPEN_RUNS = 100_000;
 const MAX_IN_FLIGHT = 4_096;
 /** A flood that is refused must not fill the ledger's line with reads. */
 const MAX_LOOKS = 256;
-const LEDGER_DEADLINE_MS = 10_000;
+const LEDGER_DEADLINE = { inMs: 10_000 };
 const LOAD_DEADLINE_MS = 20_000;
 const PAGE_KEYS = 1_000;
 const VERIFY_DELAY_MS = 1_000;
@@ -127,16 +128,12 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
       if (plan.run !== undefined) state.open.add(plan.run);
       state.inFlight += 1;
       const answer = self.defer<AdmitReply>();
-      const { ledger } = state.args;
       const commit = { changes: plan.changes, admits: true };
-      self.run(
-        () => self.ask(ledger, 'commit', commit, { inMs: LEDGER_DEADLINE_MS }),
-        'committed',
-        (outcome) => ({ plan, answer, outcome }),
-      );
+      const step = { plan, answer };
+      self.request(state.args.ledger, 'commit', commit, LEDGER_DEADLINE, 'committed', step);
       return answer.promise;
     },
-    committed(state, { plan, answer, outcome }, self) {
+    committed(state, { about: { plan, answer }, outcome }, self) {
       if (!outcome.ok) {
         releaseUnsure(state, plan, outcome.error, self);
         finish(state, answer, refused('busy'));
@@ -162,7 +159,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
       const row = { table: INBOX, key: inboxKey(run.sessionKey, run.envelopeId) };
       // A read sees every commit that was asked for before it.
       self.run(
-        () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
+        () => self.ask(state.args.ledger, 'read', row, LEDGER_DEADLINE),
         'verified',
         (outcome) => ({ ...run, outcome }),
       );
@@ -240,7 +237,8 @@ function tellSessions(
   self: RouterSelf,
 ): void {
   self.trace = run.row.trace;
-  const routed = { ...run, revision };
+  const { sessionKey, envelopeId, after, row } = run;
+  const routed = { sessionKey, envelopeId, after, revision, row };
   if (!self.tell(state.args.sessions, 'routed', routed)) {
     self.after('remind-sessions', REMIND_MIN_MS, 'remindSessions', { delayMs: REMIND_MIN_MS });
   }
@@ -259,7 +257,7 @@ function refuseNew(
   { offer, bodySha256 }: AdmitRequest,
   code: 'busy' | 'conversation_busy',
   self: RouterSelf,
-): AdmitReply | Promise<AdmitReply> {
+): AdmitReply | PromiseLike<AdmitReply> {
   const otherwise = refused(code);
   if (offer.nativeId === '' || !mayLook(state)) return state.meter.count(otherwise);
   const answer = self.defer<AdmitReply>();
@@ -277,7 +275,7 @@ function look(state: RouterState, sought: Look, self: RouterSelf): void {
   state.looking += 1;
   const row = { table: DEDUPE, key: sought.dedupeKey };
   self.run(
-    () => self.ask(state.args.ledger, 'read', row, { inMs: LEDGER_DEADLINE_MS }),
+    () => self.ask(state.args.ledger, 'read', row, LEDGER_DEADLINE),
     'seen',
     (outcome) => ({ ...sought, outcome }),
   );
@@ -305,6 +303,6 @@ function verifyLater(self: RouterSelf, { sessionKey, envelopeId }: OpenRun): voi
 }
 
 function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null || !('plan' in payload)) return '';
-  return (payload as Step).plan.reply.envelopeId;
+  if (typeof payload !== 'object' || payload === null || !('about' in payload)) return '';
+  return (payload as Replied<Step, CommitReply>).about.plan.reply.envelopeId;
 }

@@ -123,18 +123,22 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
   };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
   const tape: TapeRow = { v: 1, entries: end.tape, atMs: endedAtMs };
-  const next = { table: TURNS, key: turnKey(sessionKey, end.exchangesBefore) };
-  const hasTurns = end.turns.length > 0;
   const done = inboxDonePart(end, end.revision);
-  return {
-    remove: done.remove,
+  const expect = [...done.expect];
+  const put: ChangeSet['put'][number][] = [
+    { table: RUNS, key: runId, row },
+    { table: TAPES, key: tapeKey(runId, 0), row: tape },
+  ];
+  if (end.turns.length > 0) {
+    const next = turnKey(sessionKey, end.exchangesBefore);
     // An exchange is never written over another one.
-    expect: [...done.expect, ...(hasTurns ? [{ ...next, revision: 0 }] : [])],
-    put: [
-      { table: RUNS, key: runId, row },
-      ...(hasTurns ? [{ ...next, row: exchange }] : []),
-      { table: TAPES, key: tapeKey(runId, 0), row: tape },
-    ],
+    expect.push({ table: TURNS, key: next, revision: 0 });
+    put.push({ table: TURNS, key: next, row: exchange });
+  }
+  return {
+    expect,
+    put,
+    remove: done.remove,
     facts: [
       {
         type: 'run.finished',

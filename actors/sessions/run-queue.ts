@@ -26,7 +26,7 @@ export class RunQueue {
     return this.#waiting[0];
   }
 
-  /** In its place by envelope id; twice is once. Nothing goes before a head that is being worked on. */
+  /** Takes the run over, in its place by envelope id; twice is once. Nothing goes before a head that is being worked on. */
   add(run: Waiting, isHeadTaken: boolean): void {
     const waiting = this.#waiting;
     const floor = isHeadTaken ? 1 : 0;
@@ -34,8 +34,10 @@ export class RunQueue {
     while (at > floor && (waiting[at - 1]?.envelopeId ?? '') > run.envelopeId) at -= 1;
     // A head that is being worked on may stand before one that should go first.
     const known = [waiting[at - 1], waiting[0]].find((one) => one?.envelopeId === run.envelopeId);
-    if (known === undefined) waiting.splice(at, 0, { ...run, task: this.#hold(run.task) });
-    else known.task ??= this.#hold(run.task);
+    run.task = known?.task ?? this.#hold(run.task);
+    if (known !== undefined) known.task = run.task;
+    else if (at === waiting.length) waiting.push(run);
+    else waiting.splice(at, 0, run);
   }
 
   shift(): void {

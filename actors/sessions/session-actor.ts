@@ -22,6 +22,7 @@ import {
   type SessionOwn,
   type SessionSelf,
   type SessionState,
+  type Subject,
 } from './session-state.ts';
 import { readInbox, type Task } from './task.ts';
 
@@ -51,12 +52,12 @@ export const sessionActor = defineActor<
     enqueue(state, routed, self) {
       const { sessionKey, envelopeId, revision, row } = routed;
       const runId = runIdOf(envelopeId as EnvelopeId);
-      const run = { sessionKey, envelopeId, runId };
       // Told late, it may have ended meanwhile: then its row says so.
-      const task = envelopeId > state.lastEnded ? { ...run, revision, row } : undefined;
+      const isNew = envelopeId > state.lastEnded;
+      const task = isNew ? { sessionKey, envelopeId, runId, revision, row } : undefined;
       if (routed.after > state.newest) state.hasGap = true;
       if (envelopeId > state.newest) state.newest = envelopeId;
-      state.queue.add({ ...run, task }, isHeadTaken(state));
+      state.queue.add({ sessionKey, envelopeId, runId, task }, isHeadTaken(state));
       takeNext(state, self);
     },
     refresh(state, _nothing, self) {
@@ -99,7 +100,7 @@ export const sessionActor = defineActor<
       state.queue.setHead(task);
       begin(state, task, self);
     },
-    counted(state, { runId, row, outcome }, self) {
+    counted(state, { about: { runId, row }, outcome }, self) {
       const head = headOf(state, 'counting', runId);
       if (head?.task === undefined) return;
       if (!outcome.ok || !outcome.value.ok) {
@@ -132,7 +133,7 @@ export const sessionActor = defineActor<
       const head = headOf(state, 'finishing', runId);
       if (head?.task !== undefined) begin(state, head.task, self);
     },
-    finished(state, { runId, plan, outcome }, self) {
+    finished(state, { about: { runId, plan }, outcome }, self) {
       if (headOf(state, 'finishing', runId) === undefined) return;
       if (outcome.ok && outcome.value.type === 'finished') {
         state.history.append(plan.turns);
@@ -247,11 +248,8 @@ function count(
   const { runId } = task;
   const { changes, row } = cutRunChanges(task, task, cut);
   state.phase = 'counting';
-  self.run(
-    () => self.ask(state.args.ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE),
-    'counted',
-    (outcome) => ({ runId, row, outcome }),
-  );
+  const request = { changes, admits: false };
+  self.request(state.args.ledger, 'commit', request, LEDGER_DEADLINE, 'counted', { runId, row });
 }
 
 function startRun(state: SessionState, runId: string, inbox: InboxRow, self: SessionSelf): void {
@@ -262,7 +260,7 @@ function startRun(state: SessionState, runId: string, inbox: InboxRow, self: Ses
   state.runChildId = `${runId}-${state.runsStarted}`;
   const run: ActorRef<RunProtocol> = self.spawn<RunProtocol, RunArgs>({
     id: state.runChildId,
-    start: { ...state.args.run, args },
+    start: { module: state.args.run.module, export: state.args.run.export, args },
     restart: 'temporary',
     shutdownTimeoutMs: RUN_SHUTDOWN_MS,
     placement: 'with-parent',
@@ -285,11 +283,8 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   state.phase = 'finishing';
   state.outcome = { runId, result: outcome };
   self.trace = plan.request.trace;
-  self.run(
-    () => self.ask(state.args.outbox, 'finish', plan.request, LEDGER_DEADLINE),
-    'finished',
-    (reply) => ({ runId, plan, outcome: reply }),
-  );
+  const about = { runId, plan };
+  self.request(state.args.outbox, 'finish', plan.request, LEDGER_DEADLINE, 'finished', about);
 }
 
 /** The head's end is durable. */
@@ -333,7 +328,7 @@ function backoffMs(state: SessionState, self: SessionSelf): number {
 function subjectOf(payload: unknown): string {
   if (typeof payload !== 'object' || payload === null) return '';
   // What comes from outside names the envelope, what it tells itself the run.
-  const { runId, envelopeId } = payload as { runId?: unknown; envelopeId?: unknown };
-  const id = runId ?? envelopeId;
+  const { runId, envelopeId, about } = payload as Partial<Record<string, unknown>>;
+  const id = runId ?? envelopeId ?? (about as Subject | undefined)?.runId;
   return typeof id === 'string' ? id : '';
 }

@@ -1,5 +1,5 @@
 /** What one session holds, and what it sends to itself. Memory only: all of it can be read again from the ledger. */
-import type { ActorRef, Self, Settled } from '../../runtime/actor.ts';
+import type { ActorRef, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
@@ -46,10 +46,10 @@ export interface SessionOwn {
   /** Takes up the next run where none is under way. */
   next(nothing: null): void;
   loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
-  counted(done: Subject & { readonly row: InboxRow; readonly outcome: Settled<CommitReply> }): void;
+  counted(done: Replied<Subject & { readonly row: InboxRow }, CommitReply>): void;
   runLost(lost: Subject): void;
   finish(subject: Subject): void;
-  finished(done: Subject & { readonly plan: Finish; readonly outcome: Settled<FinishReply> }): void;
+  finished(done: Replied<Subject & { readonly plan: Finish }, FinishReply>): void;
   refreshed(outcome: Settled<Refreshed>): void;
   sayEnded(nothing: null): void;
 }

@@ -110,7 +110,7 @@ function readFile(
   ref: string,
   path: string,
   self: VaultSelf,
-): SecretReply | Promise<SecretReply> {
+): SecretReply | PromiseLike<SecretReply> {
   if (state.fileReads.size >= MAX_FILE_READS) {
     return notReadable(ref, `${MAX_FILE_READS} files are being read already`);
   }

@@ -181,7 +181,7 @@ function digestLater(
   request: CheckRequest,
   receivedAtMs: number,
   self: WebhookSelf,
-): CheckReply | Promise<CheckReply> {
+): CheckReply | PromiseLike<CheckReply> {
   const { body } = request;
   if (state.waitingBytes + body.byteLength > MAX_WAITING_BYTES) {
     return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);

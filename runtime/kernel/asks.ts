@@ -30,6 +30,22 @@ export interface AskOptions {
   readonly chain: readonly string[];
 }
 
+/** Who hears how an ask ended: one of the two, once. */
+export interface AskEnd {
+  replied(value: unknown): void;
+  failed(error: AskError): void;
+}
+
+/** An asker that waits for a promise. */
+export class PromiseEnd implements AskEnd {
+  replied!: (value: unknown) => void;
+  failed!: (error: AskError) => void;
+  readonly promise = new Promise<unknown>((resolve, reject) => {
+    this.replied = resolve;
+    this.failed = reject;
+  });
+}
+
 /** An ask of this thread: what waits for its end, and to an actor of this thread the envelope too. */
 export class OpenAsk implements AskEnvelope {
   readonly isAsk = true;
@@ -39,36 +55,30 @@ export class OpenAsk implements AskEnvelope {
   readonly deadlineMs: number;
   readonly trace: string | undefined;
   readonly chain: readonly string[];
-  /** Settles however it ends. */
-  readonly promise: Promise<unknown>;
   /** The thread slot it waits for; -1 for this thread. */
   slot = -1;
   removeListener: (() => void) | undefined = undefined;
   readonly #asks: Asks;
-  #resolve!: (value: unknown) => void;
-  #reject!: (error: AskError) => void;
+  readonly #end: AskEnd;
 
-  constructor(asks: Asks, id: number, nowMs: number, options: AskOptions) {
+  constructor(asks: Asks, id: number, nowMs: number, options: AskOptions, end: AskEnd) {
     this.#asks = asks;
+    this.#end = end;
     this.id = id;
     this.address = options.address;
     this.kind = options.kind;
     this.deadlineMs = nowMs + options.inMs;
     this.trace = options.trace;
     this.chain = options.chain;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
   }
 
   reply(value: unknown): void {
-    if (this.#asks.close(this)) this.#resolve(value);
+    if (this.#asks.close(this)) this.#end.replied(value);
   }
 
   fail(code: AskCode, detail: string): void {
     if (!this.#asks.close(this)) return;
-    this.#reject(new AskError(code, this.address, this.kind, { detail }));
+    this.#end.failed(new AskError(code, this.address, this.kind, { detail }));
   }
 }
 
@@ -87,10 +97,10 @@ export class Asks {
     return this.#open.size;
   }
 
-  open(options: AskOptions, signal: AbortSignal | undefined): OpenAsk {
+  open(options: AskOptions, signal: AbortSignal | undefined, end: AskEnd): OpenAsk {
     const id = this.#nextId;
     this.#nextId += 1;
-    const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options);
+    const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options, end);
     this.#open.set(id, ask);
     if (this.#open.size > LIMIT) ask.fail('too_many_asks', `${LIMIT} are open`);
     else if (signal !== undefined) listen(ask, signal);

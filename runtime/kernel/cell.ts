@@ -7,6 +7,7 @@ import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
 import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
+import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
 import { Inbox, type Taken } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
@@ -14,7 +15,7 @@ import type { NamedTimers } from './named-timers.ts';
 import { createRef } from './ref.ts';
 import { RunningWork } from './running-work.ts';
 import type { Runnable } from './scheduler.ts';
-import { isDeferred, KernelSelf } from './self.ts';
+import { KernelSelf } from './self.ts';
 import { Unanswered } from './unanswered.ts';
 import { type Watcher, Watchers } from './watchers.ts';
 
@@ -162,12 +163,11 @@ export class Cell implements Runnable, ChildHandle {
       return;
     }
     this.#isHandling = false;
-    if (isThenable(result)) {
-      if (!isDeferred(result)) {
-        this.#park(result, kind.name);
-        return;
-      }
-      if (asking !== undefined) this.#unanswered.follow(result, asking);
+    if (result instanceof DeferredAnswer) {
+      if (asking !== undefined) result.follow(asking, this.#unanswered);
+    } else if (isThenable(result)) {
+      this.#park(result, kind.name);
+      return;
     } else if (asking !== undefined) {
       asking.reply(result);
     }

@@ -8,7 +8,7 @@ import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
-import { type AskEnvelope, Asks, type OpenAsk } from './asks.ts';
+import { type AskEnd, type AskEnvelope, Asks, type OpenAsk } from './asks.ts';
 import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
@@ -32,6 +32,16 @@ export interface Remotes {
   unwatch(address: string, id: number | string): void;
   /** End of a turn: what was sent leaves now. */
   flush(): void;
+}
+
+export interface AskRequest {
+  readonly ref: ActorRef<unknown>;
+  readonly kind: string;
+  readonly payload: unknown;
+  readonly deadline: Deadline;
+  /** Paths of the actors that wait for the asker, and its own. */
+  readonly chain: readonly string[];
+  readonly trace: string | undefined;
 }
 
 export interface KernelOptions {
@@ -117,29 +127,23 @@ export class Kernel {
     return cell.enqueue(entry, payload, meta);
   }
 
-  ask(request: {
-    readonly ref: ActorRef<unknown>;
-    readonly kind: string;
-    readonly payload: unknown;
-    readonly deadline: Deadline;
-    readonly chain: readonly string[];
-    readonly trace: string | undefined;
-  }): Promise<unknown> {
+  /** `end` hears of it once, at once where it cannot be sent. */
+  ask(request: AskRequest, end: AskEnd): void {
     const { ref, kind, payload, deadline, chain, trace } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
     const way = remembered?.kernel === this && !remembered.way.isStale ? remembered.way : undefined;
     const cell = way === undefined ? this.find(ref) : undefined;
     const path = way?.path ?? cell?.path ?? pathOf(ref.address);
     if (chain.includes(path)) {
-      return Promise.reject(
-        new AskError('ask_cycle', ref.address, kind, { detail: [...chain, path].join(' → ') }),
-      );
+      const detail = [...chain, path].join(' → ');
+      end.failed(new AskError('ask_cycle', ref.address, kind, { detail }));
+      return;
     }
     const { inMs, signal } = deadline;
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal);
-    const { id, promise } = ask;
+    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
-    if (!this.asks.isOpen(ask)) return promise;
+    if (!this.asks.isOpen(ask)) return;
     if (way !== undefined) {
       ask.slot = way.slot;
       if (!way.send(kind, payload, [id, inMs, trace ?? 0, chain])) {
@@ -157,7 +161,6 @@ export class Kernel {
         trace,
       });
     } else ask.fail('actor_dead', 'no such actor');
-    return promise;
   }
 
   #askLocal(cell: Cell, payload: unknown, ask: OpenAsk): void {
@@ -206,7 +209,7 @@ export class Kernel {
     const uid = uidOf(ref.address);
     const cell = this.#cells.get(pathOf(ref.address));
     if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;
-    if (uid !== 0) rememberCell(ref, cell);
+    rememberCell(ref, cell);
     return cell;
   }
 

@@ -45,6 +45,10 @@ export function rememberOutbound(ref: ActorRef<unknown>, way: RememberedWay, ker
 /** A frozen ref remembers nothing and is looked up each time. */
 function remember(ref: ActorRef<unknown>, slot: symbol, value: unknown): void {
   if (!Object.isExtensible(ref)) return;
+  if (Object.hasOwn(ref, slot)) {
+    (ref as unknown as Record<symbol, unknown>)[slot] = value;
+    return;
+  }
   Object.defineProperty(ref, slot, {
     value,
     writable: true,

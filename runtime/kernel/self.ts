@@ -2,18 +2,12 @@
 import type { ActorRef, Deadline, Deferred, Self, Settled } from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import type { Clock } from '../clock.ts';
-import { createDeferred } from '../deferred.ts';
-import { RuntimeError, StaleIncarnation } from '../errors.ts';
+import { type AskError, RuntimeError, StaleIncarnation } from '../errors.ts';
+import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
+import { DeferredAnswer } from './deferred-answer.ts';
 import { NamedTimers } from './named-timers.ts';
-
-const DEFERRED: unique symbol = Symbol('deferred');
-
-/** Whether a promise came from `self.defer()`: it does not park the mailbox. */
-export function isDeferred(promise: object): boolean {
-  return DEFERRED in promise;
-}
 
 export class KernelSelf implements Self<unknown> {
   readonly #cell: Cell;
@@ -64,29 +58,28 @@ export class KernelSelf implements Self<unknown> {
 
   ask(ref: ActorRef<unknown>, kind: string, payload: unknown, deadline: Deadline): Promise<never> {
     const cell = this.#live();
-    const chain = cell.asking === undefined ? [cell.path] : [...cell.asking.chain, cell.path];
-    return cell.kernel.ask({
-      ref,
-      kind,
-      payload,
-      deadline,
-      chain,
-      trace: cell.trace,
-    }) as Promise<never>;
+    const { trace } = cell;
+    const end = new PromiseEnd();
+    cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
+    return end.promise as Promise<never>;
+  }
+
+  request(
+    ref: ActorRef<unknown>,
+    kind: string,
+    payload: unknown,
+    deadline: Deadline,
+    done: string,
+    about: unknown,
+  ): void {
+    const cell = this.#live();
+    const { trace } = cell;
+    const end = new MessageEnd(cell, this, entryOf(cell, done), about);
+    cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
   }
 
   defer<T>(): Deferred<T> {
-    const { promise, resolve, reject } = createDeferred<T>();
-    (promise as { [DEFERRED]?: true })[DEFERRED] = true;
-    return {
-      promise,
-      resolve,
-      reject(error) {
-        // A deferred answer that is rejected after its asker has gone is nobody's error.
-        promise.catch(() => undefined);
-        reject(error);
-      },
-    };
+    return new DeferredAnswer<T>();
   }
 
   after(name: string, delayMs: number, kind: string, payload: unknown): void {
@@ -185,6 +178,41 @@ export class KernelSelf implements Self<unknown> {
     if (cell.self !== this) throw new StaleIncarnation(cell.ref.address, this.#incarnation);
     return cell;
   }
+}
+
+/** The outcome of a request is a message to the incarnation that made it. */
+class MessageEnd implements AskEnd {
+  readonly #cell: Cell;
+  readonly #self: KernelSelf;
+  readonly #entry: KindEntry;
+  readonly #about: unknown;
+  readonly #trace: string | undefined;
+
+  constructor(cell: Cell, self: KernelSelf, entry: KindEntry, about: unknown) {
+    this.#cell = cell;
+    this.#self = self;
+    this.#entry = entry;
+    this.#about = about;
+    this.#trace = cell.trace;
+  }
+
+  replied(value: unknown): void {
+    this.#settle({ ok: true, value });
+  }
+
+  failed(error: AskError): void {
+    this.#settle({ ok: false, error });
+  }
+
+  #settle(outcome: Settled<unknown>): void {
+    const cell = this.#cell;
+    if (cell.self !== this.#self) cell.kernel.counters.stale_outcomes += 1;
+    else cell.enqueueUrgent(this.#entry, { about: this.#about, outcome }, this.#trace);
+  }
+}
+
+function chainOf({ asking, path }: Cell): readonly string[] {
+  return asking === undefined ? [path] : [...asking.chain, path];
 }
 
 /** Work that throws at once is met where work that rejects is. */

@@ -6,18 +6,6 @@ export class Unanswered {
   /** Most actors never answer late. */
   #asks: Set<AskEnvelope> | undefined = undefined;
 
-  /** A deferred answer: the mailbox goes on meanwhile. */
-  follow(promise: PromiseLike<unknown>, ask: AskEnvelope): void {
-    this.add(ask);
-    promise.then(
-      (value) => this.answer(ask, value),
-      (error: unknown) => {
-        if (this.#asks?.delete(ask) === true)
-          ask.fail('refused', `${codeOf(error)}: ${messageOf(error)}`);
-      },
-    );
-  }
-
   add(ask: AskEnvelope): void {
     this.#asks ??= new Set();
     this.#asks.add(ask);
@@ -25,6 +13,11 @@ export class Unanswered {
 
   answer(ask: AskEnvelope, value: unknown): void {
     if (this.#asks?.delete(ask) === true) ask.reply(value);
+  }
+
+  refuse(ask: AskEnvelope, error: unknown): void {
+    if (this.#asks?.delete(ask) !== true) return;
+    ask.fail('refused', `${codeOf(error)}: ${messageOf(error)}`);
   }
 
   failAll(code: string): void {

@@ -30,4 +30,4 @@ export type ControlMessage =
       readonly incarnation: number;
       readonly cause: ExitCause;
     }
-  | { readonly type: 'events'; readonly events: readonly SystemEvent[] };
+  | { readonly type: 'event'; readonly event: SystemEvent };

@@ -93,7 +93,10 @@ export class ChildSet implements ChildOwner {
 
   async stopChild(id: string): Promise<void> {
     const child = this.#children.find(({ spec }) => spec.id === id);
-    if (child === undefined) return;
+    if (child !== undefined) await this.#stopOne(child);
+  }
+
+  async #stopOne(child: Child): Promise<void> {
     await this.#halt(child);
     this.#remove(child, { kind: 'stopped', code: 'shutdown' });
   }
@@ -102,10 +105,7 @@ export class ChildSet implements ChildOwner {
   async stopAll(): Promise<void> {
     this.#isStopping = true;
     this.#pause?.resolve();
-    for (const child of [...this.#children].reverse()) {
-      await this.#halt(child);
-      this.#remove(child, { kind: 'stopped', code: 'shutdown' });
-    }
+    for (const child of [...this.#children].reverse()) await this.#stopOne(child);
   }
 
   /** At once and for good: whoever could wait for them is over itself. */
@@ -333,16 +333,18 @@ export class ChildSet implements ChildOwner {
     child.startTimer?.cancel();
     this.#children.splice(this.#children.indexOf(child), 1);
     child.handle.dispose();
-    this.#ports.emit({ type: 'actor.stopped', address: child.handle.ref.address, cause });
+    const isDone = child.spec.restart === 'temporary' && cause.kind === 'stopped';
+    // One that was to end, and did, is no news, and there may be thousands in a second.
+    if (!isDone || this.#isStopping)
+      this.#ports.emit({ type: 'actor.stopped', address: child.handle.ref.address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 
   #nextDelayMs(child: Child): number {
     const ranMs = this.#ports.host.monotonicMs() - child.startedAtMs;
     if (child.startedAtMs > 0 && ranMs >= this.#backoff.resetAfterMs) child.backoffStep = 0;
-    const delayMs = backoffDelayMs(this.#backoff, child.backoffStep, () =>
-      this.#ports.host.random(),
-    );
+    const { host } = this.#ports;
+    const delayMs = backoffDelayMs(this.#backoff, child.backoffStep, () => host.random());
     child.backoffStep += 1;
     child.startedAtMs = 0;
     return delayMs;

@@ -81,6 +81,13 @@ export async function createBehaviorKit<P, Own, A, S, D>(
       if (options.answer === undefined) throw new Error(`no answer scripted for ${kind}`);
       return (await options.answer(ref.address, kind, payload)) as never;
     },
+    request(ref, kind, payload, deadline, done, about) {
+      self.run(
+        () => self.ask(ref, kind, payload, deadline),
+        done,
+        (outcome) => ({ about, outcome }) as never,
+      );
+    },
     defer: <T>(): Deferred<T> => createDeferred<T>(),
     after(name, delayMs, kind, payload) {
       timers.set(name, { atMs: monotonicMs + delayMs, kind, payload });

@@ -178,8 +178,8 @@ export class ThreadPool {
       case 'ended':
         this.#children.get(message.uid)?.ended(message.incarnation, message.cause);
         return;
-      case 'events':
-        for (const event of message.events) this.#options.emit(event);
+      case 'event':
+        this.#options.emit(message.event);
         return;
       case 'unreadable':
         this.#slots[link.slot - 1]?.kill('bad_frame');

@@ -26,8 +26,6 @@ const MAIN_SLOT = 0;
 const HEARTBEAT_MS = 100;
 /** Dead letters are counted without a limit and reported up to so many a heartbeat. */
 const REPORTED_DEAD_LETTERS = 10;
-const TELL_MS = 25;
-const MAX_UNTOLD = 1_000;
 
 if (isMainThread)
   throw new RuntimeError(
@@ -45,8 +43,6 @@ class WorkerThread implements ThreadControl, ChildOwner {
   #heartbeat: Timer | undefined = undefined;
   #deadLettersLeft = REPORTED_DEAD_LETTERS;
   /** What main was not told yet. */
-  #untold: SystemEvent[] = [];
-  #telling: Timer | undefined = undefined;
 
   constructor(birth: WorkerBirth) {
     this.#birth = birth;
@@ -137,7 +133,6 @@ class WorkerThread implements ThreadControl, ChildOwner {
     await this.#world.close?.();
     this.#heartbeat?.cancel();
     this.#heartbeat = undefined;
-    this.#tellEvents();
     // The answer to this very call has to leave before its port closes.
     this.#kernel.host.nextTurn(() => {
       this.#routes.close();
@@ -173,17 +168,7 @@ class WorkerThread implements ThreadControl, ChildOwner {
       this.#deadLettersLeft -= 1;
       if (this.#deadLettersLeft < 0) return;
     }
-    this.#untold.push(event);
-    // Children that ended in order are no news, and there may be thousands in a second.
-    if (event.type !== 'actor.stopped' || this.#untold.length === MAX_UNTOLD) this.#tellEvents();
-    else this.#telling ??= this.#kernel.host.setTimer(TELL_MS, () => this.#tellEvents());
-  }
-
-  #tellEvents(): void {
-    this.#telling?.cancel();
-    this.#telling = undefined;
-    if (this.#untold.length > 0) this.#tellMain({ type: 'events', events: this.#untold });
-    this.#untold = [];
+    this.#tellMain({ type: 'event', event });
   }
 
   #tellMain(message: ControlMessage): void {

@@ -21,8 +21,8 @@ export function httpServerContract(name: string, load: () => Promise<OpenHttpSer
           assert.is(answer.body, `POST ${sha256(body)}`);
           const got = seen.at(-1)?.body;
           assert.is(got?.byteLength, sizeBytes);
+          await call(server.port, { path: '/', body: randomBytes(sizeBytes), chunked });
           assert.is(sha256(got ?? new Uint8Array()), sha256(body), 'still the same afterwards');
-          assert.is(got?.buffer.byteLength, sizeBytes, 'memory of its own');
         }
       }
     }));

@@ -13,6 +13,7 @@ import type { Store } from '../../runtime/store/store.ts';
 import type { AnyDefinition } from '../../runtime/system.ts';
 import { VirtualHost } from '../../runtime/testing/index.ts';
 import type { GatewayPorts, WebhookAnswer } from '../../transports/http/gateway-ports.ts';
+import { handIn } from '../support/hand-in.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 export const CONVERSATIONS = ['c0', 'c1', 'c2'] as const;
@@ -309,7 +310,7 @@ export async function postSimulated(
   const key = parseSecret(SECRET);
   if (key === undefined) throw new Error('the secret of the simulation is malformed');
   const webhookSignature = signMessage(key, { webhookId: message.id, webhookTimestamp, body });
-  return ports.ingest({
+  return handIn(ports, {
     integrationId: message.conversation,
     webhookId: message.id,
     webhookTimestamp,

@@ -23,9 +23,9 @@ export function createFakePorts(overrides: Partial<GatewayPorts> = {}): FakePort
       if (integrationId === 'orders') return { state: 'open', maxPayloadBytes: 1_000 };
       return { state: integrationId === 'off' ? 'disabled' : 'unknown' };
     },
-    async ingest(request) {
+    ingest(request, done) {
       ingested.push(request);
-      return { type: 'accepted', envelopeId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+      done({ type: 'accepted', envelopeId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' });
     },
     authenticate: (token) =>
       token === TOKEN ? { name: 'operator', scopes: ['admin:read', 'admin:write'] } : undefined,

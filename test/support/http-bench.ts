@@ -43,9 +43,12 @@ export function createHandler(seen: Seen[], gate: { release?: () => void }): Htt
       return {
         maxBodyBytes,
         tooLarge: () => text(413, `at most ${maxBodyBytes}`),
-        answer(body, client) {
+        answer(body, client, done) {
           seen.push({ request, body, signal: client.signal });
-          return answerTo(request, body, gate);
+          const answer = answerTo(request, body, gate);
+          if (answer instanceof Promise) return answer.then(done);
+          done(answer);
+          return undefined;
         },
       };
     },

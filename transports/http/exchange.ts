@@ -69,9 +69,11 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
     begin: (request) => guarded(() => handler.begin(request)),
     tooLarge: (intake) => guarded(() => intake.tooLarge()),
     answer(intake, body, client, done) {
-      const answer = guarded(() => intake.answer(body, client));
-      if (answer instanceof Promise) void answer.then(done, (error) => done(defect(error)));
-      else done(answer);
+      try {
+        intake.answer(body, client, done)?.catch((error: unknown) => done(defect(error)));
+      } catch (error) {
+        done(defect(error));
+      }
     },
     overloaded() {
       options.observer?.refused('overloaded');

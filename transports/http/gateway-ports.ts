@@ -48,8 +48,8 @@ export interface Readiness {
 export interface GatewayPorts {
   /** Synchronous, from a snapshot: it is asked before a body is read. */
   webhook(integrationId: string): WebhookGate;
-  /** Goes on when the sender has gone: it will ask again and hear of a duplicate. */
-  ingest(request: WebhookRequest): Promise<WebhookAnswer>;
+  /** `done` hears the answer, once. Goes on when the sender has gone: it will ask again and hear of a duplicate. */
+  ingest(request: WebhookRequest, done: (answer: WebhookAnswer) => void): void;
   /** Constant time. */
   authenticate(bearerToken: string): Principal | undefined;
   call(call: OperationCall, signal: AbortSignal): Promise<OperationReply>;

@@ -12,7 +12,8 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Its own record: whoever passes the answer on may add to it. */
+  readonly headers: Record<string, string>;
   readonly body: string;
 }
 
@@ -31,8 +32,12 @@ export interface HttpIntake {
   /** A longer body is answered by `tooLarge` and never held in memory. */
   readonly maxBodyBytes: number;
   tooLarge(): HttpAnswer;
-  /** Called with the whole body, exactly as sent. A rejection is answered as 500. */
-  answer(body: Uint8Array, client: HttpClient): Promise<HttpAnswer> | HttpAnswer;
+  /** Called with the whole body, exactly as sent; `done` hears the answer, once. A throw or rejection is answered as 500. */
+  answer(
+    body: Uint8Array,
+    client: HttpClient,
+    done: (answer: HttpAnswer) => void,
+  ): Promise<void> | undefined;
 }
 
 export interface HttpServerOptions {

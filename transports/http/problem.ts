@@ -5,7 +5,7 @@ import {
   type ErrorCode,
   type WireError,
 } from '../../proto/errors.ts';
-import { typedAnswer } from './answers.ts';
+import { typedAnswer, withHeaders } from './answers.ts';
 import type { HttpAnswer } from './http-server.ts';
 
 const STATUS_OF_CATEGORY: Readonly<Record<ErrorCategory, number>> = {
@@ -69,11 +69,10 @@ export function problemAnswer(
       ? {}
       : { issues: error.issues.slice(0, MAX_ISSUES).map(toIssue) }),
   };
-  return typedAnswer(status, 'application/problem+json', JSON.stringify(document), {
-    ...(status === 401 ? { 'www-authenticate': schemeOf(error.code) } : {}),
-    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
-    ...more.headers,
-  });
+  const answer = typedAnswer(status, 'application/problem+json', JSON.stringify(document));
+  if (status === 401) answer.headers['www-authenticate'] = schemeOf(error.code);
+  if (retryAfter !== undefined) answer.headers['retry-after'] = String(retryAfter);
+  return withHeaders(answer, more.headers ?? {});
 }
 
 /** RFC 9110 wants one with every 401; a webhook's sender proves itself by its signature. */

@@ -24,7 +24,13 @@ const HOOKS_PREFIX = '/hooks/v1/';
 interface Plan {
   readonly route: string;
   readonly maxBodyBytes: number;
-  work(body: Uint8Array, ids: RequestIds, client: HttpClient): Promise<HttpAnswer> | HttpAnswer;
+  /** `done` hears the answer, once, unless it throws or rejects. */
+  work(
+    body: Uint8Array,
+    ids: RequestIds,
+    client: HttpClient,
+    done: (answer: HttpAnswer) => void,
+  ): Promise<void> | undefined;
 }
 
 type Decision = Plan | { readonly route: string; readonly answer: HttpAnswer };
@@ -33,7 +39,8 @@ type Decision = Plan | { readonly route: string; readonly answer: HttpAnswer };
 export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters): HttpHandler {
   const finish = (route: string, answer: HttpAnswer, ids: RequestIds): HttpAnswer => {
     counters.answered(route, answer.status);
-    return withHeaders(answer, { 'x-request-id': ids.requestId });
+    answer.headers['x-request-id'] = ids.requestId;
+    return answer;
   };
   return {
     begin(request) {
@@ -48,15 +55,21 @@ export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters
           const message = `The body is longer than the ${maxBodyBytes} bytes allowed here.`;
           return finish(route, problemAnswer({ code: 'payload_too_large', message }), own);
         },
-        async answer(body, client) {
-          try {
-            return finish(route, await decision.work(body, own, client), own);
-          } catch (error) {
+        answer(body, client, done) {
+          const end = (answer: HttpAnswer) => done(finish(route, answer, own));
+          const failed = (error: unknown) => {
             if (error instanceof PalyraError) {
-              return finish(route, problemAnswer(toWireError(error)), own);
+              end(problemAnswer(toWireError(error)));
+              return;
             }
             counters.answered(route, 500);
             throw error;
+          };
+          try {
+            return decision.work(body, own, client, end)?.catch(failed);
+          } catch (error) {
+            failed(error);
+            return undefined;
           }
         },
       };
@@ -105,11 +118,15 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   return {
     route,
     maxBodyBytes: gate.maxPayloadBytes,
-    async work(body, ids) {
+    work(body, ids, _client, done) {
       // Asked again: it may have been closed while the body came.
       const { state } = ports.webhook(integrationId);
-      if (state !== 'open') return problemAnswer(CLOSED_GATES[state]);
-      return toHookAnswer(await ports.ingest(toIngest(integrationId, request, body, ids)));
+      if (state !== 'open') done(problemAnswer(CLOSED_GATES[state]));
+      else {
+        const event = toIngest(integrationId, request, body, ids);
+        ports.ingest(event, (answer) => done(toHookAnswer(answer)));
+      }
+      return undefined;
     },
   };
 }
@@ -124,7 +141,8 @@ const CLOSED_GATES: Readonly<Record<Exclude<WebhookGate['state'], 'open'>, WireE
 /** undefined also for an escape that is not UTF-8: no webhook is called so, and unknown comes before malformed. */
 function hookIdOf(path: string): IntegrationId | undefined {
   try {
-    return parseIntegrationId(decodeURIComponent(path.slice(HOOKS_PREFIX.length)));
+    const id = path.slice(HOOKS_PREFIX.length);
+    return parseIntegrationId(id.includes('%') ? decodeURIComponent(id) : id);
   } catch {
     return undefined;
   }
@@ -190,9 +208,12 @@ function adminPlan(
   return {
     route: path,
     maxBodyBytes: maxBodyBytesOf(match.route),
-    async work(body, ids, client) {
+    async work(body, ids, client, done) {
       // Asked again: the token may have been changed while the body came.
-      if (ports.authenticate(bearerOf(request)) === undefined) return problemAnswer(NO_TOKEN);
+      if (ports.authenticate(bearerOf(request)) === undefined) {
+        done(problemAnswer(NO_TOKEN));
+        return;
+      }
       const call = {
         operation,
         input: inputOf(match, request, body),
@@ -201,8 +222,8 @@ function adminPlan(
         trace: ids.trace,
       };
       const reply = await ports.call(call, client.signal);
-      if (!reply.ok) return problemAnswer(reply.error);
-      return jsonAnswer(operations[operation].kind === 'job' ? 202 : 200, reply.output);
+      const status = operations[operation].kind === 'job' ? 202 : 200;
+      done(reply.ok ? jsonAnswer(status, reply.output) : problemAnswer(reply.error));
     },
   };
 }
@@ -217,9 +238,9 @@ function decideProbe(
   if (!isRead(request)) return wrongMethod(path, ['GET']);
   if (path === '/livez') return { route: path, answer: jsonAnswer(200, { status: 'alive' }) };
   if (path === '/metrics') {
-    const work = async () => {
+    const work: Plan['work'] = async (_body, _ids, _client, done) => {
       const metrics = [...(await ports.metrics()), ...counters.metrics()];
-      return typedAnswer(200, PROMETHEUS_CONTENT_TYPE, toPrometheus(metrics));
+      done(typedAnswer(200, PROMETHEUS_CONTENT_TYPE, toPrometheus(metrics)));
     };
     return { route: path, maxBodyBytes: 0, work };
   }

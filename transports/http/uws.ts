@@ -157,7 +157,7 @@ class Front {
         return;
       }
       // The library takes the memory back when this returns.
-      if (chunk.byteLength > 0) parts.push(new Uint8Array(chunk.slice(0)));
+      if (chunk.byteLength > 0) parts.push(Buffer.from(new Uint8Array(chunk)));
       if (!isLast) return;
       this.#uploading.delete(pending);
       this.#exchanges.answer(intake, join(parts, sizeBytes), client, finish);

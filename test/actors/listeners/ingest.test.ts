@@ -1,11 +1,11 @@
 /** An event's way in by hand: what each word of its actor and of the router means to the sender. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ingest } from '../../../actors/listeners/ingest.ts';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
 import type { CheckReply } from '../../../actors/webhooks/protocol.ts';
 import { AskError, codeOf } from '../../../runtime/errors.ts';
 import type { WebhookAnswer } from '../../../transports/http/gateway-ports.ts';
+import { ingested } from '../../support/hand-in.ts';
 
 const test = suite('webhook ingest');
 const ROUTER = { address: 'router' };
@@ -32,8 +32,8 @@ async function send(check: CheckReply | Error, admit: AdmitReply | Error, checkM
       if (word instanceof Error) throw word;
       return word;
     },
-  } as unknown as Parameters<typeof ingest>[0];
-  const reply = await ingest(self, ROUTER, WEBHOOK, REQUEST);
+  } as unknown as Parameters<typeof ingested>[0];
+  const reply = await ingested(self, { router: ROUTER, webhook: WEBHOOK }, REQUEST);
   return { reply, asked };
 }
 

@@ -8,6 +8,7 @@ import { readinessOf } from '../../../actors/listeners/readiness.ts';
 import { AskError, StaleIncarnation } from '../../../runtime/errors.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import type { GatewayPorts } from '../../../transports/http/gateway-ports.ts';
+import { handIn } from '../../support/hand-in.ts';
 
 const ARGS: HttpListenerArgs = {
   host: '127.0.0.1',
@@ -135,13 +136,13 @@ listener('while the webhooks do not answer no sender is told 404, but to try aga
     return ordinary(to, kind);
   });
   assert.is(ports.webhook('orders').state, 'open');
-  const answer = await ports.ingest(REQUEST);
+  const answer = await handIn(ports, REQUEST);
   assert.ok(answer.type === 'refused' && answer.error.code === 'unavailable');
   assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['webhooks'] });
   kit.receive('webhooks', [ENTRY]);
   assert.is(ports.webhook('orders').state, 'open');
   assert.is(ports.webhook('nobody').state, 'unknown');
-  assert.equal(await ports.ingest(REQUEST), { type: 'accepted', envelopeId: 'E' });
+  assert.equal(await handIn(ports, REQUEST), { type: 'accepted', envelopeId: 'E' });
 });
 
 listener(
@@ -157,7 +158,7 @@ listener(
         if (kind === 'check' || kind === 'call') throw thrown;
         return ordinary(to, kind);
       });
-      const answer = await ports.ingest(REQUEST);
+      const answer = await handIn(ports, REQUEST);
       assert.is(answer.type === 'refused' ? answer.error.code : '', code);
       const call = {
         operation: 'x',
@@ -179,9 +180,9 @@ listener('what became of events is told to the webhooks together, some time late
     return ordinary(to, kind);
   });
   kit.receive('webhooks', [ENTRY, { ...ENTRY, integrationId: 'bad', ref: { address: 'bad' } }]);
-  await ports.ingest(REQUEST);
-  await ports.ingest(REQUEST);
-  await ports.ingest({ ...REQUEST, integrationId: 'bad' });
+  await handIn(ports, REQUEST);
+  await handIn(ports, REQUEST);
+  await handIn(ports, { ...REQUEST, integrationId: 'bad' });
   const told = () =>
     kit.effects.flatMap((effect) =>
       effect.type === 'tell' && effect.kind === 'tallies' ? [effect.payload] : [],
@@ -204,8 +205,8 @@ listener(
       kind === 'check' ? new Promise(() => undefined) : ordinary(to, kind),
     );
     const request = { ...REQUEST, body: new Uint8Array(1_048_576) };
-    for (let n = 0; n < 64; n += 1) void ports.ingest(request);
-    const answer = await ports.ingest(request);
+    for (let n = 0; n < 64; n += 1) void handIn(ports, request);
+    const answer = await handIn(ports, request);
     assert.ok(answer.type === 'refused' && answer.error.code === 'busy');
     assert.ok((answer.error.retryAfterMs ?? 0) > 0);
   },

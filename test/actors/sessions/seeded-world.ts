@@ -328,6 +328,20 @@ export class SeededWorld {
         live();
         return this.#ask(ref, kind, payload, inMs);
       },
+      request: (
+        ref: ActorRef<never>,
+        kind: string,
+        payload: unknown,
+        deadline: { inMs: number },
+        done: string,
+        about: unknown,
+      ) => {
+        self.run(
+          () => self.ask(ref, kind, payload, deadline),
+          done,
+          (outcome: Settled<unknown>) => ({ about, outcome }),
+        );
+      },
       defer: () => createDeferred(),
       after: (name: string, delayMs: number, kind: string, payload: unknown) => {
         live();

@@ -123,7 +123,7 @@ test('whatever message a session dies of, its subject names the run that is char
   const routed = await route('a');
   assert.is(subject?.('enqueue', routed), routed.envelopeId);
   const runId = runIdOf(routed.envelopeId as EnvelopeId);
-  assert.is(subject?.('finished', { runId, plan: {}, outcome: {} }), runId);
+  assert.is(subject?.('finished', { about: { runId, plan: {} }, outcome: {} }), runId);
   assert.is(subject?.('next', null), '');
 });
 

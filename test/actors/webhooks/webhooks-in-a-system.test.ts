@@ -4,7 +4,6 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ledgerActor } from '../../../actors/ledger/actor.ts';
 import type { LedgerProtocol } from '../../../actors/ledger/protocol.ts';
-import { ingest } from '../../../actors/listeners/ingest.ts';
 import { vaultActor } from '../../../actors/vault/actor.ts';
 import type { VaultProtocol } from '../../../actors/vault/protocol.ts';
 import { webhooksActor } from '../../../actors/webhooks/actor.ts';
@@ -17,6 +16,7 @@ import { createSystem, type System, supervisor } from '../../../runtime/index.ts
 import { jobsActor } from '../../../runtime/jobs/actor.ts';
 import type { JobsProtocol } from '../../../runtime/jobs/protocol.ts';
 import type { WebhookAnswer } from '../../../transports/http/gateway-ports.ts';
+import { ingested } from '../../support/hand-in.ts';
 import { until, within } from '../../support/within.ts';
 import {
   type StandInListener,
@@ -98,7 +98,11 @@ function post(
     trace: 'trace',
   };
   const self = { ask: system.ask.bind(system), clock: createNodeHost() };
-  return ingest(self as Parameters<typeof ingest>[0], router, ref, request);
+  return ingested(
+    self as Parameters<typeof ingested>[0],
+    { router, webhook: ref } as never,
+    request,
+  );
 }
 
 const typeOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error.code : reply.type);

@@ -2,8 +2,9 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { child, type Down, defineActor } from '../../../runtime/actor.ts';
+import { child, type Deadline, type Down, defineActor } from '../../../runtime/actor.ts';
 import { createNodeHost } from '../../../runtime/host/node-host.ts';
+import { PromiseEnd } from '../../../runtime/kernel/asks.ts';
 import { Kernel } from '../../../runtime/kernel/kernel.ts';
 import type { ControlMessage } from '../../../runtime/link/control-message.ts';
 import { FrameCodec, type WireFrame } from '../../../runtime/link/frame.ts';
@@ -36,6 +37,13 @@ const watchingActor = defineActor<WatchingProtocol, object, null, null, unknown>
   receive: { unwatchNow: (_state, _nothing, self) => self.unwatch(A as never) },
   down: () => undefined,
 });
+
+/** How an ask of A ended: its code. */
+function codeOfAsk(kernel: Kernel, kind: string, deadline: Deadline): Promise<unknown> {
+  const end = new PromiseEnd();
+  kernel.ask({ ref: A, kind, payload: kind, deadline, chain: [], trace: undefined }, end);
+  return end.promise.catch(({ code }: { code: string }) => code);
+}
 
 function createThread() {
   const located: string[] = [];
@@ -172,16 +180,7 @@ test('A4 W1 T3 a new link to a thread ends what waited for the old one', async (
     routes.opening('t/a');
     routes.opened('t/a', 2);
     kernel.watch(A, { id: 1, notify: (down) => downs.push(down) });
-    const asked = kernel
-      .ask({
-        ref: A,
-        kind: 'total',
-        payload: null,
-        deadline: { inMs: 60_000 },
-        chain: [],
-        trace: undefined,
-      })
-      .catch(({ code }: { code: string }) => code);
+    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
     const peer = connect(2);
     assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
     assert.is(downs.length, 1);
@@ -199,10 +198,7 @@ test('A2 an ask that ended while it waited for its way is never sent', async () 
   try {
     const peer = connect(2);
     routes.opening('t/a');
-    const ask = (kind: string, deadline: { inMs: number; signal?: AbortSignal }) =>
-      kernel
-        .ask({ ref: A, kind, payload: kind, deadline, chain: [], trace: undefined })
-        .catch(({ code }: { code: string }) => code);
+    const ask = (kind: string, deadline: Deadline) => codeOfAsk(kernel, kind, deadline);
     const long = ask('long', { inMs: 60_000 });
     assert.is(await ask('aborted', { inMs: 60_000, signal: AbortSignal.abort() }), 'ask_aborted');
     assert.is(await ask('short', { inMs: 30 }), 'ask_timeout');

@@ -33,7 +33,12 @@ async function send(
   let answer: HttpAnswer;
   if ('status' in begun) answer = begun;
   else if (bytes.byteLength > begun.maxBodyBytes) answer = begun.tooLarge();
-  else answer = await begun.answer(bytes, { signal: new AbortController().signal });
+  else {
+    const client = { signal: new AbortController().signal };
+    answer = await new Promise((resolve, reject) => {
+      begun.answer(bytes, client, resolve)?.catch(reject);
+    });
+  }
   const isJson = answer.headers['content-type']?.includes('json') === true;
   return { ...answer, json: isJson ? JSON.parse(answer.body) : {} };
 }
@@ -67,7 +72,7 @@ hooks(
 
 hooks('a duplicate is 200 and names no envelope', async () => {
   const ports = createFakePorts({
-    ingest: async () => ({ type: 'duplicate', envelopeId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' }),
+    ingest: (_, done) => done({ type: 'duplicate', envelopeId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' }),
   });
   const answer = await send(ports, 'POST', '/hooks/v1/orders', { headers: signed });
   assert.is(answer.status, 200);
@@ -78,10 +83,11 @@ hooks(
   'unknown comes before disabled, disabled before too large, too large before the signature',
   async () => {
     const ports = createFakePorts({
-      ingest: async () => ({
-        type: 'refused',
-        error: { code: 'signature_missing', message: 'webhook-id is missing' },
-      }),
+      ingest: (_, done) =>
+        done({
+          type: 'refused',
+          error: { code: 'signature_missing', message: 'webhook-id is missing' },
+        }),
     });
     const large = 'x'.repeat(1_001);
     const statuses = [];
@@ -114,10 +120,8 @@ hooks('a full queue is 429 and a full disk 503, both with Retry-After', async ()
     ['storage_low', 503],
   ] as const) {
     const ports = createFakePorts({
-      ingest: async () => ({
-        type: 'refused',
-        error: { code, message: 'later', retryAfterMs: 1_500 },
-      }),
+      ingest: (_, done) =>
+        done({ type: 'refused', error: { code, message: 'later', retryAfterMs: 1_500 } }),
     });
     const answer = await send(ports, 'POST', '/hooks/v1/orders', { headers: signed });
     assert.is(answer.status, status);
@@ -162,7 +166,7 @@ hooks('a webhook disabled while its body came is refused', async () => {
 
 hooks('no answer repeats the body or a header of the request', async () => {
   const ports = createFakePorts({
-    ingest: async () => {
+    ingest: () => {
       throw new PalyraError('malformed', 'The payload is not JSON.');
     },
   });
@@ -176,7 +180,11 @@ hooks('no answer repeats the body or a header of the request', async () => {
 });
 
 hooks('a defect of the port is left to the server, which tells nothing of it', async () => {
-  const ports = createFakePorts({ ingest: () => Promise.reject(new Error('inner secret')) });
+  const ports = createFakePorts({
+    ingest: () => {
+      throw new Error('inner secret');
+    },
+  });
   const counters = new HttpCounters();
   try {
     await send(ports, 'POST', '/hooks/v1/orders', {}, counters);

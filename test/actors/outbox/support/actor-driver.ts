@@ -140,6 +140,13 @@ export class ActorDriver {
         });
         return reply.promise;
       },
+      request: (to, kind, payload, deadline, done, about) => {
+        self.run(
+          () => self.ask(to, kind, payload, deadline),
+          done,
+          (outcome) => ({ about, outcome }) as never,
+        );
+      },
       defer: <T>() => createDeferred<T>(),
       after: (name, delayMs, kind, payload) => {
         this.#timers.set(name, { atMs: world.monotonicMs() + delayMs, kind, payload });

@@ -1,0 +1,62 @@
+/** An answer that comes later: `self.defer()`. The mailbox goes on meanwhile; a promise is made only for who waits for one. */
+import type { Deferred } from '../actor.ts';
+import { createDeferred, type Deferral } from '../deferred.ts';
+import type { AskEnvelope } from './asks.ts';
+import type { Unanswered } from './unanswered.ts';
+
+export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T> {
+  #state: 'open' | 'resolved' | 'rejected' = 'open';
+  #value: unknown = undefined;
+  #ask: AskEnvelope | undefined = undefined;
+  #unanswered: Unanswered | undefined = undefined;
+  #waiting: Deferral<T> | undefined = undefined;
+
+  /** Itself, what `receive` returns. */
+  get promise(): PromiseLike<T> {
+    return this;
+  }
+
+  readonly resolve = (value: T): void => this.#settle('resolved', value);
+
+  readonly reject = (error: Error): void => this.#settle('rejected', error);
+
+  /** `ask` gets the answer, at once where it is there already; until then it stands among the unanswered ones. */
+  follow(ask: AskEnvelope, unanswered: Unanswered): void {
+    this.#ask = ask;
+    this.#unanswered = unanswered;
+    unanswered.add(ask);
+    this.#tell();
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: whoever awaits a deferred answer gets it
+  then<A = T, B = never>(
+    done?: ((value: T) => A | PromiseLike<A>) | null,
+    failed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#waiting ??= createDeferred<T>();
+    const { promise } = this.#waiting;
+    this.#tell();
+    return promise.then(done, failed);
+  }
+
+  #settle(state: 'resolved' | 'rejected', value: unknown): void {
+    if (this.#state !== 'open') return;
+    this.#state = state;
+    this.#value = value;
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#state === 'open') return;
+    const value = this.#value;
+    const ask = this.#ask;
+    this.#ask = undefined;
+    if (this.#state === 'resolved') {
+      if (ask !== undefined) this.#unanswered?.answer(ask, value);
+      this.#waiting?.resolve(value as T);
+    } else {
+      if (ask !== undefined) this.#unanswered?.refuse(ask, value);
+      this.#waiting?.reject(value as Error);
+    }
+  }
+}
