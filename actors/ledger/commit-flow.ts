@@ -1,8 +1,8 @@
 /** Group commit: one store commit on its way, everything that comes meanwhile gathers for the next. */
 import { codeOf, messageOf, RuntimeError } from '../../runtime/errors.ts';
-import { checkChangeSet } from '../../runtime/store/encoding.ts';
+import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
-import { bytesOf, type QueuedCommit } from './commit-queue.ts';
+import type { QueuedCommit } from './commit-queue.ts';
 import type { Flight, Landing, LedgerSelf, LedgerState } from './ledger-state.ts';
 import { checkSpace } from './space.ts';
 
@@ -12,25 +12,36 @@ const LOOK_SLICE_MS = 5;
 const MAX_BATCH_BYTES = 8 * 1_024 * 1_024;
 // Free space is looked at again after this much was written, without waiting for the timer.
 const SPACE_CHECK_BYTES = 1_024 * 1_024;
-// What a store answers to a batch that holds a change set no store takes.
-const REFUSED_CODES = ['bad_option', 'not_encodable'];
 
-/** Takes a change set into the line. `answer` is called after the flush, or `refuse` where no store takes such a one. */
+/**
+ * Takes a change set into the line. `answer` is called after the flush, or `refuse` at once where no store takes such a
+ * one. It is encoded here, while the batch before is on its way: between two batches the disk has nothing to do.
+ */
 export function enqueueCommit(
   state: LedgerState,
   self: LedgerSelf,
   changes: ChangeSet,
-  ends: Pick<QueuedCommit, 'answer' | 'refuse'>,
+  ends: CommitEnds,
 ): void {
-  const { answer, refuse } = ends;
-  state.queue.push({ type: 'commit', changes, bytes: bytesOf(changes), answer, refuse });
+  let encoded: EncodedChangeSet;
+  try {
+    encoded = encodeChangeSet(changes);
+  } catch (error) {
+    ends.refuse(error instanceof Error ? error : new Error(messageOf(error)));
+    return;
+  }
+  state.queue.push({ type: 'commit', changes: encoded, answer: ends.answer });
   pump(state, self);
 }
 
+export interface CommitEnds {
+  readonly answer: QueuedCommit['answer'];
+  /** Its maker's defect; nothing was written. */
+  readonly refuse: (error: Error) => void;
+}
+
 /** The ends of a change set of the ledger's own making: a refused one is a defect here. */
-export function own(
-  answer: (outcome: CommitOutcome) => void,
-): Pick<QueuedCommit, 'answer' | 'refuse'> {
+export function own(answer: QueuedCommit['answer']): CommitEnds {
   return {
     answer,
     refuse(error) {
@@ -68,7 +79,6 @@ export function land(state: LedgerState, self: LedgerSelf, { flight, settled }: 
   if (state.flight !== flight) return;
   state.lastBatchMs = self.clock.monotonicMs() - flight.startedAtMs;
   if (settled.ok) answerAll(state, flight, settled.value);
-  else if (REFUSED_CODES.includes(codeOf(settled.error))) sortOut(state, flight);
   else throw storeFailed(state, settled.error);
   state.flight = undefined;
 }
@@ -83,23 +93,6 @@ function answerAll(state: LedgerState, flight: Flight, outcomes: readonly Commit
     commit.answer(outcome);
   }
   state.queue.pushFront(flight.looks);
-}
-
-/** The store wrote nothing, because of change sets that no store takes: those are refused, the others go again. */
-function sortOut(state: LedgerState, flight: Flight): void {
-  const sound = flight.commits.filter((commit) => {
-    try {
-      checkChangeSet(commit.changes);
-      return true;
-    } catch (error) {
-      commit.refuse(error instanceof Error ? error : new Error(messageOf(error)));
-      return false;
-    }
-  });
-  if (sound.length === flight.commits.length) {
-    throw storeFailed(state, new Error('the store refused change sets that are sound'));
-  }
-  state.queue.pushFront([...sound, ...flight.looks]);
 }
 
 /** Writes down all that still waits, batch by batch; for the stop. */
@@ -138,7 +131,7 @@ function takeOff(state: LedgerState, self: LedgerSelf): Flight {
 // Async, so that a store that throws at once is met where one that rejects is.
 async function commitBatch(
   store: Store,
-  changes: readonly ChangeSet[],
+  changes: readonly EncodedChangeSet[],
   atMs: number,
 ): Promise<readonly CommitOutcome[]> {
   return await store.commit(changes, atMs);

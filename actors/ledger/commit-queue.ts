@@ -1,14 +1,12 @@
 /** The one line that commits and looks at committed rows wait in, first come first served. It writes nothing itself. */
-import type { ChangeSet, CommitOutcome } from '../../runtime/store/store.ts';
+import type { EncodedChangeSet } from '../../runtime/store/encoding.ts';
+import type { CommitOutcome } from '../../runtime/store/store.ts';
 
 export interface QueuedCommit {
   readonly type: 'commit';
-  readonly changes: ChangeSet;
-  readonly bytes: number;
+  readonly changes: EncodedChangeSet;
   /** Called after the flush. */
-  answer(outcome: CommitOutcome): void;
-  /** Called instead where no store would take such a change set: its maker's defect, nothing was written. */
-  refuse(error: Error): void;
+  readonly answer: (outcome: CommitOutcome) => void;
 }
 
 /** Anything that reads: called while no commit is on its way, so that it never sees a row that is not flushed. */
@@ -30,15 +28,13 @@ export class CommitQueue {
   }
 
   push(entry: QueuedCommit | QueuedLook): void {
-    if (entry.type === 'commit') this.waitingBytes += entry.bytes;
+    if (entry.type === 'commit') this.waitingBytes += entry.changes.bytes;
     this.entries.push(entry);
   }
 
-  /** Puts entries back before everything else, in their order. */
-  pushFront(entries: readonly (QueuedCommit | QueuedLook)[]): void {
-    if (entries.length === 0) return;
-    for (const entry of entries) if (entry.type === 'commit') this.waitingBytes += entry.bytes;
-    this.entries = [...entries, ...this.entries];
+  /** Looks that go before everything else, in their order. */
+  pushFront(looks: readonly QueuedLook[]): void {
+    if (looks.length > 0) this.entries = [...looks, ...this.entries];
   }
 
   /** The look that is next in line; undefined where a commit is, or nothing. */
@@ -61,9 +57,9 @@ export class CommitQueue {
     for (const entry of this.entries) {
       if (entry.type === 'commit') {
         if (commits.length === maxCommits) break;
-        if (commits.length > 0 && bytes + entry.bytes > maxBytes) break;
+        if (commits.length > 0 && bytes + entry.changes.bytes > maxBytes) break;
         commits.push(entry);
-        bytes += entry.bytes;
+        bytes += entry.changes.bytes;
       } else looks.push(entry);
       taken += 1;
     }
@@ -71,20 +67,4 @@ export class CommitQueue {
     this.waitingBytes -= bytes;
     return { commits, looks };
   }
-}
-
-/** About how many bytes a change set holds in memory and writes: strings and binaries dominate, the rest is a guess. */
-export function bytesOf(changes: ChangeSet): number {
-  let bytes = 64 * (changes.expect.length + changes.remove.length + changes.facts.length);
-  for (const { key, row } of changes.put) bytes += 64 + key.length + sizeOf(row);
-  return bytes;
-}
-
-function sizeOf(value: unknown): number {
-  if (typeof value === 'string') return 8 + value.length;
-  if (value instanceof Uint8Array) return 8 + value.byteLength;
-  if (typeof value !== 'object' || value === null) return 8;
-  let bytes = 8;
-  for (const field in value) bytes += 8 + sizeOf((value as Record<string, unknown>)[field]);
-  return bytes;
 }

@@ -6,6 +6,7 @@ import type { Host, Timer } from '../host/host.ts';
 /** One sweep for all deadlines instead of a timer per ask; a deadline is kept to within this. */
 const SWEEP_MS = 25;
 const LIMIT = 65_536;
+const FIRST_PLACES = 64;
 
 /** What an asked actor's thread knows of an ask. It is replied to exactly once. */
 export interface AskEnvelope {
@@ -84,8 +85,13 @@ export class OpenAsk implements AskEnvelope {
 
 export class Asks {
   readonly #host: Host;
-  readonly #open = new Map<number, OpenAsk>();
-  #nextId = 1;
+  /**
+   * Each open ask stands at its id modulo the length, a power of two; an id whose place is taken is not given. No `Map`:
+   * one that grows and shrinks with the load leaves tables behind which, once they are old, keep what was in them alive.
+   */
+  #open: (OpenAsk | undefined)[] = emptyPlaces(FIRST_PLACES);
+  #size = 0;
+  #lastId = 0;
   #sweep: Timer | undefined = undefined;
   timedOut = 0;
 
@@ -94,55 +100,57 @@ export class Asks {
   }
 
   get size(): number {
-    return this.#open.size;
+    return this.#size;
   }
 
   open(options: AskOptions, signal: AbortSignal | undefined, end: AskEnd): OpenAsk {
-    const id = this.#nextId;
-    this.#nextId += 1;
+    const id = this.#nextId();
     const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options, end);
-    this.#open.set(id, ask);
-    if (this.#open.size > LIMIT) ask.fail('too_many_asks', `${LIMIT} are open`);
+    this.#open[id & (this.#open.length - 1)] = ask;
+    this.#size += 1;
+    if (this.#size > LIMIT) ask.fail('too_many_asks', `${LIMIT} are open`);
     else if (signal !== undefined) listen(ask, signal);
-    if (this.#sweep === undefined && this.#open.size > 0) this.#planSweep();
+    if (this.#sweep === undefined && this.#size > 0) this.#planSweep();
     return ask;
   }
 
   isOpen(ask: OpenAsk): boolean {
-    return this.#open.has(ask.id);
+    return this.#at(ask.id) === ask;
   }
 
   /** For the ask itself, before it settles; false where it had ended already. */
   close(ask: OpenAsk): boolean {
-    if (!this.#open.delete(ask.id)) return false;
+    if (!this.isOpen(ask)) return false;
+    this.#open[ask.id & (this.#open.length - 1)] = undefined;
+    this.#size -= 1;
     ask.removeListener?.();
     return true;
   }
 
   /** What is left of its time; undefined when it has ended. */
   leftMs(id: number): number | undefined {
-    const ask = this.#open.get(id);
+    const ask = this.#at(id);
     if (ask === undefined) return undefined;
     return Math.max(0, ask.deadlineMs - this.#host.monotonicMs());
   }
 
   waitFor(id: number, slot: number): void {
-    const ask = this.#open.get(id);
+    const ask = this.#at(id);
     if (ask !== undefined) ask.slot = slot;
   }
 
   resolve(id: number, value: unknown): void {
-    this.#open.get(id)?.reply(value);
+    this.#at(id)?.reply(value);
   }
 
   fail(id: number, code: AskCode, detail: string): void {
-    this.#open.get(id)?.fail(code, detail);
+    this.#at(id)?.fail(code, detail);
   }
 
   /** Ends every ask that waits for a thread slot, or all. */
   failAll(code: AskCode, detail: string, slot?: number): void {
-    for (const ask of this.#open.values()) {
-      if (slot === undefined || ask.slot === slot) ask.fail(code, detail);
+    for (const ask of this.#open) {
+      if (ask !== undefined && (slot === undefined || ask.slot === slot)) ask.fail(code, detail);
     }
   }
 
@@ -153,18 +161,43 @@ export class Asks {
     this.#sweep = undefined;
   }
 
+  #at(id: number): OpenAsk | undefined {
+    const ask = this.#open[id & (this.#open.length - 1)];
+    return ask?.id === id ? ask : undefined;
+  }
+
+  #nextId(): number {
+    if (this.#size * 2 >= this.#open.length) this.#grow();
+    do this.#lastId += 1;
+    while (this.#open[this.#lastId & (this.#open.length - 1)] !== undefined);
+    return this.#lastId;
+  }
+
+  /** Ids that differ modulo the old length differ modulo the new one. */
+  #grow(): void {
+    const grown = emptyPlaces(this.#open.length * 2);
+    for (const ask of this.#open) {
+      if (ask !== undefined) grown[ask.id & (grown.length - 1)] = ask;
+    }
+    this.#open = grown;
+  }
+
   #planSweep(): void {
     this.#sweep = this.#host.setTimer(SWEEP_MS, () => {
       this.#sweep = undefined;
       const nowMs = this.#host.monotonicMs();
-      for (const ask of this.#open.values()) {
-        if (ask.deadlineMs > nowMs) continue;
+      for (const ask of this.#open) {
+        if (ask === undefined || ask.deadlineMs > nowMs) continue;
         this.timedOut += 1;
         ask.fail('ask_timeout', 'no reply before the deadline');
       }
-      if (this.#open.size > 0) this.#planSweep();
+      if (this.#size > 0) this.#planSweep();
     });
   }
+}
+
+function emptyPlaces(length: number): (OpenAsk | undefined)[] {
+  return new Array<OpenAsk | undefined>(length).fill(undefined);
 }
 
 function listen(ask: OpenAsk, signal: AbortSignal): void {

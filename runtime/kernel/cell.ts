@@ -180,11 +180,11 @@ export class Cell implements Runnable, ChildHandle {
     const { asking, incarnation } = this;
     const subject = this.compiled?.hasSubject === true ? this.kernel.recorder.currentSubject() : '';
     this.#isParked = true;
-    if (asking !== undefined) this.#unanswered.add(asking);
+    if (asking !== undefined) this.#unanswered.park(asking);
     const isOver = () => this.incarnation !== incarnation || !this.#isParked;
     promise.then(
       (value) => {
-        if (asking !== undefined) this.#unanswered.answer(asking, value);
+        if (asking !== undefined) this.#unanswered.answerParked(asking, value);
         if (isOver()) return;
         this.#isParked = false;
         this.asking = undefined;

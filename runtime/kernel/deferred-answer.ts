@@ -2,12 +2,14 @@
 import type { Deferred } from '../actor.ts';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import type { AskEnvelope } from './asks.ts';
-import type { Unanswered } from './unanswered.ts';
+import type { Unanswered, UnansweredPlace } from './unanswered.ts';
 
-export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T> {
+export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, UnansweredPlace {
+  ask: AskEnvelope | undefined = undefined;
+  previous: UnansweredPlace | undefined = undefined;
+  next: UnansweredPlace | undefined = undefined;
   #state: 'open' | 'resolved' | 'rejected' = 'open';
   #value: unknown = undefined;
-  #ask: AskEnvelope | undefined = undefined;
   #unanswered: Unanswered | undefined = undefined;
   #waiting: Deferral<T> | undefined = undefined;
 
@@ -22,9 +24,8 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T> {
 
   /** `ask` gets the answer, at once where it is there already; until then it stands among the unanswered ones. */
   follow(ask: AskEnvelope, unanswered: Unanswered): void {
-    this.#ask = ask;
     this.#unanswered = unanswered;
-    unanswered.add(ask);
+    unanswered.add(this, ask);
     this.#tell();
   }
 
@@ -49,13 +50,11 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T> {
   #tell(): void {
     if (this.#state === 'open') return;
     const value = this.#value;
-    const ask = this.#ask;
-    this.#ask = undefined;
     if (this.#state === 'resolved') {
-      if (ask !== undefined) this.#unanswered?.answer(ask, value);
+      this.#unanswered?.answer(this, value);
       this.#waiting?.resolve(value as T);
     } else {
-      if (ask !== undefined) this.#unanswered?.refuse(ask, value);
+      this.#unanswered?.refuse(this, value);
       this.#waiting?.reject(value as Error);
     }
   }

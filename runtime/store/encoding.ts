@@ -5,12 +5,28 @@ import { checkKey, checkTable } from './keys.ts';
 import type { ChangeSet, Fact, Row, StoredRow } from './store.ts';
 
 /** A change set whose rows and facts are bytes already: nothing of it can fail to encode in a transaction. */
-export interface EncodedChangeSet {
+export class EncodedChangeSet {
   readonly expect: ChangeSet['expect'];
   readonly put: readonly { readonly table: string; readonly key: string; readonly bytes: Buffer }[];
   readonly remove: ChangeSet['remove'];
   readonly facts: readonly Buffer[];
+  /** What it writes, and about what it holds in memory beside that. */
+  readonly bytes: number;
+
+  constructor({ expect, put, remove, facts }: ChangeSet) {
+    this.expect = expect;
+    this.put = put.map(encodePut);
+    this.remove = remove;
+    this.facts = facts.map(encodeFact);
+    let bytes = OVERHEAD_BYTES * (expect.length + put.length + remove.length + facts.length);
+    for (const one of this.put) bytes += one.key.length + one.bytes.length;
+    for (const fact of this.facts) bytes += fact.length;
+    this.bytes = bytes;
+  }
 }
+
+/** Of each part, about. */
+const OVERHEAD_BYTES = 64;
 
 const packr = new Packr({ useRecords: false });
 
@@ -30,12 +46,9 @@ const PLAIN_TYPES: readonly string[] = ['string', 'number', 'boolean', 'undefine
 // Deeper is a cycle, or was made to break something.
 const MAX_DEPTH = 64;
 
-/** Throws `bad_option` or `not_encodable` where no store takes this change set; a batch with it in is refused whole. */
-export function checkChangeSet(changes: ChangeSet): void {
-  encodeChangeSet(changes);
-}
-
-export function encodeChangeSet(changes: ChangeSet): EncodedChangeSet {
+/** Throws `bad_option` or `not_encodable` where no store takes this change set. One that is encoded stays as it is. */
+export function encodeChangeSet(changes: ChangeSet | EncodedChangeSet): EncodedChangeSet {
+  if (changes instanceof EncodedChangeSet) return changes;
   for (const { table, key, revision } of changes.expect) {
     checkTable(table);
     checkKey(key);
@@ -47,16 +60,13 @@ export function encodeChangeSet(changes: ChangeSet): EncodedChangeSet {
     checkTable(table);
     checkKey(key);
   }
-  return {
-    expect: changes.expect,
-    put: changes.put.map(({ table, key, row }) => {
-      checkTable(table);
-      checkKey(key);
-      return { table, key, bytes: encodeRow(table, row) };
-    }),
-    remove: changes.remove,
-    facts: changes.facts.map(encodeFact),
-  };
+  return new EncodedChangeSet(changes);
+}
+
+function encodePut({ table, key, row }: ChangeSet['put'][number]) {
+  checkTable(table);
+  checkKey(key);
+  return { table, key, bytes: encodeRow(table, row) };
 }
 
 /** Writes the revision into bytes that `encodeChangeSet` made. */

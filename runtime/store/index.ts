@@ -2,7 +2,7 @@
 
 // The contract
 export { type ChangePart, joinChanges } from './change-set.ts';
-export { checkChangeSet } from './encoding.ts';
+export { EncodedChangeSet, encodeChangeSet } from './encoding.ts';
 // Stores on a disk
 export {
   type Ballast,

@@ -90,7 +90,10 @@ export class PowerLossStore implements Store {
     return new PowerLossStore(this.#options, this.#disk, this.#backups);
   }
 
-  async commit(batch: readonly ChangeSet[], atMs: number): Promise<readonly CommitOutcome[]> {
+  async commit(
+    batch: readonly (ChangeSet | EncodedChangeSet)[],
+    atMs: number,
+  ): Promise<readonly CommitOutcome[]> {
     this.#open();
     if (this.#failure !== undefined) throw this.#failure;
     const encoded = batch.map(encodeChangeSet);

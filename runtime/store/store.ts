@@ -1,4 +1,5 @@
 /** The store contract: change sets as plain data, all or nothing, compare-and-set by row revision, journalled. One writer. */
+import type { EncodedChangeSet } from './encoding.ts';
 
 /** Plain msgpack map; `v` is the version of the row's shape. */
 export interface Row {
@@ -96,10 +97,13 @@ export interface Store {
    * Applies the change sets in order, each all or nothing, together with one journal entry over the facts of those
    * that applied; settles after all of it is flushed. `atMs` is the entry's wall time. Rejects with `store_failed`
    * when the medium fails: then nothing of it may be believed, and the store is closed for writing. Rejects with
-   * `not_encodable` or `bad_option` for what is no change set, see `checkChangeSet`: then nothing of the batch is
-   * written and the store goes on. Revisions are numbered over all accepted change sets, whatever they write.
+   * `not_encodable` or `bad_option` for what is no change set: then nothing of the batch is written and the store goes
+   * on; one that `encodeChangeSet` took is never refused so. Revisions are numbered over all accepted change sets, whatever they write.
    */
-  commit(batch: readonly ChangeSet[], atMs: number): Promise<readonly CommitOutcome[]>;
+  commit(
+    batch: readonly (ChangeSet | EncodedChangeSet)[],
+    atMs: number,
+  ): Promise<readonly CommitOutcome[]>;
   /** Committed rows only; at most one. */
   read(table: string, key: string): StoredRow | undefined;
   /** At most `limit` rows, 10,000, 8 MiB, and about 5 ms of work. */

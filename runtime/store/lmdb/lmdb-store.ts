@@ -53,7 +53,10 @@ export class LmdbStore implements Store {
     this.#openedAtTransaction = infoOf(parts.database, this.#pageBytes).lastTransaction;
   }
 
-  async commit(batch: readonly ChangeSet[], atMs: number): Promise<readonly CommitOutcome[]> {
+  async commit(
+    batch: readonly (ChangeSet | EncodedChangeSet)[],
+    atMs: number,
+  ): Promise<readonly CommitOutcome[]> {
     this.#checkWritable();
     const encoded = batch.map(encodeChangeSet);
     const committed = this.#last.then(() => this.#commitNow(encoded, atMs));

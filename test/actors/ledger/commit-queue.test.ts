@@ -7,9 +7,10 @@ import {
   type QueuedCommit,
   type QueuedLook,
 } from '../../../actors/ledger/commit-queue.ts';
+import { encodeChangeSet } from '../../../runtime/store/encoding.ts';
 
 const test = suite('ledger: the line');
-const NOTHING = { expect: [], put: [], remove: [], facts: [] };
+const NOTHING = encodeChangeSet({ expect: [], put: [], remove: [], facts: [] });
 const MAX_COMMITS = 3;
 const MAX_BYTES = 10;
 
@@ -35,15 +36,16 @@ test('a batch is the head of the line within its bounds, and its looks stand now
               ? { type: 'look' as const, look: () => undefined }
               : {
                   type: 'commit' as const,
-                  changes: NOTHING,
-                  bytes: step.bytes,
+                  changes: { ...NOTHING, bytes: step.bytes },
                   answer: () => undefined,
-                  refuse: () => undefined,
                 };
           queue.push(entry);
           line.push(entry);
         }
-        const bytes = line.reduce((sum, one) => sum + (one.type === 'commit' ? one.bytes : 0), 0);
+        const bytes = line.reduce(
+          (sum, one) => sum + (one.type === 'commit' ? one.changes.bytes : 0),
+          0,
+        );
         assert.equal([queue.length, queue.bytes], [line.length, bytes]);
       }
     }),
@@ -60,9 +62,9 @@ function takeBoth(queue: CommitQueue, line: (QueuedCommit | QueuedLook)[]): void
     if (entry.type === 'look') expected.looks.push(entry);
     else {
       const { length } = expected.commits;
-      if (length === MAX_COMMITS || (length > 0 && bytes + entry.bytes > MAX_BYTES)) break;
+      if (length === MAX_COMMITS || (length > 0 && bytes + entry.changes.bytes > MAX_BYTES)) break;
       expected.commits.push(entry);
-      bytes += entry.bytes;
+      bytes += entry.changes.bytes;
     }
     line.shift();
   }

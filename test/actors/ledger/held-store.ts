@@ -1,11 +1,12 @@
 /** A memory store whose commits wait until the test lets them through, and whose disk is as full as the test says. */
 import { createDeferred, type Deferral } from '../../../runtime/deferred.ts';
+import { type EncodedChangeSet, encodeChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
-import type { ChangeSet, Store } from '../../../runtime/store/store.ts';
+import type { Store } from '../../../runtime/store/store.ts';
 
 export interface HeldStore extends Store {
   /** What each store commit held, in order. */
-  readonly batches: (readonly ChangeSet[])[];
+  readonly batches: (readonly EncodedChangeSet[])[];
   /** True: a commit is written and flushed only by `release`. */
   isHolding: boolean;
   freeBytes: number;
@@ -38,7 +39,7 @@ export function createHeldStore(inner: Store = createMemoryStore()): HeldStore {
     release: () => next().resolve(),
     fail: (error) => next().reject(error),
     async commit(batch, atMs) {
-      store.batches.push(batch);
+      store.batches.push(batch.map(encodeChangeSet));
       if (store.isHolding) {
         const gate = createDeferred<void>();
         gates.push(gate);
