@@ -9,23 +9,19 @@ const READ_DEADLINE_MS = 5_000;
 const READ_AGAIN_MS = 1_000;
 
 export function commit(state: OutboxState, self: OutboxSelf, step: Step): void {
-  const number = state.nextStep;
-  state.nextStep += 1;
-  state.steps.set(number, step);
+  if (step.kind === 'finish') state.arriving += step.arrivals.length;
   const request = { changes: step.changes, admits: false };
-  self.request(state.ledger, 'commit', request, COMMIT_DEADLINE, 'committed', number);
+  self.request(state.ledger, 'commit', request, COMMIT_DEADLINE, 'committed', step);
 }
 
 /** The rows of a step, through the same queue as its commit: what they say is final. */
-export function readFate(state: OutboxState, self: OutboxSelf, number: number, doubt: Doubt): void {
-  const step = state.steps.get(number);
-  if (step === undefined) return;
-  state.unsure.set(number, doubt);
+export function readFate(state: OutboxState, self: OutboxSelf, step: Step, doubt: Doubt): void {
+  state.unsure.set(step, doubt);
   const keys = rowKeysOf(step);
   self.run(
     () => Promise.all(keys.map((key) => readRow(state, self, key))),
     'fateRead',
-    (outcome) => ({ step: number, outcome }),
+    (outcome) => ({ step, outcome }),
   );
 }
 

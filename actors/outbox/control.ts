@@ -61,8 +61,7 @@ export function recentOf(state: OutboxState, connectorId: string, limit: number)
 
 /** In flight or sendable now, with what is being committed; an account that cannot send is not waited for. */
 export function dueOf(state: OutboxState, nowMs: number): number {
-  let due = 0;
-  for (const step of state.steps.values()) due += step.kind === 'finish' ? step.arrivals.length : 0;
+  let due = state.arriving;
   for (const account of state.book.accounts.values()) {
     if (account.ref === undefined) continue;
     const open = isOpen(account, nowMs);

@@ -1,5 +1,5 @@
 /** What the ledger's answers mean: a step is applied to the cache, given up, or its rows are read again. */
-import type { Replied, Settled } from '../../runtime/actor.ts';
+import type { Replied } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
 import { type Entry, type Lane, remember } from './book.ts';
@@ -10,6 +10,7 @@ import {
   bump,
   type FinishStep,
   type MoveStep,
+  type OutboxOwn,
   type OutboxSelf,
   type OutboxState,
   type Step,
@@ -21,52 +22,42 @@ const BUSY_RETRY_MS = 250;
 export function committed(
   state: OutboxState,
   self: OutboxSelf,
-  { about: number, outcome }: Replied<number, CommitReply>,
+  { about: step, outcome }: Replied<Step, CommitReply>,
 ): void {
-  const step = state.steps.get(number);
-  if (step === undefined) return;
   if (!outcome.ok) {
     bump(state, 'commits:unanswered');
-    readFate(state, self, number, 'unanswered');
+    readFate(state, self, step, 'unanswered');
     return;
   }
   const reply = outcome.value;
   if (reply.ok) {
-    state.steps.delete(number);
     apply(state, self, step, reply.revision);
   } else if (reply.code !== 'conflict') {
-    state.steps.delete(number);
     bump(state, `commits:${reply.code}`);
     giveUp(state, self, step, Math.max(BUSY_RETRY_MS, reply.retryAfterMs));
   } else if (step.kind === 'finish') {
-    state.steps.delete(number);
     step.later.resolve({ type: 'conflict', table: reply.table, key: reply.key });
     release(state, self, step);
   } else {
     bump(state, 'commits:conflict');
-    readFate(state, self, number, 'conflict');
+    readFate(state, self, step, 'conflict');
   }
 }
 
 export function fateRead(
   state: OutboxState,
   self: OutboxSelf,
-  answer: {
-    readonly step: number;
-    readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
-  },
+  { step, outcome }: Parameters<OutboxOwn['fateRead']>[0],
 ): void {
-  const step = state.steps.get(answer.step);
-  const doubt = state.unsure.get(answer.step);
-  if (step === undefined || doubt === undefined) return;
-  if (!answer.outcome.ok) {
+  const doubt = state.unsure.get(step);
+  if (doubt === undefined) return;
+  if (!outcome.ok) {
     readFatesLater(self);
     return;
   }
 
-  state.steps.delete(answer.step);
-  state.unsure.delete(answer.step);
-  const rows = answer.outcome.value;
+  state.unsure.delete(step);
+  const rows = outcome.value;
   if (step.kind === 'finish') {
     const [first] = rows;
     // The run may have been finished by another ask: only the order tells whose row it is.
@@ -87,7 +78,7 @@ export function fateRead(
 
 /** Reads again what could not be read. */
 export function readFates(state: OutboxState, self: OutboxSelf): void {
-  for (const [number, doubt] of state.unsure) readFate(state, self, number, doubt);
+  for (const [step, doubt] of [...state.unsure]) readFate(state, self, step, doubt);
 }
 
 function apply(state: OutboxState, self: OutboxSelf, step: Step, revision: number): void {
@@ -101,15 +92,17 @@ function applyFinish(
   step: FinishStep,
   revision: number,
 ): void {
+  const { arrivals } = step;
+  state.arriving -= arrivals.length;
   const now = timesOf(self);
-  for (const { deliveryId, lane, row } of step.arrivals) {
+  for (const { deliveryId, lane, row } of arrivals) {
     state.book.release(lane, row);
     state.book.add(deliveryId, row, revision, now);
     if (row.status === 'sending') lane.isBusy = false;
   }
   step.later.resolve({
     type: 'finished',
-    deliveryIds: step.arrivals.map(({ deliveryId }) => deliveryId),
+    deliveryIds: arrivals.map(({ deliveryId }) => deliveryId),
   });
   for (const lane of lanesOf(step)) pump(state, self, lane);
 }
@@ -156,6 +149,7 @@ function goOn(state: OutboxState, self: OutboxSelf, lane: Lane): void {
 }
 
 function release(state: OutboxState, self: OutboxSelf, step: FinishStep): void {
+  state.arriving -= step.arrivals.length;
   for (const { lane, row } of step.arrivals) {
     state.book.release(lane, row);
     if (row.status !== 'sending') continue;

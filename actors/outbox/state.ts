@@ -67,11 +67,10 @@ export type Step = MoveStep | FinishStep;
 
 /** What the outbox tells itself. */
 export interface OutboxOwn {
-  /** About a step, by number. */
-  committed(answer: Replied<number, CommitReply>): void;
+  committed(answer: Replied<Step, CommitReply>): void;
   /** The rows of a step whose commit was not answered. */
   fateRead(answer: {
-    readonly step: number;
+    readonly step: Step;
     readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
   }): void;
   readFates(nothing: null): void;
@@ -89,11 +88,10 @@ export interface OutboxState {
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly policies: OutboxPolicies;
   readonly book: Book;
-  /** At the ledger, by number. */
-  readonly steps: Map<number, Step>;
-  /** Those of them whose rows must be read again to know what became of them, and why. */
-  readonly unsure: Map<number, Doubt>;
-  nextStep: number;
+  /** Deliveries of ends of runs that are at the ledger. */
+  arriving: number;
+  /** Steps whose rows must be read again to know what became of them, and why. */
+  readonly unsure: Map<Step, Doubt>;
   nextOrder: number;
   /** Who waits for a time: a lane for its head, an account for the end of its rest. */
   readonly wakes: WakeQueue<Lane | Account>;
@@ -108,9 +106,8 @@ export function createOutboxState(args: OutboxArgs): OutboxState {
     ledger: args.ledger,
     policies,
     book: new Book(policies),
-    steps: new Map(),
+    arriving: 0,
     unsure: new Map(),
-    nextStep: 1,
     nextOrder: 1,
     wakes: new WakeQueue(),
     timerAtMs: undefined,

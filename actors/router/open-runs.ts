@@ -1,8 +1,9 @@
 /** The runs of each session that have not ended: a cache of `inbox`, so that memory knows a full conversation. */
+import { SortedStrings } from '../../runtime/sorted-strings.ts';
 import type { OpenRun } from './rows.ts';
 
 export class OpenRuns {
-  readonly #bySession = new Map<string, { readonly runs: Set<string>; newest: string }>();
+  readonly #bySession = new Map<string, { readonly runs: SortedStrings; newest: string }>();
   #size = 0;
 
   get size(): number {
@@ -27,13 +28,11 @@ export class OpenRuns {
   add({ sessionKey, envelopeId }: OpenRun): void {
     let session = this.#bySession.get(sessionKey);
     if (session === undefined) {
-      session = { runs: new Set(), newest: '' };
+      session = { runs: new SortedStrings(), newest: '' };
       this.#bySession.set(sessionKey, session);
     }
     if (envelopeId > session.newest) session.newest = envelopeId;
-    if (session.runs.has(envelopeId)) return;
-    session.runs.add(envelopeId);
-    this.#size += 1;
+    if (session.runs.add(envelopeId)) this.#size += 1;
   }
 
   /** Twice is once. */

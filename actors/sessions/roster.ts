@@ -1,32 +1,36 @@
 /** Which sessions have open runs, which of them live, and who waits for a place. Memory only; it starts and stops nothing. */
 import { createHash } from 'node:crypto';
 import type { ActorRef } from '../../runtime/actor.ts';
+import { type Linked, LinkedList } from '../../runtime/linked-list.ts';
+import { SortedStrings } from '../../runtime/sorted-strings.ts';
 import type { OpenRun } from '../router/rows.ts';
 import type { SessionProtocol } from './protocol.ts';
 
-export interface Entry {
+export interface Entry extends Linked<Entry> {
   readonly sessionKey: string;
   readonly childId: string;
   /** absent: no child · live: it has one · stopping: it had one, another may not start yet. */
   status: 'absent' | 'live' | 'stopping';
   ref: ActorRef<SessionProtocol> | undefined;
   /** Envelope ids. */
-  readonly open: Set<string>;
+  readonly open: SortedStrings;
   /** Its first run may have begun in a life before this one. */
   mayBeCut: boolean;
   /** When a run was last opened or ended, monotonic. */
   changedAtMs: number;
+  /** Which of the roster's lists it stands in. */
+  list: LinkedList<Entry> | undefined;
 }
 
 export class Roster {
   readonly #entries = new Map<string, Entry>();
   readonly #byChild = new Map<string, Entry>();
   /** Sessions with work and without a child, oldest first. */
-  readonly #waiting = new Set<Entry>();
+  readonly #waiting = new LinkedList<Entry>();
   /** Live sessions with nothing open, the longest idle first. */
-  readonly #idle = new Set<Entry>();
+  readonly #idle = new LinkedList<Entry>();
   /** Live sessions with open runs, the one that changed longest ago first. */
-  readonly #busy = new Set<Entry>();
+  readonly #busy = new LinkedList<Entry>();
   /** Envelopes whose runs ended while a scan was under way: its pages may still show them. */
   #endedSinceScan: Set<string> | undefined = undefined;
   #knownAtScan: readonly OpenRun[] = [];
@@ -64,11 +68,8 @@ export class Roster {
   /** Its session's entry; twice is once. */
   open(run: OpenRun, nowMs: number): Entry {
     const entry = this.#entries.get(run.sessionKey) ?? this.#add(run.sessionKey);
-    if (!entry.open.has(run.envelopeId)) {
-      entry.open.add(run.envelopeId);
-      this.#openRuns += 1;
-    }
-    if (entry.status === 'absent') this.#waiting.add(entry);
+    if (entry.open.add(run.envelopeId)) this.#openRuns += 1;
+    if (entry.status === 'absent' && entry.list === undefined) putInto(this.#waiting, entry);
     this.touch(entry, nowMs);
     return entry;
   }
@@ -86,12 +87,10 @@ export class Roster {
 
   /** The next session that a child may be started for. */
   nextWaiting(): Entry | undefined {
-    for (const entry of this.#waiting) return entry;
-    return undefined;
+    return this.#waiting.first;
   }
 
   started(entry: Entry, ref: ActorRef<SessionProtocol>, nowMs: number): void {
-    this.#waiting.delete(entry);
     entry.status = 'live';
     entry.ref = ref;
     entry.mayBeCut = false;
@@ -100,8 +99,7 @@ export class Roster {
   }
 
   stopping(entry: Entry): void {
-    this.#idle.delete(entry);
-    this.#busy.delete(entry);
+    putInto(undefined, entry);
     entry.status = 'stopping';
     entry.ref = undefined;
   }
@@ -109,7 +107,7 @@ export class Roster {
   stopped(entry: Entry): void {
     entry.status = 'absent';
     this.#children -= 1;
-    if (entry.open.size > 0) this.#waiting.add(entry);
+    if (entry.open.size > 0) putInto(this.#waiting, entry);
     else this.#forget(entry);
   }
 
@@ -125,9 +123,7 @@ export class Roster {
 
   touch(entry: Entry, nowMs: number): void {
     entry.changedAtMs = nowMs;
-    this.#idle.delete(entry);
-    this.#busy.delete(entry);
-    if (entry.status === 'live') (entry.open.size === 0 ? this.#idle : this.#busy).add(entry);
+    if (entry.status === 'live') putInto(entry.open.size === 0 ? this.#idle : this.#busy, entry);
   }
 
   scanBegins(): void {
@@ -167,9 +163,12 @@ export class Roster {
       childId,
       status: 'absent',
       ref: undefined,
-      open: new Set(),
+      open: new SortedStrings(),
       mayBeCut: false,
       changedAtMs: 0,
+      list: undefined,
+      previous: undefined,
+      next: undefined,
     };
     this.#entries.set(sessionKey, entry);
     this.#byChild.set(childId, entry);
@@ -177,10 +176,17 @@ export class Roster {
   }
 
   #forget(entry: Entry): void {
-    this.#waiting.delete(entry);
+    putInto(undefined, entry);
     this.#entries.delete(entry.sessionKey);
     this.#byChild.delete(entry.childId);
   }
+}
+
+/** At its end; out of the one where it was. */
+function putInto(list: LinkedList<Entry> | undefined, entry: Entry): void {
+  entry.list?.remove(entry);
+  entry.list = list;
+  list?.add(entry);
 }
 
 function unchangedSince(entries: Iterable<Entry>, beforeMs: number, limit: number): Entry[] {

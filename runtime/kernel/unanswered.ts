@@ -1,28 +1,23 @@
 /** Asks that an incarnation has taken and not answered yet: each ends by its answer or with the incarnation. */
 import { codeOf, messageOf } from '../errors.ts';
+import { type Linked, LinkedList } from '../linked-list.ts';
 import type { AskEnvelope } from './asks.ts';
 
-/** A place in the list of them. */
-export interface UnansweredPlace {
+/** A deferred answer's place among them. */
+export interface UnansweredPlace extends Linked<UnansweredPlace> {
   ask: AskEnvelope | undefined;
-  previous: UnansweredPlace | undefined;
-  next: UnansweredPlace | undefined;
 }
 
-/**
- * A list through its places: a `Set` that grows and shrinks with the load leaves tables behind which, once they are old,
- * keep all that was in them alive until the next full collection.
- */
 export class Unanswered {
-  #last: UnansweredPlace | undefined = undefined;
+  /** Most actors never answer late. */
+  #deferred: LinkedList<UnansweredPlace> | undefined = undefined;
   /** Of the message that parks the mailbox. */
   #parked: AskEnvelope | undefined = undefined;
 
   add(place: UnansweredPlace, ask: AskEnvelope): void {
     place.ask = ask;
-    place.previous = this.#last;
-    if (this.#last !== undefined) this.#last.next = place;
-    this.#last = place;
+    this.#deferred ??= new LinkedList();
+    this.#deferred.add(place);
   }
 
   answer(place: UnansweredPlace, value: unknown): void {
@@ -47,19 +42,14 @@ export class Unanswered {
     const parked = this.#parked;
     this.#parked = undefined;
     parked?.fail('actor_crashed', code);
-    while (this.#last !== undefined) this.#take(this.#last)?.fail('actor_crashed', code);
+    for (const place of this.#deferred ?? []) this.#take(place)?.fail('actor_crashed', code);
   }
 
-  /** Out of the list; what has left points at nothing that is younger. */
   #take(place: UnansweredPlace): AskEnvelope | undefined {
-    const { ask, previous, next } = place;
+    const { ask } = place;
     if (ask === undefined) return undefined;
-    if (previous !== undefined) previous.next = next;
-    if (next !== undefined) next.previous = previous;
-    else this.#last = previous;
     place.ask = undefined;
-    place.previous = undefined;
-    place.next = undefined;
+    this.#deferred?.remove(place);
     return ask;
   }
 }

@@ -11,6 +11,7 @@ import type {
 } from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { createServer } from 'node:net';
+import { type Linked, LinkedList } from '../../runtime/linked-list.ts';
 import { HttpListenError } from './errors.ts';
 import {
   addHeader,
@@ -60,16 +61,24 @@ async function openUws(
   return front.opened(app, library, socket);
 }
 
-/** One request whose answer is still due. */
-interface Pending {
+/** One request whose body is still coming. */
+class Upload implements Linked<Upload> {
+  previous: Upload | undefined = undefined;
+  next: Upload | undefined = undefined;
   readonly response: RawResponse;
-  readonly startedAtMs: number;
+  readonly startedAtMs = performance.now();
+  isOver = false;
+
+  constructor(response: RawResponse) {
+    this.response = response;
+  }
 }
 
 class Front {
   readonly #options: HttpServerOptions;
   readonly #exchanges: Exchanges;
-  readonly #uploading = new Set<Pending>();
+  /** The longest waiting first. */
+  readonly #uploads = new LinkedList<Upload>();
   #stopping = false;
 
   constructor(options: HttpServerOptions, exchanges: Exchanges) {
@@ -129,13 +138,13 @@ class Front {
 
   #read(response: RawResponse, method: string, intake: HttpIntake): void {
     const client = new RequestClient();
-    const pending: Pending = { response, startedAtMs: performance.now() };
+    const upload = new Upload(response);
     const parts: Uint8Array[] = [];
     let sizeBytes = 0;
     let isOver = false;
     const end = () => {
       isOver = true;
-      this.#uploading.delete(pending);
+      this.#uploaded(upload);
       this.#exchanges.leave();
     };
     const finish = (answer: HttpAnswer) => {
@@ -143,7 +152,7 @@ class Front {
       end();
       send(response, method, answer, this.#stopping);
     };
-    this.#uploading.add(pending);
+    this.#uploads.add(upload);
     response.onAborted(() => {
       if (isOver) return;
       end();
@@ -159,14 +168,20 @@ class Front {
       // The library takes the memory back when this returns.
       if (chunk.byteLength > 0) parts.push(Buffer.from(new Uint8Array(chunk)));
       if (!isLast) return;
-      this.#uploading.delete(pending);
+      this.#uploaded(upload);
       this.#exchanges.answer(intake, join(parts, sizeBytes), client, finish);
     });
   }
 
+  #uploaded(upload: Upload): void {
+    if (upload.isOver) return;
+    upload.isOver = true;
+    this.#uploads.remove(upload);
+  }
+
   #closeSlow(): void {
     const oldestMs = performance.now() - this.#options.requestTimeoutMs;
-    for (const { response, startedAtMs } of this.#uploading) {
+    for (const { response, startedAtMs } of this.#uploads) {
       if (startedAtMs > oldestMs) return;
       this.#options.observer?.refused('timed_out');
       response.close();
