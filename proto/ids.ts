@@ -18,8 +18,6 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const DIGIT_OF = Uint8Array.from({ length: 128 }, (_, code) =>
   Math.max(0, ALPHABET.indexOf(String.fromCharCode(code))),
 );
-/** Of one id. They are asked for by the dozen: each asking costs as much as an id. */
-const NOISE_BYTES = 10;
 /** By the byte: `toString(16)` takes ten times as long. */
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -39,16 +37,6 @@ export interface UlidSource {
 export function createUlids(source: UlidSource): () => string {
   let lastMs = -1;
   let time = '';
-  let noise = new Uint8Array(0);
-  let noiseAt = 0;
-  const nextNoise = (): Uint8Array => {
-    if (noiseAt >= noise.length) {
-      noise = Uint8Array.from(source.randomBytes(NOISE_BYTES * 64));
-      noiseAt = 0;
-    }
-    noiseAt += NOISE_BYTES;
-    return noise.subarray(noiseAt - NOISE_BYTES, noiseAt);
-  };
   /** 16 base-32 digits, counted up within a millisecond. */
   let digits: number[] = [];
   /** All of the id but its last digit, which is what changes from one to the next. */
@@ -58,7 +46,7 @@ export function createUlids(source: UlidSource): () => string {
     if (nowMs > lastMs) {
       lastMs = nowMs;
       time = encodeTime(nowMs);
-      digits = toDigits(nextNoise());
+      digits = toDigits(source.randomBytes(10));
       // Room to count up: the first digit never begins at its end.
       digits[0] = (digits[0] ?? 0) >> 1;
       head = '';
