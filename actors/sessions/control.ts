@@ -9,7 +9,7 @@ import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { OpenRun } from '../router/rows.ts';
 import type { RunEnded } from './protocol.ts';
 import { type Asker, LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns } from './reading.ts';
-import { parseTapeRow, RUN_ENDS, TAPES } from './rows.ts';
+import { parseTapeRow, RUN_ENDS, TAPES, type TapeEntry } from './rows.ts';
 import { readInbox } from './task.ts';
 
 const MAX_TAPE_ROWS = 1_000;
@@ -62,12 +62,18 @@ async function readRun(
     attempts: row.attempts,
     created_at_ms: row.createdAtMs,
     reason: row.reason,
-    tape: page.rows.flatMap(({ key, row: tape }) => {
-      const { entries, atMs } = parseTapeRow(tape);
-      const first = Number(key.slice(runId.length + 1));
-      return entries.map(({ type, text }, i) => ({ seq: first + i, type, text, at_ms: atMs }));
-    }),
+    tape: [
+      ...numbered(row.tape, 0, row.endedAtMs),
+      ...page.rows.flatMap(({ key, row: added }) => {
+        const { entries, atMs } = parseTapeRow(added);
+        return numbered(entries, Number(key.slice(runId.length + 1)), atMs);
+      }),
+    ],
   };
+}
+
+function numbered(entries: readonly TapeEntry[], first: number, atMs: number) {
+  return entries.map(({ type, text }, i) => ({ seq: first + i, type, text, at_ms: atMs }));
 }
 
 /** An open run has no row of its own: its envelope's id has the same time, and tells the run's. */

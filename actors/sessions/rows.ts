@@ -1,4 +1,4 @@
-/** The sessions' tables: `runs` (ended ones), `turns`, `tapes`, and their change sets. */
+/** The sessions' tables: `runs` (ended ones, with their tapes), `turns`, `tapes` (what was added after the end), and their change sets. */
 import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
 import { INBOX, type InboxRow, inboxDonePart, inboxKey, type OpenRun } from '../router/rows.ts';
@@ -27,6 +27,8 @@ export interface RunRow extends Row {
   readonly endedAtMs: number;
   /** Stable code of a failure; '' for none. */
   readonly reason: string;
+  /** The tape up to the end; what comes after it stands in `tapes`. */
+  readonly tape: readonly TapeEntry[];
 }
 
 export interface Turn {
@@ -47,7 +49,7 @@ export interface TapeEntry {
   readonly text: string;
 }
 
-/** Entries of one run's tape that became durable together; the key has the number of the first. */
+/** Entries of one run's tape that became durable together after its end; the key has the number of the first. */
 export interface TapeRow extends Row {
   readonly v: 1;
   readonly entries: readonly TapeEntry[];
@@ -120,15 +122,12 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
     createdAtMs: ulidTimeMs(envelopeId),
     endedAtMs,
     reason,
+    tape: end.tape,
   };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
-  const tape: TapeRow = { v: 1, entries: end.tape, atMs: endedAtMs };
   const done = inboxDonePart(end, end.revision);
   const expect = [...done.expect];
-  const put: ChangeSet['put'][number][] = [
-    { table: RUNS, key: runId, row },
-    { table: TAPES, key: tapeKey(runId, 0), row: tape },
-  ];
+  const put: ChangeSet['put'][number][] = [{ table: RUNS, key: runId, row }];
   if (end.turns.length > 0) {
     const next = turnKey(sessionKey, end.exchangesBefore);
     // An exchange is never written over another one.
@@ -156,7 +155,8 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
 
 export function parseRunRow(stored: StoredRow): StoredRow<RunRow> {
   const { row } = stored;
-  const isRun = row.v === 1 && RUN_ENDS.includes(row.status as RunEndStatus);
+  const isEnd = RUN_ENDS.includes(row.status as RunEndStatus);
+  const isRun = row.v === 1 && isEnd && Array.isArray(row.tape);
   if (!isRun) throw unreadable(RUNS, row);
   return stored as StoredRow<RunRow>;
 }

@@ -1,5 +1,5 @@
 /** The form of what crosses between threads: flat triples (route, meta, payload), many to a frame. */
-import { Packr } from 'msgpackr';
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
 
 /** A number names a route that this link has seen; the array names it and gives it its number. */
 export type WireRoute = number | readonly [id: number, address: string, kind: string];
@@ -15,6 +15,17 @@ export const FAILURE_ROUTE = -1;
 export const UNNUMBERED = 0;
 /** As meta: the triple only numbers its route. */
 export const DEFINE_ONLY = -1;
+
+/** A longer frame gets memory of its own. */
+const SCRATCH_BYTES = 131_072;
+
+const IN_PLACE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE;
+
+/** Where in the library's buffer a value was written. */
+interface InPlace {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** As many as one byte can name. */
 const SHAPES = 64;
@@ -38,6 +49,7 @@ export interface WireFrame {
 export class FrameCodec {
   #packr = createPackr();
   readonly #unpackr = createPackr();
+  #scratch: Buffer | undefined = undefined;
 
   /** What was encoded last is not sent: the other end knows nothing of the shapes in it. */
   forget(): void {
@@ -55,11 +67,13 @@ export class FrameCodec {
       lifted ??= [...triples];
       lifted[i] = payload;
     }
-    return { frame: this.#packr.pack(lifted ?? triples).toString('latin1'), beside };
+    // The library's own buffer, to be read at once and written over by the next: none is made for a frame.
+    const packed = this.#packr.pack(lifted ?? triples, IN_PLACE) as Buffer & InPlace;
+    return { frame: packed.toString('latin1', packed.start, packed.end), beside };
   }
 
   decode(wire: WireFrame): unknown[] {
-    const triples: unknown = this.#unpackr.unpack(Buffer.from(wire.frame, 'latin1'));
+    const triples: unknown = this.#unpackr.unpack(this.#bytesOf(wire.frame), wire.frame.length);
     if (!Array.isArray(triples) || triples.length % 3 !== 0)
       throw new Error('not a list of triples');
     for (const [at, field, bytes] of wire.beside) {
@@ -67,6 +81,15 @@ export class FrameCodec {
       payload[field] = new Uint8Array(bytes);
     }
     return triples;
+  }
+
+  /** Memory that is used for one frame after the other; what was read from it is copied. */
+  #bytesOf(frame: string): Buffer {
+    const { length } = frame;
+    if (length > SCRATCH_BYTES) return Buffer.from(frame, 'latin1');
+    this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+    this.#scratch.write(frame, 0, length, 'latin1');
+    return this.#scratch;
   }
 }
 
@@ -78,6 +101,7 @@ function createPackr(): Packr {
     sequential: true,
     maxOwnStructures: SHAPES,
     encodeUndefinedAsNil: false,
+    copyBuffers: true,
   });
 }
 

@@ -4,10 +4,11 @@ import * as assert from 'uvu/assert';
 import { type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
 import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
 import { History } from '../../../actors/sessions/history.ts';
-import type { TapeRow } from '../../../actors/sessions/rows.ts';
+import type { RunRow } from '../../../actors/sessions/rows.ts';
 import { RunQueue } from '../../../actors/sessions/run-queue.ts';
 import type { Task } from '../../../actors/sessions/task.ts';
 import { ulidTimeMs } from '../../../proto/ids.ts';
+import type { ChangeSet } from '../../../runtime/store/store.ts';
 import { offer } from './story-fakes.ts';
 
 const test = suite('actors/sessions/finish');
@@ -31,6 +32,9 @@ function taskOf(more: Partial<InboxRow> = {}): Task & { readonly row: InboxRow }
   };
   return { sessionKey: SESSION, envelopeId: ENVELOPE, runId: RUN, revision: 3, row };
 }
+
+const tapeOf = ({ put }: ChangeSet) =>
+  put.flatMap(({ table, row }) => (table === 'runs' ? (row as RunRow).tape : []));
 
 const finish = (outcome: RunOutcome, more: Partial<InboxRow> = {}) =>
   planFinish(taskOf(more), outcome, 4, 1_000);
@@ -96,7 +100,7 @@ test('an answer is one exchange after the ones before, a tape, and a reply to th
     keys.filter(([table]) => table === 'turns'),
     [['turns', '000004']],
   );
-  assert.is(keys.filter(([table]) => table === 'tapes').length, 1);
+  assert.is(tapeOf(request.changes).length, 3);
   assert.equal(request.outputs[0]?.message, { text: 'hi', inReplyTo: '42:7', attachments: [] });
 });
 
@@ -116,9 +120,7 @@ test('a reply to another conversation names no message of the first', () => {
 test('without a reply target the output ends on the tape', () => {
   const { request } = planFinish(taskOf({ replyTo: null }), answer('hi'), 0, 1_000);
   assert.is(request.outputs.length, 0);
-  const texts = request.changes.put
-    .filter(({ table }) => table === 'tapes')
-    .flatMap(({ row }) => (row as TapeRow).entries.map(({ text }) => text));
+  const texts = tapeOf(request.changes).map(({ text }) => text);
   assert.equal(texts, ['hello', 'hi', 'done']);
 });
 

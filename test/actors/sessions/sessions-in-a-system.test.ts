@@ -10,7 +10,7 @@ import type { RouterProtocol } from '../../../actors/router/protocol.ts';
 import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import type { SessionsProtocol } from '../../../actors/sessions/protocol.ts';
-import { RUNS, TAPES } from '../../../actors/sessions/rows.ts';
+import { RUNS } from '../../../actors/sessions/rows.ts';
 import { type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import { child, refTo } from '../../../runtime/actor.ts';
 import type { ChildSpec } from '../../../runtime/child-spec.ts';
@@ -72,10 +72,9 @@ async function statusOf(system: System, runId: string): Promise<unknown> {
 }
 
 async function replyOf(system: System, runId: string) {
-  const key = `${runId}:0000`;
-  const [stored] = await system.ask(ledger, 'read', { table: TAPES, key }, SOON);
-  const entries = stored?.row.entries as readonly { readonly text: string }[] | undefined;
-  return String(entries?.[1]?.text);
+  const [stored] = await system.ask(ledger, 'read', { table: RUNS, key: runId }, SOON);
+  const tape = stored?.row.tape as readonly { readonly text: string }[] | undefined;
+  return String(tape?.[1]?.text);
 }
 
 const hasEnded = (system: System, runId: string) => async () =>
