@@ -22,6 +22,8 @@ export interface BenchCase {
   readonly measure?: 'rate' | 'value';
   /** Default 7. */
   readonly rounds?: number;
+  /** Rounds before them that do not count: both sides compile there. Default 1. */
+  readonly warmUps?: number;
   /** Why it cannot run here; '' when it can. */
   skip?(): Promise<string>;
   /** `scale` 1 is a whole round; the smoke run takes less. */

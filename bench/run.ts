@@ -69,8 +69,8 @@ async function measure(one: BenchCase, contest: Contest): Promise<BenchResult> {
   };
   const ours: number[] = [];
   const peer: number[] = [];
-  // One round first that does not count: both sides compile there.
-  for (let round = isSmoke || isValue ? 0 : -1; round < rounds; round += 1) {
+  const warmUps = isSmoke || isValue ? 0 : (one.warmUps ?? 1);
+  for (let round = -warmUps; round < rounds; round += 1) {
     const first = round % 2 === 0;
     const rates = first
       ? [await take(contest.ours), await take(contest.peer)]

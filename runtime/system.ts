@@ -72,6 +72,7 @@ export type SystemEvent =
       readonly stack: string;
       readonly restartInMs: number;
     }
+  /** Not for a temporary child that ended in order by itself: that was to happen, maybe thousands of times a second. */
   | { readonly type: 'actor.stopped'; readonly address: string; readonly cause: ExitCause }
   | {
       readonly type: 'supervisor.exhausted';

@@ -18,6 +18,7 @@ const a = refTo<CounterProtocol>('t', 'root/a');
 const b = refTo<CounterProtocol>('t', 'root/b');
 const trace = refTo<TraceProtocol>('t', 'root/trace');
 const life = refTo<LifeProtocol>('t', 'root/life');
+const nobody = refTo<CounterProtocol>('t', 'root/nobody');
 const PAIR = [
   child(traceActor, { id: 'trace', args: null, placement: { hash: 'b' } }),
   child(counterActor, { id: 'a', args: {}, placement: { hash: 'a' } }),
@@ -144,6 +145,38 @@ for (const mode of MODES) {
       events.find((event) => event.type === 'actor.crashed'),
     );
     assert.is(crash.type === 'actor.crashed' ? crash.cause.code : '', 'ask_cycle');
+  });
+
+  it('L5 the outcome of a request is one message, with what it was about', async ({ system }) => {
+    const notes = async () =>
+      (await system.ask(trace, 'read', null, IN_2S)).filter((line) => line.startsWith('the total'));
+    system.tell(a, 'add', 7);
+    system.tell(life, 'requests', { of: a, inMs: 2_000 });
+    system.tell(life, 'requests', { of: nobody, inMs: 2_000 });
+    await until('both have come', async () => (await notes()).length === 2);
+    system.tell(a, 'slow', 500);
+    // Told by another thread, it would else overtake.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    system.tell(life, 'requests', { of: a, inMs: 50 });
+    await until('the third has come', async () => (await notes()).length === 3);
+    assert.equal((await notes()).sort(), [
+      'the total: 7',
+      'the total: actor_dead',
+      'the total: ask_timeout',
+    ]);
+  });
+
+  it('L2 the outcome of a request is dropped where its incarnation is over', async ({ system }) => {
+    const stale = async () => Number((await system.inspect()).counters.stale_outcomes);
+    const before = await stale();
+    system.tell(life, 'requestsAndCrashes', a);
+    await until('it is dropped', async () => (await stale()) === before + 1);
+    const lines = await system.ask(trace, 'read', null, IN_2S);
+    assert.not.ok(lines.some((line) => line.startsWith('the total')));
+  });
+
+  it('A5 who awaits its own deferred answer gets it, however often', async ({ system }) => {
+    assert.is(await system.ask(life, 'awaitsDeferred', null, IN_2S), 'awaited, awaited');
   });
 
   it('A5 a deferred answer leaves the mailbox open, an awaited one parks it', async ({

@@ -44,6 +44,27 @@ test('no name of a field breaks the messages after it', () => {
   }
 });
 
+test('what was read from a frame stays as it is when the next one comes', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const read = (n: number) => {
+    const payload = { text: `text ${n} ž`, bytes: new Uint8Array(1_000).fill(n), n };
+    return { payload, got: reader.decode(writer.encode([1, 0, payload]))[2] as typeof payload };
+  };
+  const all = [1, 2, 3, 4, 5].map(read);
+  for (const { payload, got } of all) {
+    assert.is(got.text, payload.text);
+    assert.equal(new Uint8Array(got.bytes), payload.bytes);
+  }
+});
+
+test('a frame is as long as it has to be', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  for (const length of [1, 100_000, 131_000, 140_000, 2_000_000, 10]) {
+    const payload = { text: 'ž'.repeat(length), after: length };
+    assert.equal(reader.decode(writer.encode([1, 0, payload]))[2], payload);
+  }
+});
+
 test('M7 a frame that could not be made leaves the ones after it readable', () => {
   const [writer, reader] = [new FrameCodec(), new FrameCodec()];
   const send = (payload: unknown) => reader.decode(writer.encode([1, 0, payload]))[2];

@@ -1,6 +1,6 @@
 /** Small actors for the runtime's tests; they misbehave when told to. */
 import { threadId } from 'node:worker_threads';
-import { type ActorRef, type Down, defineActor } from '../../../runtime/actor.ts';
+import { type ActorRef, type Down, defineActor, type Replied } from '../../../runtime/actor.ts';
 
 export interface CounterProtocol {
   add(n: number): void;
@@ -88,6 +88,12 @@ export const traceActor = defineActor<TraceProtocol, TraceProtocol, null, string
 export interface LifeProtocol {
   timer(ms: number): void;
   runs(how: 'resolve' | 'reject'): void;
+  /** Requests the total of `of`; its trace hears what came back, and about what. */
+  requests(request: { readonly of: ActorRef<CounterProtocol>; readonly inMs: number }): void;
+  /** As `requests`, but it crashes before the answer is there. */
+  requestsAndCrashes(of: ActorRef<CounterProtocol>): void;
+  /** Waits for its own deferred answer before it gives it. */
+  awaitsDeferred(nothing: null): string;
   deferAnswer(ms: number): string;
   crash(reason: string): void;
   crashLate(reason: string): void;
@@ -95,6 +101,7 @@ export interface LifeProtocol {
 }
 
 interface LifeOwn {
+  told(reply: Replied<string, number>): void;
   fired(name: string): void;
   ran(outcome: string): void;
 }
@@ -133,6 +140,22 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
         'ran',
         (outcome) => (outcome.ok ? outcome.value : String(outcome.error)),
       );
+    },
+    requests(_state, { of, inMs }, self) {
+      self.request(of, 'total', null, { inMs }, 'told', 'the total');
+    },
+    requestsAndCrashes(_state, of, self) {
+      self.request(of, 'total', null, { inMs: 1_000 }, 'told', 'the total');
+      throw Object.assign(new Error('told to'), { code: 'told_to' });
+    },
+    async awaitsDeferred(_state, _nothing, self) {
+      const later = self.defer<string>();
+      setTimeout(() => later.resolve('awaited'), 1);
+      return `${await later.promise}, ${await later.promise}`;
+    },
+    told(state, { about, outcome }, self) {
+      const said = outcome.ok ? outcome.value : (outcome.error as { code: string }).code;
+      self.tell(state.trace, 'note', `${about}: ${said}`);
     },
     deferAnswer(_state, ms, self) {
       const later = self.defer<string>();
