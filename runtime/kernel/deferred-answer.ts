@@ -24,6 +24,13 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
 
   /** `ask` gets the answer, at once where it is there already; until then it stands among the unanswered ones. */
   follow(ask: AskEnvelope, unanswered: Unanswered): void {
+    if (this.ask !== undefined) {
+      // Given to one asker more, while the first one waits.
+      const another = new DeferredAnswer<T>();
+      this.then(another.resolve, another.reject);
+      another.follow(ask, unanswered);
+      return;
+    }
     this.#unanswered = unanswered;
     unanswered.add(this, ask);
     this.#tell();

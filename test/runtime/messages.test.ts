@@ -179,6 +179,12 @@ for (const mode of MODES) {
     assert.is(await system.ask(life, 'awaitsDeferred', null, IN_2S), 'awaited, awaited');
   });
 
+  it('A5 one deferred answer may be given to several askers', async ({ system }) => {
+    const asks = [1, 2, 3].map(() => system.ask(life, 'together', null, IN_2S));
+    assert.equal(await Promise.all(asks), ['the same', 'the same', 'the same']);
+    assert.is((await system.inspect()).counters.asks_open, 0);
+  });
+
   it('A5 a deferred answer leaves the mailbox open, an awaited one parks it', async ({
     system,
   }) => {

@@ -70,6 +70,11 @@ test('the row of an ended run says how it ended, when it was accepted, and what 
     createdAtMs: ulidTimeMs(ENVELOPE),
     endedAtMs: 1_000,
     reason: '',
+    tape: [
+      { type: 'message.received', text: 'hello' },
+      { type: 'message.replied', text: 'hi' },
+      { type: 'status', text: 'done' },
+    ],
   };
   assert.equal(run, [{ table: 'runs', key: RUN, row }]);
   const [fact, ...others] = request.changes.facts;

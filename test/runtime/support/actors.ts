@@ -1,6 +1,12 @@
 /** Small actors for the runtime's tests; they misbehave when told to. */
 import { threadId } from 'node:worker_threads';
-import { type ActorRef, type Down, defineActor, type Replied } from '../../../runtime/actor.ts';
+import {
+  type ActorRef,
+  type Deferred,
+  type Down,
+  defineActor,
+  type Replied,
+} from '../../../runtime/actor.ts';
 
 export interface CounterProtocol {
   add(n: number): void;
@@ -94,6 +100,8 @@ export interface LifeProtocol {
   requestsAndCrashes(of: ActorRef<CounterProtocol>): void;
   /** Waits for its own deferred answer before it gives it. */
   awaitsDeferred(nothing: null): string;
+  /** All who ask meanwhile get one and the same answer. */
+  together(nothing: null): string;
   deferAnswer(ms: number): string;
   crash(reason: string): void;
   crashLate(reason: string): void;
@@ -153,6 +161,17 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
       setTimeout(() => later.resolve('awaited'), 1);
       return `${await later.promise}, ${await later.promise}`;
     },
+    together(_state, _nothing, self) {
+      if (shared.answer === undefined) {
+        const answer = self.defer<string>();
+        shared.answer = answer;
+        setTimeout(() => {
+          shared.answer = undefined;
+          answer.resolve('the same');
+        }, 100);
+      }
+      return shared.answer.promise;
+    },
     told(state, { about, outcome }, self) {
       const said = outcome.ok ? outcome.value : (outcome.error as { code: string }).code;
       self.tell(state.trace, 'note', `${about}: ${said}`);
@@ -190,6 +209,9 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
     self.tell(state.trace, 'note', `stop ${state.name}`);
   },
 });
+
+/** What `together` answers with, while it has not. */
+const shared: { answer: Deferred<string> | undefined } = { answer: undefined };
 
 /** What zombies of this thread met. */
 export const zombieErrors: string[] = [];
