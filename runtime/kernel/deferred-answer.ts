@@ -27,7 +27,7 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
     if (this.ask !== undefined) {
       // Given to one asker more, while the first one waits.
       const another = new DeferredAnswer<T>();
-      this.then(another.resolve, another.reject);
+      this.then(another.resolve, (error) => another.reject(error as Error));
       another.follow(ask, unanswered);
       return;
     }
