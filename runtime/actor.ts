@@ -130,7 +130,7 @@ export interface Mailbox {
 
 /**
  * One shared table per kind of actor; the only thing an instance owns is its state.
- * `Own`: kinds it sends to itself (timers, `run` outcomes); refs know `P` only.
+ * `Own`: kinds it sends to itself (timers, outcomes of `run` and `request`); refs know `P` only.
  */
 export interface ActorDefinition<P, Own, A, S, D> {
   /** `import.meta.url` */

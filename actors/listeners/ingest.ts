@@ -23,7 +23,16 @@ export function ingest(
 ): void {
   const startedAtMs = self.clock.monotonicMs();
   const failed = (error: unknown) => end.failed(error);
-  const admitted = (reply: AdmitReply) => end.answered(toAnswer(reply));
+  const admitted = (reply: AdmitReply) => {
+    let answer: WebhookAnswer;
+    try {
+      answer = toAnswer(reply);
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    end.answered(answer);
+  };
   const checked = (reply: CheckReply) => {
     if (reply.type === 'refused') {
       end.answered(reply);

@@ -167,19 +167,22 @@ export class Asks {
   }
 
   #nextId(): number {
-    if (this.#size * 2 >= this.#open.length) this.#grow();
+    if (this.#size * 2 >= this.#open.length) this.#resize(this.#open.length * 2);
     do this.#lastId += 1;
     while (this.#open[this.#lastId & (this.#open.length - 1)] !== undefined);
     return this.#lastId;
   }
 
-  /** Ids that differ modulo the old length differ modulo the new one. */
-  #grow(): void {
-    const grown = emptyPlaces(this.#open.length * 2);
+  /** Ids that differ modulo the old length differ modulo a longer one; where they do not modulo a shorter one, it stays. */
+  #resize(length: number): void {
+    const places = emptyPlaces(length);
     for (const ask of this.#open) {
-      if (ask !== undefined) grown[ask.id & (grown.length - 1)] = ask;
+      if (ask === undefined) continue;
+      const at = ask.id & (length - 1);
+      if (places[at] !== undefined) return;
+      places[at] = ask;
     }
-    this.#open = grown;
+    this.#open = places;
   }
 
   #planSweep(): void {
@@ -191,6 +194,8 @@ export class Asks {
         this.timedOut += 1;
         ask.fail('ask_timeout', 'no reply before the deadline');
       }
+      const { length } = this.#open;
+      if (length > FIRST_PLACES && this.#size * 8 < length) this.#resize(length / 2);
       if (this.#size > 0) this.#planSweep();
     });
   }

@@ -12,6 +12,8 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
   #value: unknown = undefined;
   #unanswered: Unanswered | undefined = undefined;
   #waiting: Deferral<T> | undefined = undefined;
+  /** For the askers after the first. */
+  #others: DeferredAnswer<T>[] | undefined = undefined;
 
   /** Itself, what `receive` returns. */
   get promise(): PromiseLike<T> {
@@ -25,10 +27,10 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
   /** `ask` gets the answer, at once where it is there already; until then it stands among the unanswered ones. */
   follow(ask: AskEnvelope, unanswered: Unanswered): void {
     if (this.ask !== undefined) {
-      // Given to one asker more, while the first one waits.
       const another = new DeferredAnswer<T>();
-      this.then(another.resolve, (error) => another.reject(error as Error));
       another.follow(ask, unanswered);
+      this.#others ??= [];
+      this.#others.push(another);
       return;
     }
     this.#unanswered = unanswered;
@@ -57,12 +59,16 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
   #tell(): void {
     if (this.#state === 'open') return;
     const value = this.#value;
+    const others = this.#others ?? [];
+    this.#others = undefined;
     if (this.#state === 'resolved') {
       this.#unanswered?.answer(this, value);
       this.#waiting?.resolve(value as T);
+      for (const other of others) other.resolve(value as T);
     } else {
       this.#unanswered?.refuse(this, value);
       this.#waiting?.reject(value as Error);
+      for (const other of others) other.reject(value as Error);
     }
   }
 }

@@ -205,7 +205,8 @@ export class Kernel {
 
   find(ref: ActorRef<unknown>): Cell | undefined {
     const cached = (ref as CachedRef)[LOCAL_CELL];
-    if (cached !== undefined && cached.kernel === this && cached.status !== 'gone') return cached;
+    if (cached?.status === 'gone') (ref as CachedRef)[LOCAL_CELL] = undefined;
+    else if (cached?.kernel === this) return cached;
     const uid = uidOf(ref.address);
     const cell = this.#cells.get(pathOf(ref.address));
     if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;

@@ -4,7 +4,7 @@ import { RuntimeError } from '../errors.ts';
 import { checkKey, checkTable } from './keys.ts';
 import type { ChangeSet, Fact, Row, StoredRow } from './store.ts';
 
-/** A change set whose rows and facts are bytes already: nothing of it can fail to encode in a transaction. */
+/** A change set whose rows and facts are bytes already: nothing of it can fail in a transaction. To be committed once. */
 export class EncodedChangeSet {
   readonly expect: ChangeSet['expect'];
   readonly put: readonly { readonly table: string; readonly key: string; readonly bytes: Buffer }[];
@@ -14,6 +14,11 @@ export class EncodedChangeSet {
   readonly bytes: number;
 
   constructor({ expect, put, remove, facts }: ChangeSet) {
+    for (const one of expect) checkExpected(one);
+    for (const { table, key } of remove) {
+      checkTable(table);
+      checkKey(key);
+    }
     this.expect = expect;
     this.put = put.map(encodePut);
     this.remove = remove;
@@ -49,18 +54,15 @@ const MAX_DEPTH = 64;
 /** Throws `bad_option` or `not_encodable` where no store takes this change set. One that is encoded stays as it is. */
 export function encodeChangeSet(changes: ChangeSet | EncodedChangeSet): EncodedChangeSet {
   if (changes instanceof EncodedChangeSet) return changes;
-  for (const { table, key, revision } of changes.expect) {
-    checkTable(table);
-    checkKey(key);
-    if (!Number.isSafeInteger(revision) || revision < 0) {
-      throw new RuntimeError('bad_option', `store: ${table} expects revision ${revision}`);
-    }
-  }
-  for (const { table, key } of changes.remove) {
-    checkTable(table);
-    checkKey(key);
-  }
   return new EncodedChangeSet(changes);
+}
+
+function checkExpected({ table, key, revision }: ChangeSet['expect'][number]): void {
+  checkTable(table);
+  checkKey(key);
+  if (!Number.isSafeInteger(revision) || revision < 0) {
+    throw new RuntimeError('bad_option', `store: ${table} expects revision ${revision}`);
+  }
 }
 
 function encodePut({ table, key, row }: ChangeSet['put'][number]) {

@@ -154,7 +154,9 @@ export class ChildSet implements ChildOwner {
   #decide(child: Child, cause: ExitCause): void {
     if (!isRestarted(child.spec.restart, cause)) {
       const ended: ChildEnded = this.#toEnded(child, cause);
-      this.#remove(child, cause);
+      // One that was to end, and did, is no news, and there may be thousands in a second.
+      const isNews = child.spec.restart !== 'temporary' || cause.kind !== 'stopped';
+      this.#remove(child, cause, isNews);
       this.#tellParent(ended, () => undefined);
       return;
     }
@@ -326,17 +328,15 @@ export class ChildSet implements ChildOwner {
     child.starting = undefined;
   }
 
-  #remove(child: Child, cause: ExitCause): void {
+  #remove(child: Child, cause: ExitCause, isNews = true): void {
     if (child.status === 'gone') return;
     child.status = 'gone';
     child.timer?.cancel();
     child.startTimer?.cancel();
     this.#children.splice(this.#children.indexOf(child), 1);
     child.handle.dispose();
-    const isDone = child.spec.restart === 'temporary' && cause.kind === 'stopped';
-    // One that was to end, and did, is no news, and there may be thousands in a second.
-    if (!isDone || this.#isStopping)
-      this.#ports.emit({ type: 'actor.stopped', address: child.handle.ref.address, cause });
+    const { address } = child.handle.ref;
+    if (isNews) this.#ports.emit({ type: 'actor.stopped', address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 

@@ -42,7 +42,6 @@ class WorkerThread implements ThreadControl, ChildOwner {
   #world: ThreadWorld = { deps: undefined };
   #heartbeat: Timer | undefined = undefined;
   #deadLettersLeft = REPORTED_DEAD_LETTERS;
-  /** What main was not told yet. */
 
   constructor(birth: WorkerBirth) {
     this.#birth = birth;

@@ -100,14 +100,22 @@ export function httpServerContract(name: string, load: () => Promise<OpenHttpSer
 
   test('a handler that throws or rejects is answered 500 without its text, and reported', () =>
     withServer(load, {}, async ({ server, defects }) => {
-      for (const path of ['/throws', '/rejects', '/begin-throws']) {
+      for (const path of ['/throws', '/rejects', '/defect', '/begin-throws']) {
         const answer = await call(server.port, { path });
         assert.is(answer.status, 500);
         assert.is(answer.headers['content-type'], 'application/problem+json');
         assert.is(JSON.parse(answer.body).code, 'internal_error');
         assert.not.match(answer.body, 'secret');
       }
-      assert.is(defects.length, 3);
+      assert.is(defects.length, 4);
+    }));
+
+  test('only the first answer to a request counts, whatever comes after it', () =>
+    withServer(load, {}, async ({ server }) => {
+      for (const path of ['/twice', '/throws-after', '/twice']) {
+        const { status, body } = await call(server.port, { path });
+        assert.equal([status, body], [200, 'first']);
+      }
     }));
 
   test('the signal aborts when the client goes away, and its answer is dropped', () =>

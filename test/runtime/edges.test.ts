@@ -18,6 +18,7 @@ const parent = refTo<ParentProtocol>('t', 'root/parent');
 const IN_2S = { inMs: 2_000 };
 const lifeAt = (path: string) => refTo<LifeProtocol>('t', path);
 const lines = ({ system }: TestSystem) => system.ask(trace, 'read', null, IN_2S);
+const at = (name: string) => lifeAt(`root/parent/${name}`);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const member = (
   name: string,
@@ -76,6 +77,32 @@ for (const mode of MODES) {
       assert.ok(crash);
     });
   }
+
+  it('T3 a ref by name reaches whoever lives there now; a temporary child that leaves is no news', {}, async ({
+    system,
+    events,
+  }) => {
+    const kid = at('kid');
+    const ping = () =>
+      system.ask(kid, 'ping', null, IN_2S).catch(({ code }: { code: string }) => code);
+    const spec = member('kid', {}, { restart: 'temporary', placement: 'main' });
+    const told = () =>
+      events.filter(
+        ({ type, ...event }) =>
+          type === 'actor.stopped' && 'address' in event && event.address.includes('/kid'),
+      );
+    const isGone = () => until('it is gone', async () => (await ping()) === 'actor_dead');
+    await system.ask(parent, 'spawn', spec, IN_2S);
+    assert.is(await ping(), 1);
+    system.tell(parent, 'stopChild', 'kid');
+    await isGone();
+    assert.is(told().length, 1, 'it was stopped by its parent');
+    await system.ask(parent, 'spawn', spec, IN_2S);
+    assert.is(await ping(), 1, 'the same ref finds the next one');
+    system.tell(kid, 'leave', null);
+    await isGone();
+    assert.is(told().length, 1, 'it left by itself');
+  });
 
   it('S5 what supervise throws after an awaited start is the failure of that start', {}, async (test) => {
     const bad = child(parentActor, {

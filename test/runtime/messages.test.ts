@@ -185,6 +185,24 @@ for (const mode of MODES) {
     assert.is((await system.inspect()).counters.asks_open, 0);
   });
 
+  it('A5 a deferred answer that was given is not taken back by a crash', async ({ system }) => {
+    const asks = [1, 2, 3].map(() => system.ask(life, 'together', null, IN_2S));
+    // Asks of one thread come in order, and so does what follows them.
+    system.tell(life, 'giveAndCrash', null);
+    assert.equal(await Promise.all(asks), ['given', 'given', 'given']);
+  });
+
+  it('L5 A3 a request that cannot leave comes back too, past a full mailbox', async ({
+    system,
+  }) => {
+    const notes = async () =>
+      (await system.ask(trace, 'read', null, IN_2S)).filter((line) => line.startsWith('the ping'));
+    system.tell(life, 'requestsOf', { of: life });
+    for (let i = 0; i < 20; i += 1) system.tell(life, 'timer', 60_000);
+    await until('it is back', async () => (await notes()).length === 1);
+    assert.equal(await notes(), ['the ping: ask_cycle']);
+  });
+
   it('A5 a deferred answer leaves the mailbox open, an awaited one parks it', async ({
     system,
   }) => {

@@ -45,6 +45,16 @@ export function createHandler(seen: Seen[], gate: { release?: () => void }): Htt
         tooLarge: () => text(413, `at most ${maxBodyBytes}`),
         answer(body, client, done) {
           seen.push({ request, body, signal: client.signal });
+          if (request.path === '/defect') {
+            setTimeout(() => done(new Error('secret of a defect')), 1);
+            return undefined;
+          }
+          if (request.path === '/twice' || request.path === '/throws-after') {
+            done(text(200, 'first'));
+            if (request.path === '/throws-after') throw new Error('too late');
+            done(text(200, 'second'));
+            return undefined;
+          }
           const answer = answerTo(request, body, gate);
           if (answer instanceof Promise) return answer.then(done);
           done(answer);

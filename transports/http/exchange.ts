@@ -69,10 +69,11 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
     begin: (request) => guarded(() => handler.begin(request)),
     tooLarge: (intake) => guarded(() => intake.tooLarge()),
     answer(intake, body, client, done) {
+      const end = (answer: unknown) => done(isHttpAnswer(answer) ? answer : defect(answer));
       try {
-        intake.answer(body, client, done)?.catch((error: unknown) => done(defect(error)));
+        intake.answer(body, client, end)?.catch(end);
       } catch (error) {
-        done(defect(error));
+        end(error);
       }
     },
     overloaded() {
@@ -91,6 +92,10 @@ const OVERLOADED: WireError = {
   message: 'Too many requests are in progress.',
   retryAfterMs: 1_000,
 };
+
+function isHttpAnswer(answer: unknown): answer is HttpAnswer {
+  return typeof answer === 'object' && answer !== null && !(answer instanceof Error);
+}
 
 export function isAnswer(begun: HttpIntake | HttpAnswer): begun is HttpAnswer {
   return 'status' in begun;

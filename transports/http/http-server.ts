@@ -32,11 +32,15 @@ export interface HttpIntake {
   /** A longer body is answered by `tooLarge` and never held in memory. */
   readonly maxBodyBytes: number;
   tooLarge(): HttpAnswer;
-  /** Called with the whole body, exactly as sent; `done` hears the answer, once. A throw or rejection is answered as 500. */
+  /**
+   * Called with the whole body, exactly as sent, which may be a view of memory that holds other things too. `done` hears the
+   * answer, or the defect that is there instead; what it hears after that is dropped. A defect, a throw and a rejection are
+   * answered as 500.
+   */
   answer(
     body: Uint8Array,
     client: HttpClient,
-    done: (answer: HttpAnswer) => void,
+    done: (answer: HttpAnswer | Error) => void,
   ): Promise<void> | undefined;
 }
 

@@ -114,8 +114,7 @@ function collect(
     }
   });
   incoming.once('end', () => {
-    // Exact-size and its own memory: a pooled buffer would carry its neighbours along.
-    if (sizeBytes <= maxBodyBytes) done(new Uint8Array(Buffer.concat(parts)));
+    if (sizeBytes <= maxBodyBytes) done(Buffer.concat(parts));
   });
   // The response's 'close' tells of a client that went away.
   incoming.on('error', () => parts.splice(0));

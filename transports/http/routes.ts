@@ -24,12 +24,12 @@ const HOOKS_PREFIX = '/hooks/v1/';
 interface Plan {
   readonly route: string;
   readonly maxBodyBytes: number;
-  /** `done` hears the answer, once, unless it throws or rejects. */
+  /** `done` hears the answer or the defect, once, unless it throws or rejects. */
   work(
     body: Uint8Array,
     ids: RequestIds,
     client: HttpClient,
-    done: (answer: HttpAnswer) => void,
+    done: (answer: HttpAnswer | Error) => void,
   ): Promise<void> | undefined;
 }
 
@@ -56,15 +56,15 @@ export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters
           return finish(route, problemAnswer({ code: 'payload_too_large', message }), own);
         },
         answer(body, client, done) {
-          const end = (answer: HttpAnswer) => done(finish(route, answer, own));
-          const failed = (error: unknown) => {
-            if (error instanceof PalyraError) {
-              end(problemAnswer(toWireError(error)));
-              return;
+          const end = (answer: HttpAnswer | Error) => {
+            if (!(answer instanceof Error)) done(finish(route, answer, own));
+            else if (answer instanceof PalyraError) end(problemAnswer(toWireError(answer)));
+            else {
+              counters.answered(route, 500);
+              done(answer);
             }
-            counters.answered(route, 500);
-            throw error;
           };
+          const failed = (error: unknown) => end(toError(error));
           try {
             return decision.work(body, own, client, end)?.catch(failed);
           } catch (error) {
@@ -124,11 +124,24 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
       if (state !== 'open') done(problemAnswer(CLOSED_GATES[state]));
       else {
         const event = toIngest(integrationId, request, body, ids);
-        ports.ingest(event, (answer) => done(toHookAnswer(answer)));
+        ports.ingest(event, (answer) => done(guarded(() => toHookAnswer(answer))));
       }
       return undefined;
     },
   };
+}
+
+/** What is called back later has no caller who would hear of its throw. */
+function guarded(make: () => HttpAnswer): HttpAnswer | Error {
+  try {
+    return make();
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 const UNKNOWN_WEBHOOK: WireError = { code: 'not_found', message: 'There is no such webhook.' };

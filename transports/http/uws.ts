@@ -150,7 +150,12 @@ class Front {
     const finish = (answer: HttpAnswer) => {
       if (isOver) return;
       end();
-      send(response, method, answer, this.#stopping);
+      try {
+        send(response, method, answer, this.#stopping);
+      } catch (error) {
+        this.#options.observer?.defect(error);
+        response.close();
+      }
     };
     this.#uploads.add(upload);
     response.onAborted(() => {

@@ -89,4 +89,9 @@ test('where one of them gives no answer, nothing is acknowledged', async () => {
   assert.is(await send(crashed, { type: 'conflict' }).catch(codeOf), 'actor_crashed');
 });
 
+test('a word of the router that nobody knows acknowledges nothing', async () => {
+  const strange = { type: 'strange' } as unknown as AdmitReply;
+  assert.is(await send(GENUINE, strange).catch(() => 'failed'), 'failed');
+});
+
 test.run();

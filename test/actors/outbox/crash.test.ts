@@ -63,6 +63,9 @@ class Storm {
       await settle();
     }
     await this.#recover();
+    const due = this.world.outbox.ask('drain', 'due', null);
+    this.world.outbox.receive('drain');
+    assert.equal(await due, { deliveries: 0 }, 'nothing is due once all has ended');
   }
 
   #below(n: number): number {

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FrameCodec } from '../../../runtime/link/frame.ts';
+import { decodeRow, encodeChangeSet, unpack } from '../../../runtime/store/encoding.ts';
 import { randomFrom } from '../../../runtime/testing/index.ts';
 
 const test = suite('frames');
@@ -55,6 +56,33 @@ test('what was read from a frame stays as it is when the next one comes', () => 
     assert.is(got.text, payload.text);
     assert.equal(new Uint8Array(got.bytes), payload.bytes);
   }
+});
+
+test('rows that are packed before a frame stay as they are, whatever becomes of the frame', () => {
+  const writer = new FrameCodec();
+  const rows = Array.from({ length: 200 }, (_, n) => {
+    if (n % 3 === 0) writer.encode([1, 0, { text: 'x'.repeat((n * 997) % 40_000), n }]);
+    if (n % 7 === 0) {
+      assert.throws(() => writer.encode([1, 0, { text: 'y'.repeat(n * 50), bad: Symbol('z') }]));
+      writer.forget();
+    }
+    const row = { v: 1, n, text: `row ${n} `.repeat(1 + (n % 9)) };
+    const put = [{ table: 'rows', key: String(n), row }];
+    const fact = { type: 'written', n };
+    return { row, fact, set: encodeChangeSet({ expect: [], put, remove: [], facts: [fact] }) };
+  });
+  for (const { row, fact, set } of rows) {
+    assert.equal(decodeRow(set.put[0]?.bytes ?? new Uint8Array()).row, row);
+    assert.equal(unpack(set.facts[0] ?? new Uint8Array()), fact);
+  }
+});
+
+test('what is cut off is not made whole by the frame before', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const { frame } = writer.encode([1, 0, { text: 'a whole message', n: 1 }]);
+  reader.decode({ frame, beside: [] });
+  const next = writer.encode([1, 0, { text: 'a whole message', n: 2 }]);
+  assert.throws(() => reader.decode({ frame: next.frame.slice(0, -4), beside: [] }));
 });
 
 test('a frame is as long as it has to be', () => {

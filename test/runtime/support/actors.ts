@@ -102,6 +102,12 @@ export interface LifeProtocol {
   awaitsDeferred(nothing: null): string;
   /** All who ask meanwhile get one and the same answer. */
   together(nothing: null): string;
+  /** Gives that answer, and crashes. */
+  giveAndCrash(nothing: null): void;
+  /** Ends in order, by itself. */
+  leave(nothing: null): void;
+  /** A request that ends before it has left. */
+  requestsOf(request: { readonly of: ActorRef<LifeProtocol> }): void;
   deferAnswer(ms: number): string;
   crash(reason: string): void;
   crashLate(reason: string): void;
@@ -171,6 +177,14 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
         }, 100);
       }
       return shared.answer.promise;
+    },
+    giveAndCrash() {
+      shared.answer?.resolve('given');
+      throw Object.assign(new Error('told to'), { code: 'told_to' });
+    },
+    leave: (_state, _nothing, self) => self.stop(),
+    requestsOf(_state, { of }, self) {
+      self.request(of, 'ping', null, { inMs: 500 }, 'told', 'the ping');
     },
     told(state, { about, outcome }, self) {
       const said = outcome.ok ? outcome.value : (outcome.error as { code: string }).code;

@@ -36,7 +36,8 @@ async function send(
   else {
     const client = { signal: new AbortController().signal };
     answer = await new Promise((resolve, reject) => {
-      begun.answer(bytes, client, resolve)?.catch(reject);
+      const done = (end: HttpAnswer | Error) => (end instanceof Error ? reject(end) : resolve(end));
+      begun.answer(bytes, client, done)?.catch(reject);
     });
   }
   const isJson = answer.headers['content-type']?.includes('json') === true;
@@ -179,6 +180,12 @@ hooks('no answer repeats the body or a header of the request', async () => {
   }
 });
 
+const outcomeOf = (ports: GatewayPorts, counters: HttpCounters) =>
+  send(ports, 'POST', '/hooks/v1/orders', {}, counters).then(
+    () => 'answered',
+    (error: unknown) => (error as Error).message,
+  );
+
 hooks('a defect of the port is left to the server, which tells nothing of it', async () => {
   const ports = createFakePorts({
     ingest: () => {
@@ -186,12 +193,17 @@ hooks('a defect of the port is left to the server, which tells nothing of it', a
     },
   });
   const counters = new HttpCounters();
-  try {
-    await send(ports, 'POST', '/hooks/v1/orders', {}, counters);
-    assert.unreachable();
-  } catch (error) {
-    assert.is((error as Error).message, 'inner secret');
-  }
+  assert.is(await outcomeOf(ports, counters), 'inner secret');
+  assert.equal(counters.metrics()[0]?.samples[0]?.labels.status, '500');
+});
+
+hooks('an answer of the port that cannot be told, however late, is a defect too', async () => {
+  const error = { code: 'no_such_code', message: 'x' } as never;
+  const ports = createFakePorts({
+    ingest: (_, done) => void setTimeout(() => done({ type: 'refused', error }), 1),
+  });
+  const counters = new HttpCounters();
+  assert.match(await outcomeOf(ports, counters), /undefined/);
   assert.equal(counters.metrics()[0]?.samples[0]?.labels.status, '500');
 });
 
