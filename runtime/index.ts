@@ -16,6 +16,7 @@ export {
   type Kind,
   type Mailbox,
   type Out,
+  type Replied,
   refTo,
   type Self,
   type Settled,
