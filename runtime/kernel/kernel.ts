@@ -19,15 +19,8 @@ import type { Watcher } from './watchers.ts';
 export interface Remotes {
   /** False when the way is full or the thread is lost. */
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
-  ask(request: {
-    readonly id: number;
-    readonly ref: ActorRef<unknown>;
-    readonly kind: string;
-    readonly payload: unknown;
-    readonly inMs: number;
-    readonly chain: readonly string[];
-    readonly trace: string | undefined;
-  }): void;
+  /** `id` is that of the open ask, which hears how it ends. */
+  ask(id: number, request: AskRequest): void;
   watch(address: string, watcher: Watcher): void;
   unwatch(address: string, id: number | string): void;
   /** End of a turn: what was sent leaves now. */
@@ -151,15 +144,7 @@ export class Kernel {
       }
     } else if (cell !== undefined) this.#askLocal(cell, payload, ask);
     else if (this.remotes !== undefined && !this.#cells.has(path)) {
-      this.remotes.ask({
-        id,
-        ref,
-        kind,
-        payload,
-        inMs,
-        chain,
-        trace,
-      });
+      this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
 

@@ -1,6 +1,6 @@
 /** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
 import type { ActorRef, Down, ExitCause } from '../actor.ts';
-import type { Kernel, Remotes } from '../kernel/kernel.ts';
+import type { AskRequest, Kernel, Remotes } from '../kernel/kernel.ts';
 import { noSuchActor } from '../kernel/kernel.ts';
 import { pathOf, rememberOutbound } from '../kernel/ref.ts';
 import type { Watcher } from '../kernel/watchers.ts';
@@ -145,10 +145,9 @@ export class RouteTable implements Remotes {
     return this.#send(ref.address, kind, payload, trace ?? 0);
   }
 
-  ask(request: Parameters<Remotes['ask']>[0]): void {
-    const { id, ref, kind, payload, inMs, chain, trace } = request;
+  ask(id: number, { ref, kind, payload, deadline, chain, trace }: AskRequest): void {
     const { address } = ref;
-    const meta: WireMeta = [id, inMs, trace ?? 0, chain];
+    const meta: WireMeta = [id, deadline.inMs, trace ?? 0, chain];
     const route = this.#routeTo(address);
     if (route?.status === 'open') {
       this.#kernel.asks.waitFor(id, route.link.slot);
