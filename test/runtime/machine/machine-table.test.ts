@@ -112,7 +112,7 @@ const events = fc.array(
     type: fc.constantFrom('coin', 'push', 'stop', 'unheard of'),
     by: fc.integer({ min: 0, max: 2 }),
   }),
-  { maxLength: 30 },
+  { minLength: 5, maxLength: 30, size: 'max' },
 );
 
 for (const machine of [turnstile, nested, parallel] as unknown as AnyStateMachine[]) {
