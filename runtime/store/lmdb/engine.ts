@@ -1,7 +1,7 @@
 /** The few parts of lmdb that the store uses, opened the one way that is durable and fails cleanly. */
 import type { RootDatabase } from 'lmdb';
-import type { StoreTransaction } from '../apply.ts';
 import type { KeyRange, StoreReader } from '../reading.ts';
+import { nameOf } from './overlay.ts';
 
 export type Database = RootDatabase<Buffer, Buffer>;
 
@@ -32,7 +32,7 @@ export async function openDatabase(options: EngineOptions): Promise<Database> {
   return open<Buffer, Buffer>(settings);
 }
 
-/** Committed rows, or inside a transaction its own writes too. */
+/** The rows that the database has. */
 export function readerOf(database: Database): StoreReader {
   return {
     get: (table, key) => database.getBinary(keyOf(table, key)),
@@ -50,34 +50,24 @@ export function readerOf(database: Database): StoreReader {
 }
 
 /**
- * Runs `work` over committed rows and its own writes, then has the engine's own thread write all of it as one
- * transaction: this thread makes no system call and waits for nothing. There is one writer, so nothing changes between the
- * reads and the writes; a throw in `work` leaves nothing. Rejects where the commit failed; then, as after any failed
- * commit, nothing of it may be believed.
+ * Has the engine's own thread write all of the rows as one transaction (undefined = removed): this thread makes no system
+ * call and waits for nothing. The bytes stay as they are until it settles. Rejects where the commit failed; then, as after
+ * any failed commit, nothing of it may be believed.
  */
-export async function writeTogether<T>(
+export async function writeAll(
   database: Database,
-  work: (transaction: StoreTransaction) => T,
-): Promise<T> {
-  const writes = new Map<string, Buffer | undefined>();
-  const result = work({
-    get(table, key) {
-      const name = nameOf(table, key);
-      return writes.has(name) ? writes.get(name) : database.getBinary(Buffer.from(name));
-    },
-    put: (table, key, bytes) => writes.set(nameOf(table, key), bytes as Buffer),
-    remove: (table, key) => writes.set(nameOf(table, key), undefined),
-  });
-  if (writes.size === 0) return result;
+  rows: Iterable<readonly [name: string, bytes: Uint8Array | undefined]>,
+): Promise<void> {
+  const all = [...rows];
+  if (all.length === 0) return;
   await database.batch(() => {
-    for (const [name, bytes] of writes) {
+    for (const [name, bytes] of all) {
       const key = Buffer.from(name);
       // Each of these ends with the batch.
       if (bytes === undefined) void database.remove(key);
-      else void database.put(key, bytes);
+      else void database.put(key, bytes as Buffer);
     }
   });
-  return result;
 }
 
 export interface EngineInfo {
@@ -96,11 +86,6 @@ export function infoOf(database: Database, pageBytes: number): EngineInfo {
 
 export function pageBytesOf(database: Database): number {
   return (database.getStats() as { readonly pageSize: number }).pageSize;
-}
-
-/** Table names hold no NUL, so tables cannot run into each other. */
-function nameOf(table: string, key: string): string {
-  return `${table}\0${key}`;
 }
 
 function keyOf(table: string, key: string): Buffer {

@@ -1,4 +1,4 @@
-/** The durable store: one LMDB environment, one transaction a commit, settled after its fsync. Opening is `open.ts`. */
+/** The durable store: a commit is one append to its log, the rows move on to one LMDB environment. Opening is `open.ts`. */
 import { statfsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, RuntimeError } from '../../errors.ts';
@@ -20,15 +20,19 @@ import type {
   StoreHealth,
 } from '../store.ts';
 import { copyDatabase } from './backup.ts';
-import { type Database, infoOf, pageBytesOf, readerOf, writeTogether } from './engine.ts';
+import type { CommitLog } from './commit-log.ts';
+import { type Database, infoOf, pageBytesOf } from './engine.ts';
+import { collect } from './overlay.ts';
 import { within } from './within.ts';
 import type { WriterLock } from './writer-lock.ts';
 
 export interface LmdbParts {
   readonly directory: string;
   readonly database: Database;
+  /** Over the log and the database. */
+  readonly reader: StoreReader;
   /** Absent: opened for reading only. */
-  readonly lock: WriterLock | undefined;
+  readonly writer: { readonly lock: WriterLock; readonly log: CommitLog } | undefined;
   readonly closeTimeoutMs: number;
 }
 
@@ -37,7 +41,6 @@ const CAUSE_TIMEOUT_MS = 1_000;
 
 export class LmdbStore implements Store {
   readonly #parts: LmdbParts;
-  readonly #reader: StoreReader;
   readonly #pageBytes: number;
   readonly #openedAtTransaction: number;
   #commits = 0;
@@ -48,7 +51,6 @@ export class LmdbStore implements Store {
 
   constructor(parts: LmdbParts) {
     this.#parts = parts;
-    this.#reader = readerOf(parts.database);
     this.#pageBytes = pageBytesOf(parts.database);
     this.#openedAtTransaction = infoOf(parts.database, this.#pageBytes).lastTransaction;
   }
@@ -57,11 +59,9 @@ export class LmdbStore implements Store {
     batch: readonly (ChangeSet | EncodedChangeSet)[],
     atMs: number,
   ): Promise<readonly CommitOutcome[]> {
-    this.#checkWritable();
+    const log = this.#writableLog();
     const encoded = batch.map(encodeChangeSet);
-    const committed = this.#last.then(() => this.#commitNow(encoded, atMs));
-    this.#last = committed.catch(() => undefined);
-    return committed;
+    return this.#inTurn(() => this.#commitNow(log, encoded, atMs));
   }
 
   read(table: string, key: string): StoredRow | undefined {
@@ -90,14 +90,14 @@ export class LmdbStore implements Store {
   }
 
   health(): StoreHealth {
-    const { database, directory } = this.#parts;
+    const { database, directory, writer } = this.#parts;
     const { sequence } = readHead(this.#open());
     const { lastTransaction, usedBytes } = infoOf(database, this.#pageBytes);
     const { bavail, bsize } = statfsSync(directory);
     return {
       freeBytes: bavail * bsize,
-      usedBytes,
-      flushes: lastTransaction - this.#openedAtTransaction,
+      usedBytes: usedBytes + (writer?.log.fileBytes ?? 0),
+      flushes: lastTransaction - this.#openedAtTransaction + (writer?.log.appends ?? 0),
       commits: this.#commits,
       journalSequence: sequence,
     };
@@ -105,7 +105,9 @@ export class LmdbStore implements Store {
 
   async backup(toDirectory: string): Promise<void> {
     this.#open();
-    await copyDatabase(this.#parts.database, toDirectory);
+    const { database, writer } = this.#parts;
+    if (writer !== undefined) await this.#inTurn(() => this.#drain(writer.log));
+    await copyDatabase(database, toDirectory);
   }
 
   /** Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
@@ -114,17 +116,35 @@ export class LmdbStore implements Store {
     return this.#closing;
   }
 
+  /** Appends and drains go one after the other. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
   async #commitNow(
+    log: CommitLog,
     batch: readonly EncodedChangeSet[],
     atMs: number,
   ): Promise<readonly CommitOutcome[]> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const outcomes = await writeTogether(this.#parts.database, (transaction) =>
-        applyBatch(transaction, batch, atMs),
-      );
+      const writes = new Map<string, Uint8Array | undefined>();
+      const transaction = collect(this.#parts.reader, writes);
+      const outcomes = applyBatch(transaction, batch, atMs);
+      if (writes.size > 0) await log.append(readHead(transaction).sequence, writes);
       this.#commits += 1;
       return outcomes;
+    } catch (error) {
+      throw await this.#fail(error);
+    }
+  }
+
+  async #drain(log: CommitLog): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await log.drain();
     } catch (error) {
       throw await this.#fail(error);
     }
@@ -141,23 +161,28 @@ export class LmdbStore implements Store {
   }
 
   async #closeNow(): Promise<void> {
-    const { database, lock, closeTimeoutMs } = this.#parts;
-    const isIdle = await within(closeTimeoutMs, this.#last);
-    const isClosed = isIdle && (await within(closeTimeoutMs, database.close()));
-    if (isClosed) lock?.release();
+    const { database, writer, closeTimeoutMs } = this.#parts;
+    const closing = async () => {
+      await this.#last;
+      // What cannot be moved now stays in the log for the next start.
+      if (writer !== undefined) await this.#drain(writer.log).catch(() => undefined);
+      await writer?.log.close();
+      await database.close();
+    };
+    if (await within(closeTimeoutMs, closing())) writer?.lock.release();
   }
 
   #open(): StoreReader {
     if (this.#closing !== undefined) {
       throw new RuntimeError('store_closed', `the store ${this.#parts.directory} is closed`);
     }
-    return this.#reader;
+    return this.#parts.reader;
   }
 
-  #checkWritable(): void {
+  #writableLog(): CommitLog {
     this.#open();
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#parts.lock !== undefined) return;
+    if (this.#parts.writer !== undefined) return this.#parts.writer.log;
     const message = `the store ${this.#parts.directory} was opened for reading only`;
     throw new RuntimeError('store_closed', message);
   }

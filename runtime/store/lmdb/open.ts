@@ -1,14 +1,19 @@
 /** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { messageOf, RuntimeError } from '../../errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, messageOf, RuntimeError } from '../../errors.ts';
 import { pack, unpackTuple } from '../encoding.ts';
+import { readHead } from '../head.ts';
 import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { DATA_FILE, syncPath } from './backup.ts';
+import { CommitLog } from './commit-log.ts';
 import { inspectDataFile } from './data-file.ts';
-import { type Database, openDatabase, readerOf, writeTogether } from './engine.ts';
+import { type Database, openDatabase, readerOf, writeAll } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
+import { readBeyond, readLog, Unmoved } from './log-recovery.ts';
+import { nameOf, readThrough } from './overlay.ts';
 import { within } from './within.ts';
 import { acquireWriterLock, type WriterLock } from './writer-lock.ts';
 
@@ -29,6 +34,8 @@ export interface LmdbStoreOptions {
 
 const DEFAULT_MAP_BYTES = 1_024 * 1_024 * 1_024;
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
+const READ_TRIES = 5;
+const READ_AGAIN_MS = 20;
 const FORMAT_KEY = 'format';
 
 /**
@@ -64,19 +71,27 @@ async function openParts(
   }
   const { mapBytes = DEFAULT_MAP_BYTES } = options;
   const database = await openDatabase({ directory, readOnly: lock === undefined, mapBytes });
+  let log: CommitLog | undefined;
   try {
     const found = readFormat(database, directory);
     checkFormat(directory, found ?? formatVersion, options);
-    if (found === undefined && lock !== undefined) {
-      await writeFormat(database, formatVersion);
-      // The engine flushes its file, not the names under which it is found again after a power cut.
-      for (const path of [directory, dirname(directory)]) await syncPath(path);
+    const unmoved = await findUnmoved(database, directory, lock === undefined ? READ_TRIES : 1);
+    const parts = { directory, database, closeTimeoutMs };
+    if (lock === undefined) {
+      const reader = readBeyond(unmoved, readerOf(database));
+      return new LmdbStore({ ...parts, reader, writer: undefined });
     }
-    const store = new LmdbStore({ directory, database, lock, closeTimeoutMs });
+    if (found === undefined) await writeFormat(database, formatVersion);
+    await writeAll(database, unmoved.rows());
+    log = await CommitLog.open(directory, (rows) => writeAll(database, rows));
+    // What is in the files is flushed, but not the names under which they are found again after a power cut.
+    for (const path of [directory, dirname(directory)]) await syncPath(path);
+    const reader = readThrough(log, readerOf(database));
+    const store = new LmdbStore({ ...parts, reader, writer: { lock, log } });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
   } catch (error) {
-    await within(closeTimeoutMs, database.close());
+    await within(closeTimeoutMs, Promise.all([log?.close(), database.close()]));
     throw error;
   }
 
@@ -85,6 +100,18 @@ async function openParts(
     if (!existsSync(copy)) await store.backup(copy);
     await options.migrate?.(store, from);
     await writeFormat(database, formatVersion);
+  }
+}
+
+/** Beside a writer the two files are read at different moments; what looks like a gap then is none a moment later. */
+async function findUnmoved(database: Database, directory: string, tries: number): Promise<Unmoved> {
+  for (let left = tries - 1; ; left -= 1) {
+    try {
+      return new Unmoved(readLog(directory), readHead(readerOf(database)).sequence);
+    } catch (error) {
+      if (left === 0 || codeOf(error) !== 'store_corrupt') throw error;
+      await sleep(READ_AGAIN_MS);
+    }
   }
 }
 
@@ -116,5 +143,5 @@ function checkFormat(directory: string, found: number, options: LmdbStoreOptions
 }
 
 async function writeFormat(database: Database, version: number): Promise<void> {
-  await writeTogether(database, ({ put }) => put(META_TABLE, FORMAT_KEY, pack([version])));
+  await writeAll(database, [[nameOf(META_TABLE, FORMAT_KEY), pack([version])]]);
 }

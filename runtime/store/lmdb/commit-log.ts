@@ -1,0 +1,86 @@
+/**
+ * The log before the database: a commit is one append of its writes to one of two files, and durable with it. A full file's
+ * rows are moved to the database in one transaction, each row once however often it was written, while the other file takes
+ * the commits. A start moves what was not moved; nothing is lost between the two, because a file is begun anew only when
+ * the database has what it holds.
+ */
+import { join } from 'node:path';
+import { LogFile } from './log-file.ts';
+import { roomFor, type Writes } from './log-record.ts';
+import type { Overlay } from './overlay.ts';
+
+/** Writes all of the rows to the database, or none; settles when they are durable. */
+export type MoveRows = (rows: Iterable<readonly [string, Uint8Array | undefined]>) => Promise<void>;
+
+export const LOG_FILES = ['commits-0.log', 'commits-1.log'] as const;
+
+export class CommitLog implements Overlay {
+  readonly #move: MoveRows;
+  #active: LogFile;
+  /** Its rows are on their way to the database, or there. */
+  #other: LogFile;
+  #moving: Promise<void> = Promise.resolve();
+  #appends = 0;
+
+  /** The files hold nothing that the database lacks: see `readLog`. */
+  static async open(directory: string, move: MoveRows): Promise<CommitLog> {
+    const [first, second] = await Promise.all(
+      LOG_FILES.map((name) => LogFile.open(join(directory, name))),
+    );
+    if (first === undefined || second === undefined) throw new Error('a log has two files');
+    return new CommitLog(first, second, move);
+  }
+
+  private constructor(first: LogFile, second: LogFile, move: MoveRows) {
+    this.#active = first;
+    this.#other = second;
+    this.#move = move;
+  }
+
+  get appends(): number {
+    return this.#appends;
+  }
+
+  get fileBytes(): number {
+    return this.#active.fileBytes + this.#other.fileBytes;
+  }
+
+  get(name: string): Uint8Array | null | undefined {
+    const bytes = this.#active.get(name);
+    return bytes === undefined ? this.#other.get(name) : bytes;
+  }
+
+  *names(): Generator<string> {
+    yield* this.#active.names();
+    for (const name of this.#other.names()) if (this.#active.get(name) === undefined) yield name;
+  }
+
+  /** Settles when the writes are durable; rejects where they may not be, or an earlier move failed. One at a time. */
+  async append(sequence: number, writes: Writes): Promise<void> {
+    const room = roomFor(writes);
+    if (!this.#active.takes(room)) await this.#turn();
+    await this.#active.append(sequence, writes, room);
+    this.#appends += 1;
+  }
+
+  /** Settles when the database has everything. No append meanwhile. */
+  async drain(): Promise<void> {
+    await this.#turn();
+    await this.#moving;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#active.close(), this.#other.close()]);
+  }
+
+  /** Appends go to the other file from here. */
+  async #turn(): Promise<void> {
+    await this.#moving;
+    const full = this.#active;
+    this.#active = this.#other;
+    this.#other = full;
+    this.#moving = this.#move(full.rows()).then(() => full.beginAnew());
+    // Who waits for it hears of a failure: the next turn.
+    this.#moving.catch(() => undefined);
+  }
+}

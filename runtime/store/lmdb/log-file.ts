@@ -1,0 +1,104 @@
+/** One of the two files of the commit log, with its image in memory: what is appended is durable before it can be read. */
+import { constants, write } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { encodeRecord, rowAt, type Writes } from './log-record.ts';
+
+/** A file holds so much, or one commit that is larger. */
+export const LOG_FILE_BYTES = 1_024 * 1_024;
+/** More rows than these are moved to the database in no one turn. */
+const MAX_ROWS = 4_096;
+
+// On Linux the write itself is durable; elsewhere a flush follows it, which on macOS means more than the flag does.
+const DURABLE_WRITES = process.platform === 'linux' ? constants.O_DSYNC : 0;
+
+export class LogFile {
+  readonly #file: FileHandle;
+  /** What was appended since the file was last begun anew, at the same places as in the file. */
+  #image: Buffer | undefined;
+  #end = 0;
+  #fileBytes = 0;
+  /** Of the row that was last written under each name. */
+  readonly #places = new Map<string, number>();
+
+  static async open(path: string): Promise<LogFile> {
+    const flags = constants.O_WRONLY | constants.O_CREAT | DURABLE_WRITES;
+    const file = await open(path, flags, 0o600);
+    return new LogFile(file, (await file.stat()).size);
+  }
+
+  private constructor(file: FileHandle, fileBytes: number) {
+    this.#file = file;
+    this.#fileBytes = fileBytes;
+  }
+
+  /** It grows, and is written again from its start. */
+  get fileBytes(): number {
+    return this.#fileBytes;
+  }
+
+  /** An empty one takes everything. */
+  takes(room: number): boolean {
+    if (this.#end === 0) return true;
+    return this.#places.size < MAX_ROWS && this.#end + room <= LOG_FILE_BYTES;
+  }
+
+  /** Settles when the record is on the medium. One at a time. */
+  async append(sequence: number, writes: Writes, room: number): Promise<void> {
+    const image = this.#imageFor(room);
+    const { end, places } = encodeRecord(image, this.#end, sequence, writes);
+    await this.#write(image, this.#end, end);
+    let next = 0;
+    for (const name of writes.keys()) this.#places.set(name, places[next++] ?? 0);
+    this.#end = end;
+    this.#fileBytes = Math.max(this.#fileBytes, end);
+  }
+
+  get(name: string): Uint8Array | null | undefined {
+    const place = this.#places.get(name);
+    if (place === undefined || this.#image === undefined) return undefined;
+    return rowAt(this.#image, place) ?? null;
+  }
+
+  names(): Iterable<string> {
+    return this.#places.keys();
+  }
+
+  /** The last write of each row; its bytes stay as they are until the file is begun anew. */
+  *rows(): Generator<readonly [string, Uint8Array | undefined]> {
+    for (const name of this.#places.keys()) yield [name, this.get(name) ?? undefined];
+  }
+
+  /** The next record goes to the start, over records that the database has. */
+  beginAnew(): void {
+    this.#places.clear();
+    this.#end = 0;
+    if (this.#image !== undefined && this.#image.length > LOG_FILE_BYTES) this.#image = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  #imageFor(room: number): Buffer {
+    const bytes = Math.max(LOG_FILE_BYTES, this.#end + room);
+    if (this.#image === undefined || this.#image.length < bytes) {
+      this.#image = Buffer.allocUnsafeSlow(bytes);
+    }
+    return this.#image;
+  }
+
+  async #write(image: Buffer, from: number, end: number): Promise<void> {
+    for (let at = from; at < end; ) at += await writeAt(this.#file.fd, image, at, end);
+    if (DURABLE_WRITES === 0) await this.#file.datasync();
+  }
+}
+
+/** One turn through the thread pool; a full disk may take a part. */
+function writeAt(fd: number, image: Buffer, at: number, end: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, image, at, end - at, at, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,111 @@
+/** What the commit log holds beyond the database, read when a store is opened. It changes nothing. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RuntimeError } from '../../errors.ts';
+import { readHead } from '../head.ts';
+import type { StoreReader } from '../reading.ts';
+import { LOG_FILES } from './commit-log.ts';
+import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
+import { type Overlay, readThrough } from './overlay.ts';
+
+export type LogImages = readonly Buffer[];
+
+/** Read this first and the database's head after it: what the database took meanwhile is then merely known twice. */
+export function readLog(directory: string): LogImages {
+  return LOG_FILES.map((name) => {
+    try {
+      return readFileSync(join(directory, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+      throw error;
+    }
+  });
+}
+
+/** The commits after `head`, the last journal entry that the database has, as rows over it. */
+export class Unmoved implements Overlay {
+  readonly #rows: ReadonlyMap<string, Uint8Array | null>;
+  /** Of its last commit; `head` where there is none. */
+  readonly lastSequence: number;
+
+  /** Throws `store_corrupt` where a commit is missing that was durable once. */
+  constructor(images: LogImages, head: number) {
+    const rows = new Map<string, Uint8Array | null>();
+    let last = head;
+    for (const { image, records } of runsOf(images)) {
+      for (const record of records) {
+        if (record.sequence <= last) continue;
+        if (record.sequence !== last + 1) throw missing(last + 1);
+        last = record.sequence;
+        for (const [name, place] of writesOf(image, record)) {
+          rows.set(name, rowAt(image, place) ?? null);
+        }
+      }
+    }
+    if (images.some((image) => holdsLater(image, last))) throw missing(last + 1);
+    this.#rows = rows;
+    this.lastSequence = last;
+  }
+
+  get(name: string): Uint8Array | null | undefined {
+    return this.#rows.get(name);
+  }
+
+  names(): Iterable<string> {
+    return this.#rows.keys();
+  }
+
+  *rows(): Generator<readonly [string, Uint8Array | undefined]> {
+    for (const [name, bytes] of this.#rows) yield [name, bytes ?? undefined];
+  }
+}
+
+/** For who reads beside a writer: once the database has as much, the log that was read is the past. */
+export function readBeyond(unmoved: Unmoved, database: StoreReader): StoreReader {
+  const both = readThrough(unmoved, database);
+  const now = () => (readHead(database).sequence < unmoved.lastSequence ? both : database);
+  return {
+    get: (table, key) => now().get(table, key),
+    range: (range) => now().range(range),
+    keys: (range) => now().keys(range),
+  };
+}
+
+interface Run {
+  readonly image: Buffer;
+  /** From the file's start, each the commit after the one before; what follows was there before them, or is torn. */
+  readonly records: readonly LogRecord[];
+}
+
+/** In the order of their commits. */
+function runsOf(images: LogImages): readonly Run[] {
+  const runs = images.map((image): Run => {
+    const records: LogRecord[] = [];
+    for (let at = 0; ; ) {
+      const record = readRecord(image, at);
+      const before = records.at(-1);
+      if (record === undefined) break;
+      if (before !== undefined && record.sequence !== before.sequence + 1) break;
+      records.push(record);
+      at = record.end;
+    }
+    return { image, records };
+  });
+  return runs.sort((a, b) => (a.records[0]?.sequence ?? 0) - (b.records[0]?.sequence ?? 0));
+}
+
+/** An append begins when the one before is durable: behind a torn record no later one is whole, behind a damaged one it is. */
+function holdsLater(image: Buffer, sequence: number): boolean {
+  for (let at = 0; at < image.length; at += BLOCK_BYTES) {
+    const record = readRecord(image, at);
+    if (record !== undefined && record.sequence > sequence) return true;
+  }
+  return false;
+}
+
+function missing(sequence: number): RuntimeError {
+  return new RuntimeError(
+    'store_corrupt',
+    `the commit log has no whole record of journal entry ${sequence}, but of later ones. Nothing was changed. Restore a backup`,
+  );
+}
