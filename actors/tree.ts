@@ -72,6 +72,15 @@ const LEDGER_SHUTDOWN_MS = 4_000;
 const LISTENER_SHUTDOWN_MS = 4_000;
 const JOBS = { maxWaiting: 256, deadlineMs: 10_000 } as const;
 
+/**
+ * Which of so many pool threads whose work has: a sender who waits for its 202 must not wait for runs too, and what a model's
+ * library does to its thread is not done to the webhooks. Connectors have all threads.
+ */
+export function threadGroups(threads: number): Readonly<Record<string, readonly number[]>> {
+  const [first, ...others] = Array.from({ length: threads }, (_, n) => n);
+  return first === undefined || others.length === 0 ? {} : { webhooks: [first], sessions: others };
+}
+
 /** The root's spec: everything else is in it. */
 export function gatewayTree(plan: GatewayPlan): ChildSpec<GatewayProtocol, GatewayArgs> {
   const refs = refsOf(plan.system);

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { extname, resolve } from 'node:path';
-import { gatewayTree, refsOf } from '../actors/tree.ts';
+import { gatewayTree, refsOf, threadGroups } from '../actors/tree.ts';
 import type { KindSource } from '../connectors/kinds.ts';
 import type { InputOf, OperationName, OutputOf } from '../proto/control/catalogue.ts';
 import { SCOPES } from '../proto/control/operation.ts';
@@ -150,7 +150,7 @@ class Gateway implements GatewayHandle {
     try {
       const system = await createSystem({
         name: SYSTEM,
-        threads: { ...this.#options.threadLimits, pool: threads },
+        threads: { ...this.#options.threadLimits, pool: threads, groups: threadGroups(threads) },
         thread: { module: SETUP_MODULE, export: 'setup', args },
         onEvent: (event) => logEvent(this.#log, event),
       });

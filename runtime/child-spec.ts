@@ -9,8 +9,13 @@ export const STRATEGIES = ['one_for_one', 'one_for_all', 'rest_for_one'] as cons
 /** OTP's strategies, https://www.erlang.org/doc/system/sup_princ. A dynamic supervisor is `one_for_one` without static children. */
 export type Strategy = (typeof STRATEGIES)[number];
 
-/** `hash`: the same key always lands on the same thread slot. */
-export type Placement = 'main' | 'pool' | 'own' | 'with-parent' | { readonly hash: string };
+/** `hash`: the same key always lands on the same thread slot, one of those that its `group` has. */
+export type Placement =
+  | 'main'
+  | 'pool'
+  | 'own'
+  | 'with-parent'
+  | { readonly hash: string; readonly group?: string };
 
 export interface ChildSpec<P, A> {
   /** Unique among its siblings; a part of the child's address. */
@@ -69,18 +74,16 @@ export function checkChildSpec<P, A>(spec: ChildSpec<P, A>): ChildSpec<P, A> {
     fail('shutdownTimeoutMs', shutdownTimeoutMs, 'milliseconds, 0 = kill');
   }
   if (!isPlacement(placement)) {
-    fail('placement', placement, "'main' | 'pool' | 'own' | 'with-parent' | { hash }");
+    fail('placement', placement, "'main' | 'pool' | 'own' | 'with-parent' | { hash, group? }");
   }
   return spec;
 }
 
 function isPlacement(value: unknown): value is Placement {
   if (typeof value === 'string') return ['main', 'pool', 'own', 'with-parent'].includes(value);
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as { hash?: unknown }).hash === 'string'
-  );
+  if (typeof value !== 'object' || value === null) return false;
+  const { hash, group = '' } = value as { readonly hash?: unknown; readonly group?: unknown };
+  return typeof hash === 'string' && typeof group === 'string';
 }
 
 function fail(field: string, value: unknown, expected: string): never {

@@ -7,7 +7,14 @@ import { createNodeHost } from './host/node-host.ts';
 import { PromiseEnd } from './kernel/asks.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { ChildSet } from './supervision/child-set.ts';
-import type { System, SystemEvent, SystemOptions, SystemSnapshot, ThreadSetup } from './system.ts';
+import type {
+  System,
+  SystemEvent,
+  SystemOptions,
+  SystemSnapshot,
+  ThreadOptions,
+  ThreadSetup,
+} from './system.ts';
 import { FlightRecorder } from './thread/flight-recorder.ts';
 import { resolveByImport } from './thread/resolve.ts';
 import { ThreadPool } from './thread/thread-pool.ts';
@@ -224,6 +231,7 @@ function checkOptions(options: SystemOptions): void {
       `threads.pool is ${options.threads.pool}, expected 1 to 64, or threads: 'inline'`,
     );
   }
+  if (options.threads !== 'inline') checkGroups(options.threads);
 }
 
 /** An observer that throws must not bring an actor down. */
@@ -237,4 +245,15 @@ function createEmitter(options: SystemOptions): (event: SystemEvent) => void {
       return;
     }
   };
+}
+
+function checkGroups({ pool, groups = {} }: ThreadOptions): void {
+  for (const [name, threads] of Object.entries(groups)) {
+    const isInPool = (thread: number) => Number.isInteger(thread) && thread >= 0 && thread < pool;
+    if (threads.length > 0 && threads.every(isInPool)) continue;
+    throw new RuntimeError(
+      'bad_option',
+      `threads.groups.${name} is [${threads.join(', ')}], expected one or more of 0 to ${pool - 1}`,
+    );
+  }
 }

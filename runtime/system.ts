@@ -45,6 +45,11 @@ export type ThreadSetup = (
 export interface ThreadOptions {
   /** Pool threads, at least 1. */
   readonly pool: number;
+  /**
+   * The pool threads, from 0, that the actors of a group share: work that must not wait for other work has threads of its
+   * own. A group that is not named here has the whole pool.
+   */
+  readonly groups?: Readonly<Record<string, readonly number[]>>;
   /** A thread whose loop has not turned for so long is killed. Default 10,000. */
   readonly stallKillMs?: number;
   /** V8 heap limit of each thread. Default 256. */

@@ -20,7 +20,7 @@ const SPACE_CHECK_BYTES = 1_024 * 1_024;
 export function enqueueCommit(
   state: LedgerState,
   self: LedgerSelf,
-  changes: ChangeSet,
+  changes: ChangeSet | EncodedChangeSet,
   ends: CommitEnds,
 ): void {
   let encoded: EncodedChangeSet;

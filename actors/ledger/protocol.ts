@@ -1,5 +1,6 @@
 /** What others say to the ledger: the one writer of the gateway's durable state. */
 import type { OperationOwner } from '../../proto/control/owner.ts';
+import type { EncodedChangeSet } from '../../runtime/store/encoding.ts';
 import type {
   ChangeSet,
   CommitOutcome,
@@ -11,7 +12,7 @@ import type {
 } from '../../runtime/store/store.ts';
 
 export interface CommitRequest {
-  readonly changes: ChangeSet;
+  readonly changes: ChangeSet | EncodedChangeSet;
   /**
    * True for what takes something new in: refused as `storage_low` while the disk is nearly full, and as `busy` while a
    * quarter of the line is still free, which is kept for what ends or settles.

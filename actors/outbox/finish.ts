@@ -1,6 +1,7 @@
 /** A run's end and its deliveries as one change set; the first of an idle lane is already `sending` in it. */
 import { deliveryIdOf, type RunId } from '../../proto/ids.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
+import { encodeChangeSet, joinEncoded } from '../../runtime/store/encoding.ts';
 import type { Lane } from './book.ts';
 import { commit } from './commits.ts';
 import { decide } from './decide.ts';
@@ -23,7 +24,12 @@ export function finish(
   const arrivals = request.outputs.map((_, n) => arrive(state, self, request, n));
   const later = self.defer<FinishReply>();
   const changes =
-    arrivals.length === 0 ? request.changes : joinChanges(request.changes, queuedPart(arrivals));
+    arrivals.length === 0
+      ? request.changes
+      : joinEncoded(
+          encodeChangeSet(request.changes),
+          encodeChangeSet(joinChanges(queuedPart(arrivals))),
+        );
   commit(state, self, { kind: 'finish', arrivals, changes, later });
   return later.promise;
 }

@@ -7,6 +7,7 @@ import type {
 } from '../../proto/channel-messages.ts';
 import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
+import type { EncodedChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
 import type { ConnectorProtocol } from '../channels/protocol.ts';
 
@@ -15,7 +16,7 @@ export interface FinishRequest {
   readonly runId: string;
   readonly trace: string;
   /** The run's, session's and inbox's part, as their rows made it. */
-  readonly changes: ChangeSet;
+  readonly changes: ChangeSet | EncodedChangeSet;
   readonly outputs: readonly { readonly target: ReplyTarget; readonly message: OutboundMessage }[];
 }
 /** `conflict`: a row the run expected has changed: read it again. `busy`: try again later, nothing was written. */

@@ -242,7 +242,7 @@ function startWaiting(state: SessionsState, self: SessionsSelf): void {
     const spec = child(sessionActor, {
       id: childId,
       args: sessionArgs,
-      placement: { hash: sessionKey },
+      placement: { hash: sessionKey, group: 'sessions' },
     });
     roster.started(entry, self.spawn(spec), self.clock.monotonicMs());
   }

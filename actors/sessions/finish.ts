@@ -1,6 +1,7 @@
 /** A run's end as a request to the outbox: rows, tape, and the words that go back to the conversation. Pure. */
 import { hash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
+import type { ChangeSet } from '../../runtime/store/store.ts';
 import type { FinishRequest } from '../outbox/protocol.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunResult } from '../runs/protocol.ts';
@@ -10,7 +11,7 @@ import type { Task } from './task.ts';
 export type RunOutcome = RunResult | { readonly type: 'quarantined'; readonly reason: string };
 
 export interface Finish {
-  readonly request: FinishRequest;
+  readonly request: FinishRequest & { readonly changes: ChangeSet };
   readonly status: RunEndStatus;
   /** What the session remembers of it once the request is durable. */
   readonly turns: RunEnd['turns'];

@@ -1,6 +1,7 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
 import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
+import { encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
@@ -284,7 +285,9 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   state.outcome = { runId, result: outcome };
   self.trace = plan.request.trace;
   const about = { runId, plan };
-  self.request(state.args.outbox, 'finish', plan.request, LEDGER_DEADLINE, 'finished', about);
+  // The rows become bytes on this thread: the ledger's has the most to do.
+  const request = { ...plan.request, changes: encodeChangeSet(plan.request.changes) };
+  self.request(state.args.outbox, 'finish', request, LEDGER_DEADLINE, 'finished', about);
 }
 
 /** The head's end is durable. */

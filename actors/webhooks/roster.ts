@@ -89,7 +89,7 @@ export function enlist(state: WebhooksState, self: WebhooksSelf, integration: In
       // An integration id may start with a dot, a child id not.
       id: `hook:${integrationId}`,
       args: { integration, vault, jobs },
-      placement: { hash: `webhook:${integrationId}` },
+      placement: { hash: `webhook:${integrationId}`, group: 'webhooks' },
     }),
   );
   const member: Member = { integration, ref, tally: {} };

@@ -25,7 +25,7 @@ export function applyBatch(
 ): readonly CommitOutcome[] {
   const head = readHead(transaction);
   let { revision } = head;
-  const facts: Buffer[] = [];
+  const facts: Uint8Array[] = [];
   const outcomes = batch.map((changes): CommitOutcome => {
     const conflict = findConflict(transaction, changes);
     if (conflict !== undefined) return conflict;
@@ -60,7 +60,7 @@ function write(transaction: StoreTransaction, changes: EncodedChangeSet, revisio
 function appendEntry(
   transaction: StoreTransaction,
   before: Head,
-  facts: readonly Buffer[],
+  facts: readonly Uint8Array[],
   atMs: number,
 ): void {
   const sequence = before.sequence + 1;

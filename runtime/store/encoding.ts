@@ -4,30 +4,23 @@ import { RuntimeError } from '../errors.ts';
 import { checkKey, checkTable } from './keys.ts';
 import type { ChangeSet, Fact, Row, StoredRow } from './store.ts';
 
-/** A change set whose rows and facts are bytes already: nothing of it can fail in a transaction. To be committed once. */
-export class EncodedChangeSet {
+/**
+ * A change set whose rows and facts are bytes already, plain data that may cross to another thread: nothing of it can fail
+ * in a transaction. To be committed once.
+ */
+export interface EncodedChangeSet {
   readonly expect: ChangeSet['expect'];
-  readonly put: readonly { readonly table: string; readonly key: string; readonly bytes: Buffer }[];
+  readonly put: readonly EncodedPut[];
   readonly remove: ChangeSet['remove'];
-  readonly facts: readonly Buffer[];
+  readonly facts: readonly Uint8Array[];
   /** What it writes, and about what it holds in memory beside that. */
   readonly bytes: number;
+}
 
-  constructor({ expect, put, remove, facts }: ChangeSet) {
-    for (const one of expect) checkExpected(one);
-    for (const { table, key } of remove) {
-      checkTable(table);
-      checkKey(key);
-    }
-    this.expect = expect;
-    this.put = put.map(encodePut);
-    this.remove = remove;
-    this.facts = facts.map(encodeFact);
-    let bytes = OVERHEAD_BYTES * (expect.length + put.length + remove.length + facts.length);
-    for (const one of this.put) bytes += one.key.length + one.bytes.length;
-    for (const fact of this.facts) bytes += fact.length;
-    this.bytes = bytes;
-  }
+interface EncodedPut {
+  readonly table: string;
+  readonly key: string;
+  readonly bytes: Uint8Array;
 }
 
 /** Of each part, about. */
@@ -53,8 +46,30 @@ const MAX_DEPTH = 64;
 
 /** Throws `bad_option` or `not_encodable` where no store takes this change set. One that is encoded stays as it is. */
 export function encodeChangeSet(changes: ChangeSet | EncodedChangeSet): EncodedChangeSet {
-  if (changes instanceof EncodedChangeSet) return changes;
-  return new EncodedChangeSet(changes);
+  if ('bytes' in changes) return changes;
+  const { expect, remove } = changes;
+  for (const one of expect) checkExpected(one);
+  for (const { table, key } of remove) {
+    checkTable(table);
+    checkKey(key);
+  }
+  const put = changes.put.map(encodePut);
+  const facts = changes.facts.map(encodeFact);
+  let bytes = OVERHEAD_BYTES * (expect.length + put.length + remove.length + facts.length);
+  for (const one of put) bytes += one.key.length + one.bytes.length;
+  for (const fact of facts) bytes += fact.length;
+  return { expect, put, remove, facts, bytes };
+}
+
+/** Everything of both, in their order: all of it is committed, or none. */
+export function joinEncoded(first: EncodedChangeSet, second: EncodedChangeSet): EncodedChangeSet {
+  return {
+    expect: [...first.expect, ...second.expect],
+    put: [...first.put, ...second.put],
+    remove: [...first.remove, ...second.remove],
+    facts: [...first.facts, ...second.facts],
+    bytes: first.bytes + second.bytes,
+  };
 }
 
 function checkExpected({ table, key, revision }: ChangeSet['expect'][number]): void {
@@ -65,15 +80,15 @@ function checkExpected({ table, key, revision }: ChangeSet['expect'][number]): v
   }
 }
 
-function encodePut({ table, key, row }: ChangeSet['put'][number]) {
+function encodePut({ table, key, row }: ChangeSet['put'][number]): EncodedPut {
   checkTable(table);
   checkKey(key);
   return { table, key, bytes: encodeRow(table, row) };
 }
 
 /** Writes the revision into bytes that `encodeChangeSet` made. */
-export function stampRevision(bytes: Buffer, revision: number): Buffer {
-  bytes.writeDoubleBE(revision, REVISION_AT);
+export function stampRevision(bytes: Uint8Array, revision: number): Uint8Array {
+  Buffer.prototype.writeDoubleBE.call(bytes, revision, REVISION_AT);
   return bytes;
 }
 

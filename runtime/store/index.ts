@@ -2,7 +2,7 @@
 
 // The contract
 export { type ChangePart, joinChanges } from './change-set.ts';
-export { EncodedChangeSet, encodeChangeSet } from './encoding.ts';
+export { type EncodedChangeSet, encodeChangeSet, joinEncoded } from './encoding.ts';
 // Stores on a disk
 export {
   type Ballast,

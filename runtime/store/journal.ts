@@ -10,7 +10,7 @@ export interface StoredEntry {
   readonly atMs: number;
   readonly previous: Buffer;
   readonly hash: Buffer;
-  readonly facts: readonly Buffer[];
+  readonly facts: readonly Uint8Array[];
 }
 
 /** Gives the thread's other work a turn. */
@@ -24,7 +24,7 @@ const SLICE_ENTRIES = 200;
 const SLICE_BYTES = 256 * 1_024;
 
 /** SHA-256(previous ‖ u64 sequence ‖ per fact u32 length ‖ bytes), big-endian. */
-export function linkHash(previous: Buffer, sequence: number, facts: readonly Buffer[]): Buffer {
+export function linkHash(previous: Buffer, sequence: number, facts: readonly Uint8Array[]): Buffer {
   const number = Buffer.allocUnsafe(8);
   number.writeBigUInt64BE(BigInt(sequence));
   const hash = createHash('sha256').update(previous).update(number);

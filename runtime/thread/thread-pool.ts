@@ -1,7 +1,7 @@
 /** The threads of a system: which child goes where, and what a lost thread means for each. Runs on main. */
 import { MessageChannel } from 'node:worker_threads';
 import type { ExitCause } from '../actor.ts';
-import type { ChildSpec } from '../child-spec.ts';
+import type { ChildSpec, Placement } from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -135,11 +135,22 @@ export class ThreadPool {
     const pool = this.#slots.slice(0, this.#options.pool);
     const chosen =
       typeof placement === 'object'
-        ? pool[hashOf(placement.hash) % pool.length]
+        ? this.#hashed(placement, pool)
         : pool.reduce((least, slot) => (slot.actors < least.actors ? slot : least));
     if (chosen === undefined)
       throw new RuntimeError('thread_unavailable', 'the pool has no thread');
     return chosen;
+  }
+
+  #hashed(
+    { hash, group = '' }: Extract<Placement, { readonly hash: string }>,
+    pool: readonly ThreadSlot[],
+  ): ThreadSlot | undefined {
+    const threads = this.#options.groups?.[group];
+    const number = hashOf(hash);
+    return threads === undefined
+      ? pool[number % pool.length]
+      : pool[threads[number % threads.length] ?? 0];
   }
 
   /** One event: the actor that was running is charged, its neighbours are told that they were not. */

@@ -6,6 +6,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { RuntimeError } from '../errors.ts';
 import type { Timer } from '../host/host.ts';
 import { createNodeHost } from '../host/node-host.ts';
+import { giveWayToMain } from '../host/priority.ts';
 import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
@@ -176,4 +177,5 @@ class WorkerThread implements ThreadControl, ChildOwner {
 }
 
 const birth = workerData as WorkerBirth;
+giveWayToMain();
 expose(new WorkerThread(birth), nodeEndpoint(birth.calls));

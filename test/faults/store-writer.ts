@@ -4,6 +4,8 @@ import { codeOf } from '../../runtime/errors.ts';
 import { openLmdbStore } from '../../runtime/store/index.ts';
 import { changes, put } from '../contracts/store-samples.ts';
 
+const LOG_BYTES = 65_536;
+
 /** Each batch: this many change sets of four rows and a fact. */
 export const SETS = 3;
 
@@ -20,7 +22,8 @@ if (directory !== undefined && process.argv[1]?.endsWith('store-writer.js')) {
 
 /** Exits 74 where the store refuses to go on. */
 async function write(directory: string, first: number, rowBytes: number): Promise<void> {
-  const store = await openLmdbStore({ directory, closeTimeoutMs: 1_500 });
+  // So that a round moves rows to the database many times.
+  const store = await openLmdbStore({ directory, closeTimeoutMs: 1_500, logBytes: LOG_BYTES });
   say('open');
   try {
     for (let n = first; ; n += 1) {

@@ -23,9 +23,9 @@ export class CommitLog implements Overlay {
   #appends = 0;
 
   /** The files hold nothing that the database lacks: see `readLog`. */
-  static async open(directory: string, move: MoveRows): Promise<CommitLog> {
+  static async open(directory: string, fileBytes: number, move: MoveRows): Promise<CommitLog> {
     const [first, second] = await Promise.all(
-      LOG_FILES.map((name) => LogFile.open(join(directory, name))),
+      LOG_FILES.map((name) => LogFile.open(join(directory, name), fileBytes)),
     );
     if (first === undefined || second === undefined) throw new Error('a log has two files');
     return new CommitLog(first, second, move);

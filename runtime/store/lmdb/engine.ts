@@ -2,6 +2,9 @@
 import type { RootDatabase } from 'lmdb';
 import type { KeyRange, StoreReader } from '../reading.ts';
 import { nameOf } from './overlay.ts';
+import { within } from './within.ts';
+
+const CAUSE_TIMEOUT_MS = 1_000;
 
 export type Database = RootDatabase<Buffer, Buffer>;
 
@@ -51,8 +54,8 @@ export function readerOf(database: Database): StoreReader {
 
 /**
  * Has the engine's own thread write all of the rows as one transaction (undefined = removed): this thread makes no system
- * call and waits for nothing. The bytes stay as they are until it settles. Rejects where the commit failed; then, as after
- * any failed commit, nothing of it may be believed.
+ * call and waits for nothing. The bytes stay as they are until it settles. Rejects with the cause where the commit failed;
+ * then, as after any failed commit, nothing of it may be believed.
  */
 export async function writeAll(
   database: Database,
@@ -60,7 +63,7 @@ export async function writeAll(
 ): Promise<void> {
   const all = [...rows];
   if (all.length === 0) return;
-  await database.batch(() => {
+  const committed = database.batch(() => {
     for (const [name, bytes] of all) {
       const key = Buffer.from(name);
       // Each of these ends with the batch.
@@ -68,6 +71,11 @@ export async function writeAll(
       else void database.put(key, bytes as Buffer);
     }
   });
+  try {
+    await committed;
+  } catch (error) {
+    throw await causeOf(error);
+  }
 }
 
 export interface EngineInfo {
@@ -106,4 +114,18 @@ function boundsOf({ table, prefix, after, reverse }: KeyRange) {
     return { start: cursor, end: beyond, exclusiveStart: true };
   }
   return { start: low, end: beyond };
+}
+
+/** A failed commit carries its real cause in a promise of its own, which must be caught whatever happens. */
+async function causeOf(error: unknown): Promise<unknown> {
+  const inner: unknown = (error as { readonly commitError?: unknown }).commitError;
+  if (!(inner instanceof Promise)) return error;
+  let cause = error;
+  await within(
+    CAUSE_TIMEOUT_MS,
+    inner.catch((reason: unknown) => {
+      cause = reason;
+    }),
+  );
+  return cause;
 }

@@ -37,7 +37,6 @@ export interface LmdbParts {
 }
 
 const SLICE_MS = 5;
-const CAUSE_TIMEOUT_MS = 1_000;
 
 export class LmdbStore implements Store {
   readonly #parts: LmdbParts;
@@ -137,7 +136,7 @@ export class LmdbStore implements Store {
       this.#commits += 1;
       return outcomes;
     } catch (error) {
-      throw await this.#fail(error);
+      throw this.#fail(error);
     }
   }
 
@@ -146,12 +145,11 @@ export class LmdbStore implements Store {
     try {
       await log.drain();
     } catch (error) {
-      throw await this.#fail(error);
+      throw this.#fail(error);
     }
   }
 
-  async #fail(error: unknown): Promise<RuntimeError> {
-    const cause = await causeOf(error);
+  #fail(cause: unknown): RuntimeError {
     this.#failure = new RuntimeError(
       'store_failed',
       `the store ${this.#parts.directory} did not take a commit: ${messageOf(cause)}. Nothing of it may be believed and no more is written; make room or mend the disk, then start again`,
@@ -192,18 +190,4 @@ export class LmdbStore implements Store {
 function sliceEnd(): () => boolean {
   const untilMs = performance.now() + SLICE_MS;
   return () => performance.now() >= untilMs;
-}
-
-/** A failed commit carries its real cause in a promise of its own, which must be caught whatever happens. */
-async function causeOf(error: unknown): Promise<unknown> {
-  const inner: unknown = (error as { readonly commitError?: unknown }).commitError;
-  if (!(inner instanceof Promise)) return error;
-  let cause = error;
-  await within(
-    CAUSE_TIMEOUT_MS,
-    inner.catch((reason: unknown) => {
-      cause = reason;
-    }),
-  );
-  return cause;
 }

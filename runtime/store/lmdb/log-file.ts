@@ -3,8 +3,6 @@ import { constants, write } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { encodeRecord, rowAt, type Writes } from './log-record.ts';
 
-/** A file holds so much, or one commit that is larger. */
-export const LOG_FILE_BYTES = 1_024 * 1_024;
 /** More rows than these are moved to the database in no one turn. */
 const MAX_ROWS = 4_096;
 
@@ -13,6 +11,8 @@ const DURABLE_WRITES = process.platform === 'linux' ? constants.O_DSYNC : 0;
 
 export class LogFile {
   readonly #file: FileHandle;
+  /** It holds so much, or one commit that is larger. */
+  readonly #maxBytes: number;
   /** What was appended since the file was last begun anew, at the same places as in the file. */
   #image: Buffer | undefined;
   #end = 0;
@@ -20,14 +20,15 @@ export class LogFile {
   /** Of the row that was last written under each name. */
   readonly #places = new Map<string, number>();
 
-  static async open(path: string): Promise<LogFile> {
+  static async open(path: string, maxBytes: number): Promise<LogFile> {
     const flags = constants.O_WRONLY | constants.O_CREAT | DURABLE_WRITES;
     const file = await open(path, flags, 0o600);
-    return new LogFile(file, (await file.stat()).size);
+    return new LogFile(file, maxBytes, (await file.stat()).size);
   }
 
-  private constructor(file: FileHandle, fileBytes: number) {
+  private constructor(file: FileHandle, maxBytes: number, fileBytes: number) {
     this.#file = file;
+    this.#maxBytes = maxBytes;
     this.#fileBytes = fileBytes;
   }
 
@@ -39,7 +40,7 @@ export class LogFile {
   /** An empty one takes everything. */
   takes(room: number): boolean {
     if (this.#end === 0) return true;
-    return this.#places.size < MAX_ROWS && this.#end + room <= LOG_FILE_BYTES;
+    return this.#places.size < MAX_ROWS && this.#end + room <= this.#maxBytes;
   }
 
   /** Settles when the record is on the medium. One at a time. */
@@ -72,7 +73,7 @@ export class LogFile {
   beginAnew(): void {
     this.#places.clear();
     this.#end = 0;
-    if (this.#image !== undefined && this.#image.length > LOG_FILE_BYTES) this.#image = undefined;
+    if (this.#image !== undefined && this.#image.length > this.#maxBytes) this.#image = undefined;
   }
 
   async close(): Promise<void> {
@@ -80,7 +81,7 @@ export class LogFile {
   }
 
   #imageFor(room: number): Buffer {
-    const bytes = Math.max(LOG_FILE_BYTES, this.#end + room);
+    const bytes = Math.max(this.#maxBytes, this.#end + room);
     if (this.#image === undefined || this.#image.length < bytes) {
       this.#image = Buffer.allocUnsafeSlow(bytes);
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import { readHead } from '../head.ts';
 import type { StoreReader } from '../reading.ts';
+import { DATA_FILE } from './backup.ts';
 import { LOG_FILES } from './commit-log.ts';
 import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
 import { type Overlay, readThrough } from './overlay.ts';
@@ -106,6 +107,6 @@ function holdsLater(image: Buffer, sequence: number): boolean {
 function missing(sequence: number): RuntimeError {
   return new RuntimeError(
     'store_corrupt',
-    `the commit log has no whole record of journal entry ${sequence}, but of later ones. Nothing was changed. Restore a backup`,
+    `the commit log (${LOG_FILES.join(', ')}) has later journal entries, but no whole record of ${sequence}, which follows the last one in ${DATA_FILE}. Nothing was changed. Restore a backup: ${DATA_FILE} alone, without a log beside it`,
   );
 }

@@ -28,11 +28,14 @@ export interface LmdbStoreOptions {
   readonly readOnly?: boolean;
   /** Address space to begin with; it grows. Default 1 GiB. */
   readonly mapBytes?: number;
+  /** What a file of the commit log holds before its rows are moved to the database. Default 1 MiB. */
+  readonly logBytes?: number;
   /** How long `close` waits for the medium. Default 5 s. */
   readonly closeTimeoutMs?: number;
 }
 
 const DEFAULT_MAP_BYTES = 1_024 * 1_024 * 1_024;
+const DEFAULT_LOG_BYTES = 1_024 * 1_024;
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 const READ_TRIES = 5;
 const READ_AGAIN_MS = 20;
@@ -64,34 +67,61 @@ async function openParts(
   options: LmdbStoreOptions,
   lock: WriterLock | undefined,
 ): Promise<Store> {
-  const { formatVersion = 1, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
+  const { mapBytes = DEFAULT_MAP_BYTES, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
   const isAbsent = inspectDataFile(join(directory, DATA_FILE)) === 'absent';
   if (isAbsent && lock === undefined) {
     throw new RuntimeError('store_missing', `there is no store in ${directory}`);
   }
-  const { mapBytes = DEFAULT_MAP_BYTES } = options;
   const database = await openDatabase({ directory, readOnly: lock === undefined, mapBytes });
-  let log: CommitLog | undefined;
   try {
-    const found = readFormat(database, directory);
-    checkFormat(directory, found ?? formatVersion, options);
-    const unmoved = await findUnmoved(database, directory, lock === undefined ? READ_TRIES : 1);
-    const parts = { directory, database, closeTimeoutMs };
-    if (lock === undefined) {
-      const reader = readBeyond(unmoved, readerOf(database));
-      return new LmdbStore({ ...parts, reader, writer: undefined });
-    }
-    if (found === undefined) await writeFormat(database, formatVersion);
-    await writeAll(database, unmoved.rows());
-    log = await CommitLog.open(directory, (rows) => writeAll(database, rows));
+    const opening = { directory, options, database, closeTimeoutMs };
+    return await (lock === undefined ? openForReading(opening) : openForWriting(opening, lock));
+  } catch (error) {
+    await within(closeTimeoutMs, database.close());
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly directory: string;
+  readonly options: LmdbStoreOptions;
+  readonly database: Database;
+  readonly closeTimeoutMs: number;
+}
+
+async function openForReading(opening: Opening): Promise<Store> {
+  const { directory, options, database, closeTimeoutMs } = opening;
+  checkFormat(directory, readFormat(database, directory), options);
+  const unmoved = await findUnmoved(database, directory, READ_TRIES);
+  const reader = readBeyond(unmoved, readerOf(database));
+  return new LmdbStore({ directory, database, reader, writer: undefined, closeTimeoutMs });
+}
+
+/** Nothing is written before all that may refuse the store was looked at. */
+async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store> {
+  const { directory, options, database, closeTimeoutMs } = opening;
+  const { formatVersion = 1, logBytes = DEFAULT_LOG_BYTES } = options;
+  const found = readFormat(database, directory);
+  checkFormat(directory, found, options);
+  const unmoved = await findUnmoved(database, directory, 1);
+  if (found === undefined) await writeFormat(database, formatVersion);
+  await writeAll(database, unmoved.rows());
+  const log = await CommitLog.open(directory, logBytes, (rows) => writeAll(database, rows));
+  try {
     // What is in the files is flushed, but not the names under which they are found again after a power cut.
     for (const path of [directory, dirname(directory)]) await syncPath(path);
     const reader = readThrough(log, readerOf(database));
-    const store = new LmdbStore({ ...parts, reader, writer: { lock, log } });
+    const store = new LmdbStore({
+      directory,
+      database,
+      reader,
+      writer: { lock, log },
+      closeTimeoutMs,
+    });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
   } catch (error) {
-    await within(closeTimeoutMs, Promise.all([log?.close(), database.close()]));
+    await log.close();
     throw error;
   }
 
@@ -126,8 +156,13 @@ function readFormat(database: Database, directory: string): number | undefined {
   );
 }
 
-function checkFormat(directory: string, found: number, options: LmdbStoreOptions): void {
+function checkFormat(
+  directory: string,
+  found: number | undefined,
+  options: LmdbStoreOptions,
+): void {
   const { formatVersion = 1 } = options;
+  if (found === undefined) return;
   if (found > formatVersion) {
     throw new RuntimeError(
       'store_newer',

@@ -10,6 +10,7 @@ import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import { createEnvelopeId, createUlids, type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
+import type { EncodedChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, Row, ScanQuery, StoredRow } from '../../../runtime/store/store.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
@@ -35,7 +36,7 @@ async function openSession(mayBeCut = false) {
     finish: undefined,
     scanFails: undefined,
   };
-  const commit = async (changes: ChangeSet) => {
+  const commit = async (changes: ChangeSet | EncodedChangeSet) => {
     const [outcome] = await store.commit([changes], 0);
     if (outcome === undefined) throw new Error('no outcome');
     return outcome;

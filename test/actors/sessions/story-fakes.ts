@@ -19,6 +19,7 @@ import {
   type Settled,
 } from '../../../runtime/actor.ts';
 import { joinChanges } from '../../../runtime/store/change-set.ts';
+import { encodeChangeSet, joinEncoded } from '../../../runtime/store/encoding.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../../runtime/store/store.ts';
 import { SeededWorld } from './seeded-world.ts';
 
@@ -134,13 +135,14 @@ const outboxActor = defineActor<
     finish(state, request, self) {
       const later = self.defer<FinishReply>();
       const { runId, outputs } = request;
-      const changes = joinChanges(request.changes, {
+      const deliveries = joinChanges({
         put: outputs.map(({ target, message }, n) => ({
           table: 'deliveries',
           key: `${runId}:${n}`,
           row: { v: 1, ...target, ...message },
         })),
       });
+      const changes = joinEncoded(encodeChangeSet(request.changes), encodeChangeSet(deliveries));
       self.run(
         () => self.ask(state.ledger, 'commit', { changes, admits: false }, { inMs: 5_000 }),
         'committed',

@@ -5,29 +5,48 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf, messageOf } from '../../../runtime/errors.ts';
-import { type Database, openDatabase, writeTogether } from '../../../runtime/store/lmdb/engine.ts';
+import { openLmdbStore } from '../../../runtime/store/index.ts';
+import { CommitLog } from '../../../runtime/store/lmdb/commit-log.ts';
+import {
+  type Database,
+  openDatabase,
+  readerOf,
+  writeAll,
+} from '../../../runtime/store/lmdb/engine.ts';
 import { LmdbStore } from '../../../runtime/store/lmdb/lmdb-store.ts';
+import { readThrough } from '../../../runtime/store/lmdb/overlay.ts';
 import { acquireWriterLock } from '../../../runtime/store/lmdb/writer-lock.ts';
 import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
 import { within } from '../../support/within.ts';
 
 const test = suite('the LMDB store on a failing engine');
 
-/** A store over a real environment, of which the test may break parts. */
-async function onEngine(
-  work: (store: LmdbStore, database: Database, directory: string) => Promise<void>,
-): Promise<void> {
+const LOG_BYTES = 8_192;
+
+/** A store over a real environment and log, of which the test may break parts. */
+async function onEngine(work: (parts: Parts) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'palyra-failing-'));
   const database = await openDatabase({ directory, readOnly: false, mapBytes: 1_024 * 1_024 });
   const close = database.close.bind(database);
   try {
     const lock = await acquireWriterLock(directory);
-    const store = new LmdbStore({ directory, database, lock, closeTimeoutMs: 200 });
-    await within('the test', work(store, database, directory), 20_000);
+    const log = await CommitLog.open(directory, LOG_BYTES, (rows) => writeAll(database, rows));
+    const reader = readThrough(log, readerOf(database));
+    const parts = { directory, database, reader, closeTimeoutMs: 200 };
+    const store = new LmdbStore({ ...parts, writer: { lock, log } });
+    await within('the test', work({ store, log, database, directory }), 20_000);
+    await log.close();
   } finally {
     await close();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+interface Parts {
+  readonly store: LmdbStore;
+  readonly log: CommitLog;
+  readonly database: Database;
+  readonly directory: string;
 }
 
 /** As lmdb rejects a commit that the file system refuses: without a code, its cause in a promise beside it. */
@@ -40,10 +59,10 @@ function failNextTransaction(database: Database, cause: Error): void {
   };
 }
 
-test('a failed commit names its cause, and no other commit is taken after it', () =>
-  onEngine(async (store, database) => {
+test('a failed append names its cause, and no other commit is taken after it', () =>
+  onEngine(async ({ store, log }) => {
     await commit(store, { put: [put('a', { v: 1 })] });
-    failNextTransaction(database, new Error('No space left on device'));
+    log.append = () => Promise.reject(new Error('No space left on device'));
     const first = commit(store, { put: [put('b', { v: 1 })] });
     const waiting = commit(store, { put: [put('c', { v: 1 })] });
     const error = await first.catch((reason: unknown) => reason);
@@ -51,26 +70,60 @@ test('a failed commit names its cause, and no other commit is taken after it', (
     assert.match(messageOf(error), /No space left on device.*make room/);
     assert.is(await codeOfRejection(() => waiting), 'store_failed');
     assert.is(await codeOfRejection(() => commit(store, {})), 'store_failed');
+    assert.is(store.read('rows', 'b'), undefined);
     assert.is(store.read('rows', 'c'), undefined);
     assert.is(store.read('rows', 'a')?.revision, 1, 'it can still be read');
     assert.is((await store.verify({ whole: true })).ok, true);
     await store.close();
   }));
 
-test('a transaction whose work breaks in the middle leaves nothing of itself', () =>
-  onEngine(async (store, database) => {
-    const work = writeTogether(database, (transaction) => {
-      transaction.put('rows', 'a', Buffer.from([1]));
-      assert.is(transaction.get('rows', 'a')?.length, 1, 'it sees its own writes');
-      throw new Error('broken');
+test('a database that takes no more ends the commits, with its cause; what was durable is there at the next start', () =>
+  onEngine(async ({ store, database, directory }) => {
+    failNextTransaction(database, new Error('No space left on device'));
+    const text = 'x'.repeat(3_000);
+    let taken = 0;
+    let error: unknown;
+    while (error === undefined && taken < 20) {
+      const done = commit(store, { put: [put(`k${taken}`, { v: 1, text })] });
+      error = await done.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error === undefined) taken += 1;
+    }
+    assert.is(codeOf(error), 'store_failed');
+    assert.match(messageOf(error), /No space left on device.*make room/);
+    assert.ok(taken >= 2, 'a full file is moved while the other one takes commits');
+    await store.close();
+    const again = await openLmdbStore({ directory });
+    for (let n = 0; n < taken; n += 1) assert.is(again.read('rows', `k${n}`)?.row.text, text);
+    assert.is((await again.verify({ whole: true })).ok, true);
+    await again.close();
+  }));
+
+test('nobody reads what is not durable yet', () =>
+  onEngine(async ({ store, log }) => {
+    const real = log.append.bind(log);
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
     });
-    assert.match(await work.catch(messageOf), /broken/);
-    assert.is(store.health().flushes, 0);
+    log.append = async (sequence, writes) => {
+      await held;
+      await real(sequence, writes);
+    };
+    const committed = commit(store, { put: [put('a', { v: 1 })] });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.is(store.read('rows', 'a'), undefined);
     assert.equal(store.scan({ table: 'rows', limit: 10 }).rows, []);
+    letGo();
+    await committed;
+    assert.is(store.read('rows', 'a')?.revision, 1);
+    await store.close();
   }));
 
 test('closing ends also when the engine never closes, and then keeps the lock', () =>
-  onEngine(async (store, database, directory) => {
+  onEngine(async ({ store, database, directory }) => {
     database.close = () => new Promise(() => undefined);
     await within('closing', store.close(), 5_000);
     assert.is(await codeOfRejection(() => store.read('rows', 'a')), 'store_closed');
@@ -78,8 +131,8 @@ test('closing ends also when the engine never closes, and then keeps the lock', 
   }));
 
 test('closing ends also when a commit never does', () =>
-  onEngine(async (store, database) => {
-    database.batch = () => new Promise(() => undefined);
+  onEngine(async ({ store, log }) => {
+    log.append = () => new Promise(() => undefined);
     commit(store, { put: [put('a', { v: 1 })] }).catch(() => undefined);
     await within('closing', store.close(), 5_000);
   }));

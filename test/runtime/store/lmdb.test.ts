@@ -7,18 +7,21 @@ import { openLmdbStore } from '../../../runtime/store/index.ts';
 import { storeContract } from '../../contracts/store.contract.ts';
 import { tamperBytes } from './tamper-tables.ts';
 
-storeContract({
-  name: 'the LMDB store',
-  propertyRuns: 60,
-  async newPlace() {
-    const directory = mkdtempSync(join(tmpdir(), 'palyra-store-'));
-    return {
-      open: () => openLmdbStore({ directory }),
-      tamper: (sequence) => tamperDirectory(directory, sequence),
-      dispose: async () => rmSync(directory, { recursive: true, force: true }),
-    };
-  },
-}).run();
+// With the smaller files most rows are in the database by the time that they are read, else in the log.
+for (const logBytes of [1_048_576, 8_192]) {
+  storeContract({
+    name: `the LMDB store, ${logBytes} bytes of log`,
+    propertyRuns: 60,
+    async newPlace() {
+      const directory = mkdtempSync(join(tmpdir(), 'palyra-store-'));
+      return {
+        open: () => openLmdbStore({ directory, logBytes }),
+        tamper: (sequence) => tamperDirectory(directory, sequence),
+        dispose: async () => rmSync(directory, { recursive: true, force: true }),
+      };
+    },
+  }).run();
+}
 
 /** Through a handle of its own, which knows nothing of the store's rules. */
 async function tamperDirectory(directory: string, sequence: number): Promise<void> {
