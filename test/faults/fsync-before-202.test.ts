@@ -38,37 +38,59 @@ interface Span {
   readonly flushes: number;
 }
 
-const FLUSH = /\b(?:fdatasync|fsync)\(/;
-const FLUSH_RESUMED = /<\.\.\. (?:fdatasync|fsync) resumed>.*= 0$/;
+/** One system call of one thread, whole: strace cuts those in two that others come between. */
+interface Call {
+  /** The lines where it began and ended. */
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+function callsOf(lines: readonly string[]): readonly Call[] {
+  const begun = new Map<string, Omit<Call, 'to'>>();
+  return lines.flatMap((text, at) => {
+    const thread = text.split(' ')[0] ?? '';
+    if (text.endsWith('<unfinished ...>')) {
+      begun.set(thread, { from: at, text });
+      return [];
+    }
+    const rest = /<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1];
+    if (rest === undefined) return [{ from: at, to: at, text }];
+    const first = begun.get(thread);
+    return first === undefined ? [] : [{ from: first.from, to: at, text: `${first.text}${rest}` }];
+  });
+}
+
+/** Those that flush: an fsync, or a write to a file that was opened so that it returns when durable. */
+function flushesOf(lines: readonly string[]): readonly Call[] {
+  const durable = new Set<string>();
+  return callsOf(lines).filter(({ text }) => {
+    const opened = /\bopenat\(.*O_DSYNC.* = (\d+)$/.exec(text)?.[1];
+    if (opened !== undefined) durable.add(opened);
+    const written = /\bpwrite64\((\d+), .* = [1-9]\d*$/.exec(text)?.[1];
+    const isWritten = written !== undefined && durable.has(written);
+    return isWritten || /\b(?:fdatasync|fsync)\(.* = 0$/.test(text);
+  });
+}
 
 /** Reads the trace: arrivals by their webhook-id, answers in the order of the sequential sender. */
 function spansOf(trace: string, ids: readonly string[]): readonly Span[] {
   const lines = trace.split('\n');
-  let from = 0;
+  const flushed = flushesOf(lines);
+  let start = 0;
   return ids.map((id) => {
     const arrival = lines.findIndex(
-      (line, at) => at >= from && line.includes(`webhook-id: ${id}\\r`),
+      (line, at) => at >= start && line.includes(`webhook-id: ${id}\\r`),
     );
     assert.ok(arrival >= 0, `the arrival of ${id} is in the trace`);
     const answer = lines.findIndex((line, at) => at > arrival && /"HTTP\/1\.1 20\d/.test(line));
     assert.ok(answer > arrival, `the answer to ${id} is in the trace`);
-    from = answer;
+    start = answer;
     const status = Number(/"HTTP\/1\.1 (\d+)/.exec(lines[answer] ?? '')?.[1]);
-    return { status, flushes: flushesIn(lines.slice(arrival + 1, answer)) };
+    // Whole ones only: one that began before the arrival proves nothing.
+    const flushes = flushed.filter(({ from, to }) => from > arrival && to < answer).length;
+    return { status, flushes };
   });
-}
-
-/** Whole ones only: one that began before the arrival proves nothing. */
-function flushesIn(lines: readonly string[]): number {
-  const begun = new Set<string>();
-  let count = 0;
-  for (const line of lines) {
-    const thread = line.split(' ')[0] ?? '';
-    if (FLUSH.test(line) && line.endsWith('<unfinished ...>')) begun.add(thread);
-    else if (FLUSH.test(line) && line.endsWith('= 0')) count += 1;
-    else if (FLUSH_RESUMED.test(line) && begun.delete(thread)) count += 1;
-  }
-  return count;
 }
 
 const TITLE = `each of ${WEBHOOKS} webhooks is flushed to the medium between its arrival and its 202; a duplicate needs no flush`;
@@ -80,7 +102,7 @@ else {
     withStateRoot(async (stateRoot) => {
       const directory = mkdtempSync(join(tmpdir(), 'palyra-trace-'));
       const file = join(directory, 'trace');
-      const calls = 'trace=fdatasync,fsync,recvfrom,read,sendto,write,writev';
+      const calls = 'trace=openat,pwrite64,fdatasync,fsync,recvfrom,read,sendto,write,writev';
       const gateway = await startGateway({
         config: CONFIG,
         stateRoot,

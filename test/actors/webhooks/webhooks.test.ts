@@ -104,8 +104,16 @@ test('every declared and every stored integration has its own actor on a pool th
   assert.equal(
     specs.map(({ id, placement, restart }) => ({ id, placement, restart })),
     [
-      { id: 'hook:orders', placement: { hash: 'webhook:orders' }, restart: 'permanent' },
-      { id: 'hook:.created', placement: { hash: 'webhook:.created' }, restart: 'permanent' },
+      {
+        id: 'hook:orders',
+        placement: { hash: 'webhook:orders', group: 'webhooks' },
+        restart: 'permanent',
+      },
+      {
+        id: 'hook:.created',
+        placement: { hash: 'webhook:.created', group: 'webhooks' },
+        restart: 'permanent',
+      },
     ],
   );
 });

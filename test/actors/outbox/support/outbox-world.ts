@@ -1,10 +1,12 @@
 /** The outbox over the power-loss store, with runs before it and scripted connectors behind it; each step by seed or by hand. */
+import type { CommitRequest } from '../../../../actors/ledger/protocol.ts';
 import { outboxActor } from '../../../../actors/outbox/actor.ts';
 import type { FinishReply, Settlement } from '../../../../actors/outbox/protocol.ts';
 import { DELIVERIES, type DeliveryRow, parseDeliveryRow } from '../../../../actors/outbox/rows.ts';
 import type { OutboxPolicies } from '../../../../actors/outbox/state.ts';
+import { decodeRow, encodeChangeSet } from '../../../../runtime/store/encoding.ts';
 import { PowerLossStore } from '../../../../runtime/store/power-loss.ts';
-import type { ChangeSet, Row, ScanQuery } from '../../../../runtime/store/store.ts';
+import type { Row, ScanQuery } from '../../../../runtime/store/store.ts';
 import { ActorDriver, type Asked, type Sent } from './actor-driver.ts';
 import { Platform, type Script, ScriptedConnector } from './scripted-connector.ts';
 
@@ -234,14 +236,14 @@ export class OutboxWorld {
   }
 
   #commit(ask: Asked, isUnanswered: boolean): void {
-    const { changes } = ask.payload as { changes: ChangeSet };
+    const changes = encodeChangeSet((ask.payload as CommitRequest).changes);
     this.commits += 1;
     this.store.commit([changes], START_WALL_MS + this.nowMs).then(
       ([outcome]) => {
         if (outcome?.ok) {
           this.#flushedRevision = Math.max(this.#flushedRevision, outcome.revision);
-          for (const { table, key, row } of changes.put) {
-            if (table === DELIVERIES) this.#learn(key, row);
+          for (const { table, key, bytes } of changes.put) {
+            if (table === DELIVERIES) this.#learn(key, decodeRow(bytes).row);
           }
         }
         if (isUnanswered) ask.fail();
