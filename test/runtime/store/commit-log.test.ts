@@ -17,6 +17,7 @@ import * as assert from 'uvu/assert';
 import { codeOf, messageOf } from '../../../runtime/errors.ts';
 import { openLmdbStore, type Store } from '../../../runtime/store/index.ts';
 import { LOG_FILES } from '../../../runtime/store/lmdb/commit-log.ts';
+import { LogFile } from '../../../runtime/store/lmdb/log-file.ts';
 import {
   BLOCK_BYTES,
   encodeRecord,
@@ -313,6 +314,18 @@ test('who reads beside a writer sees a whole store at every moment', () =>
     assert.is(code, 0, output);
     assert.ok(Number(output) > 10, `it saw ${output} states`);
     await store.close();
+  }));
+
+test('a row is in the log when its write is over, not before', () =>
+  inDirectory(async (directory) => {
+    mkdirSync(directory);
+    const file = await LogFile.open(join(directory, 'a.log'), LOG_BYTES);
+    const writes = new Map([['a', Buffer.from('b')]]);
+    const done = file.append(1, writes, roomFor(writes));
+    assert.is(file.get('a'), undefined);
+    await done;
+    assert.is(String(file.get('a')), 'b');
+    await file.close();
   }));
 
 test('the log alone tells what the database lacks', () =>
