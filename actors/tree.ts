@@ -6,6 +6,7 @@ import type { ChildSpec, Supervision } from '../runtime/child-spec.ts';
 import { jobsActor } from '../runtime/jobs/actor.ts';
 import type { JobsProtocol } from '../runtime/jobs/protocol.ts';
 import { supervisor } from '../runtime/supervision/supervisor.ts';
+import type { ThreadGroup } from '../runtime/system.ts';
 import { channelsActor } from './channels/actor.ts';
 import type { AccountArgs } from './channels/opening.ts';
 import type { ChannelsProtocol } from './channels/protocol.ts';
@@ -76,9 +77,10 @@ const JOBS = { maxWaiting: 256, deadlineMs: 10_000 } as const;
  * Which of so many pool threads whose work has: a sender who waits for its 202 must not wait for runs too, and what a model's
  * library does to its thread is not done to the webhooks. Connectors have all threads.
  */
-export function threadGroups(threads: number): Readonly<Record<string, readonly number[]>> {
+export function threadGroups(threads: number): Readonly<Record<string, ThreadGroup>> {
   const [first, ...others] = Array.from({ length: threads }, (_, n) => n);
-  return first === undefined || others.length === 0 ? {} : { webhooks: [first], sessions: others };
+  if (first === undefined || others.length === 0) return {};
+  return { webhooks: { threads: [first], urgent: true }, sessions: { threads: others } };
 }
 
 /** The root's spec: everything else is in it. */

@@ -248,12 +248,12 @@ function createEmitter(options: SystemOptions): (event: SystemEvent) => void {
 }
 
 function checkGroups({ pool, groups = {} }: ThreadOptions): void {
-  for (const [name, threads] of Object.entries(groups)) {
+  for (const [name, { threads }] of Object.entries(groups)) {
     const isInPool = (thread: number) => Number.isInteger(thread) && thread >= 0 && thread < pool;
     if (threads.length > 0 && threads.every(isInPool)) continue;
     throw new RuntimeError(
       'bad_option',
-      `threads.groups.${name} is [${threads.join(', ')}], expected one or more of 0 to ${pool - 1}`,
+      `threads.groups.${name}.threads is [${threads.join(', ')}], expected one or more of 0 to ${pool - 1}`,
     );
   }
 }

@@ -49,6 +49,7 @@ export type {
   SystemOptions,
   SystemSnapshot,
   ThreadContext,
+  ThreadGroup,
   ThreadOptions,
   ThreadSetup,
   ThreadSnapshot,

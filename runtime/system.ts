@@ -45,15 +45,20 @@ export type ThreadSetup = (
 export interface ThreadOptions {
   /** Pool threads, at least 1. */
   readonly pool: number;
-  /**
-   * The pool threads, from 0, that the actors of a group share: work that must not wait for other work has threads of its
-   * own. A group that is not named here has the whole pool.
-   */
-  readonly groups?: Readonly<Record<string, readonly number[]>>;
+  /** Work that must not wait for other work has threads of its own. A group that is not named here has the whole pool. */
+  readonly groups?: Readonly<Record<string, ThreadGroup>>;
   /** A thread whose loop has not turned for so long is killed. Default 10,000. */
   readonly stallKillMs?: number;
   /** V8 heap limit of each thread. Default 256. */
   readonly maxHeapMb?: number;
+}
+
+/** The pool threads that the actors of one group share by the hash of their placement. */
+export interface ThreadGroup {
+  /** From 0. */
+  readonly threads: readonly number[];
+  /** They keep the priority of the main thread, to which the rest of the pool gives way; on Linux. Default false. */
+  readonly urgent?: boolean;
 }
 
 export interface SystemOptions {

@@ -1,8 +1,8 @@
 /** The priority of threads, where the system has one for each. */
 import { constants, getPriority, setPriority } from 'node:os';
 
-/** Under load main gets about two and a half times the share of a pool thread. */
-const NICER_THAN_MAIN = 4;
+/** Under load main gets about six times the share of a pool thread. */
+const NICER_THAN_MAIN = 8;
 
 /**
  * The calling thread gives way to main, which all others wait for: an actor that computes slows its neighbours down, not

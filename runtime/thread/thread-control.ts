@@ -34,6 +34,8 @@ export interface ThreadControl {
 export interface WorkerBirth {
   readonly name: string;
   readonly slot: number;
+  /** It has main's priority. */
+  readonly isUrgent: boolean;
   readonly page: SharedArrayBuffer;
   readonly thread: { readonly module: string; readonly export: string; readonly args: unknown };
   readonly calls: MessagePort;

@@ -44,7 +44,10 @@ export class ThreadPool {
       onControl: (message, link) => this.#control(message, link),
     });
     kernel.remotes = this.#routes;
-    for (let i = 0; i < this.#options.pool; i += 1) this.#addSlot(`pool-${i}`);
+    const urgent = Object.values(this.#options.groups ?? {}).flatMap((group) =>
+      group.urgent === true ? group.threads : [],
+    );
+    for (let i = 0; i < this.#options.pool; i += 1) this.#addSlot(`pool-${i}`, urgent.includes(i));
     await Promise.all(this.#slots.map((slot) => slot.start()));
   }
 
@@ -97,12 +100,13 @@ export class ThreadPool {
     this.#routes?.close();
   }
 
-  #addSlot(name: string): ThreadSlot {
+  #addSlot(name: string, isUrgent = false): ThreadSlot {
     const { thread, host, stallKillMs, maxHeapMb } = this.#options;
     const slot = new ThreadSlot({
       slot: this.#slots.length + 1,
       name,
       thread,
+      isUrgent,
       host,
       stallKillMs: stallKillMs ?? DEFAULT_STALL_KILL_MS,
       maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
@@ -146,7 +150,7 @@ export class ThreadPool {
     { hash, group = '' }: Extract<Placement, { readonly hash: string }>,
     pool: readonly ThreadSlot[],
   ): ThreadSlot | undefined {
-    const threads = this.#options.groups?.[group];
+    const threads = this.#options.groups?.[group]?.threads;
     const number = hashOf(hash);
     return threads === undefined
       ? pool[number % pool.length]

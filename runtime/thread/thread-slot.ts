@@ -20,6 +20,7 @@ export interface ThreadSlotOptions {
   readonly slot: number;
   readonly name: string;
   readonly thread: WorkerBirth['thread'];
+  readonly isUrgent: boolean;
   readonly stallKillMs: number;
   readonly maxHeapMb: number;
   readonly host: Host;
@@ -84,6 +85,7 @@ export class ThreadSlot {
       name: this.name,
       slot: this.slot,
       page: this.#recorder.page,
+      isUrgent: this.#options.isUrgent,
       thread: this.#options.thread,
       calls: calls.port2,
       data: data.port2,

@@ -177,5 +177,5 @@ class WorkerThread implements ThreadControl, ChildOwner {
 }
 
 const birth = workerData as WorkerBirth;
-giveWayToMain();
+if (!birth.isUrgent) giveWayToMain();
 expose(new WorkerThread(birth), nodeEndpoint(birth.calls));

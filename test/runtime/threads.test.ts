@@ -3,7 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { child, createSystem, type System, supervisor } from '../../runtime/index.ts';
+import {
+  child,
+  createSystem,
+  type System,
+  supervisor,
+  type ThreadGroup,
+} from '../../runtime/index.ts';
 import { skipTest } from '../support/skip.ts';
 import { within } from '../support/within.ts';
 import { counterActor } from './support/actors.ts';
@@ -16,7 +22,7 @@ const thread = {
 };
 
 async function withSystem(
-  threads: { readonly pool: number; readonly groups?: Record<string, readonly number[]> },
+  threads: { readonly pool: number; readonly groups?: Record<string, ThreadGroup> },
   work: (system: System) => Promise<void>,
 ): Promise<void> {
   const system = await createSystem({ name: 't', threads, thread });
@@ -54,15 +60,18 @@ async function threadsOf(system: System, groups: readonly (string | undefined)[]
 }
 
 test('T6 actors of a group are on its threads; without a group, or with one that has none of its own, on all', () =>
-  withSystem({ pool: 3, groups: { few: [0], most: [1, 2] } }, async (system) => {
-    const all = ['pool-0', 'pool-1', 'pool-2'];
-    const found = await threadsOf(system, ['few', 'most', undefined, 'unheard-of']);
-    assert.equal(found, [['pool-0'], ['pool-1', 'pool-2'], all, all]);
-  }));
+  withSystem(
+    { pool: 3, groups: { few: { threads: [0] }, most: { threads: [1, 2] } } },
+    async (system) => {
+      const all = ['pool-0', 'pool-1', 'pool-2'];
+      const found = await threadsOf(system, ['few', 'most', undefined, 'unheard-of']);
+      assert.equal(found, [['pool-0'], ['pool-1', 'pool-2'], all, all]);
+    },
+  ));
 
 for (const threads of [[], [3], [-1], [0, 1.5]]) {
   test(`threads that the pool has not, [${threads}], are refused`, async () => {
-    const options = { name: 't', threads: { pool: 3, groups: { few: threads } }, thread };
+    const options = { name: 't', threads: { pool: 3, groups: { few: { threads } } }, thread };
     const refused = await createSystem(options).then(
       () => undefined,
       (error: unknown) => error as { readonly code: string; readonly message: string },
@@ -70,16 +79,17 @@ for (const threads of [[], [3], [-1], [0, 1.5]]) {
     assert.is(refused?.code, 'bad_option');
     assert.match(
       refused?.message ?? '',
-      /threads\.groups\.few is .*expected one or more of 0 to 2/,
+      /threads\.groups\.few\.threads is .*expected one or more of 0 to 2/,
     );
   });
 }
 
-const TITLE = 'T5 pool threads give way to main';
+const TITLE = 'T5 pool threads give way to main and to urgent ones';
 if (process.platform === 'linux') {
   test(TITLE, () => {
     const before = nicerThreads();
-    return withSystem({ pool: 2 }, async () => assert.is(nicerThreads(), before + 2));
+    const groups = { fast: { threads: [1], urgent: true }, slow: { threads: [0] } };
+    return withSystem({ pool: 3, groups }, async () => assert.is(nicerThreads(), before + 2));
   });
 } else skipTest(test, TITLE, 'only on Linux has each thread a niceness');
 
