@@ -11,7 +11,7 @@ const KEY_BYTES = 32;
 
 export const STORE_DIRECTORY = 'store';
 /** 2: an open run is one row of `inbox` · 3: an ended run's row has its tape. */
-export const STORE_FORMAT = 3;
+export const STORE_FORMAT = 4;
 
 /** What the vault asks for. */
 export function machineSecrets(stateRoot: string): VaultDeps {

@@ -1,7 +1,8 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
 import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
-import { encodeChangeSet } from '../../runtime/store/encoding.ts';
+import { codeOf, messageOf } from '../../runtime/errors.ts';
+import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
@@ -281,12 +282,21 @@ function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
 function finish(state: SessionState, task: Task, outcome: RunOutcome, self: SessionSelf): void {
   const { runId } = task;
   const plan = planFinish(task, outcome, state.history.count, self.clock.wallMs());
+  let changes: EncodedChangeSet;
+  try {
+    // The rows become bytes on this thread: the ledger's has the most to do.
+    changes = encodeChangeSet(plan.request.changes);
+  } catch (error) {
+    if (outcome.type !== 'answered') throw error;
+    const reason = codeOf(error);
+    finish(state, task, { type: 'failed', reason, detail: messageOf(error) }, self);
+    return;
+  }
   state.phase = 'finishing';
   state.outcome = { runId, result: outcome };
   self.trace = plan.request.trace;
   const about = { runId, plan };
-  // The rows become bytes on this thread: the ledger's has the most to do.
-  const request = { ...plan.request, changes: encodeChangeSet(plan.request.changes) };
+  const request = { ...plan.request, changes };
   self.request(state.args.outbox, 'finish', request, LEDGER_DEADLINE, 'finished', about);
 }
 

@@ -11,5 +11,9 @@ const NICER_THAN_MAIN = 8;
 export function giveWayToMain(): void {
   if (process.platform !== 'linux') return;
   const lowest = constants.priority.PRIORITY_LOW;
-  setPriority(0, Math.min(lowest, getPriority(0) + NICER_THAN_MAIN));
+  try {
+    setPriority(0, Math.min(lowest, getPriority(0) + NICER_THAN_MAIN));
+  } catch {
+    // A sandbox that forbids it: all threads are equal then.
+  }
 }

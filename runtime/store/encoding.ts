@@ -26,7 +26,8 @@ interface EncodedPut {
 /** Of each part, about. */
 const OVERHEAD_BYTES = 64;
 
-const packr = new Packr({ useRecords: false });
+// What is read is a copy: the bytes may stand in memory that is written again.
+const packr = new Packr({ useRecords: false, copyBuffers: true });
 
 // msgpack: an array of two, then a float64, which holds every revision up to 2^53.
 const ARRAY_OF_TWO = 0x92;

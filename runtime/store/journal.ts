@@ -144,6 +144,11 @@ function checkEntry(
   return entry;
 }
 
+/** Whether the entry after `head` is there and was made after it. */
+export function followsHead(reader: BytesReader, head: Link): boolean {
+  return readEntry(reader, head.sequence + 1)?.previous.equals(head.hash) ?? false;
+}
+
 /** Throws `store_corrupt` where the bytes are no entry. */
 function readEntry(reader: BytesReader, sequence: number): StoredEntry | undefined {
   const bytes = reader.get(JOURNAL_TABLE, sequenceKey(sequence));

@@ -154,6 +154,28 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
     },
   );
 
+  promises('what was read stays as it is, whatever is written after it', async (store) => {
+    const sealed = new Uint8Array([1, 2, 3, 4]);
+    await commit(store, { put: [put('a', { v: 1, sealed })], facts: [fact(0)] });
+    const held = store.read('rows', 'a')?.row.sealed as Uint8Array;
+    let isOver = false;
+    const verdict = (async () => {
+      const verdicts: boolean[] = [];
+      while (!isOver) {
+        verdicts.push((await store.verify({ whole: true })).ok);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return verdicts;
+    })();
+    for (let n = 1; n <= 40; n += 1) {
+      await commit(store, { put: [put('b', { v: n, text: 'x'.repeat(3_000) })], facts: [fact(n)] });
+    }
+    isOver = true;
+    assert.equal(new Uint8Array(held), sealed);
+    const verdicts = await verdict;
+    assert.ok(verdicts.length > 0 && verdicts.every((ok) => ok), verdicts.join());
+  });
+
   promises('a change set of facts alone, or of nothing, has a number too', async (store) => {
     assert.equal(await commit(store, { facts: [fact(1)] }, {}), [
       { ok: true, revision: 1 },

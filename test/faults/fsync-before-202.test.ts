@@ -24,7 +24,7 @@ secret_refs = ["env:ORDERS_SECRET"]
 /** '' where processes can be traced, else the reason why not. */
 function whyNoTrace(): string {
   try {
-    const args = ['-f', '-o', '/dev/null', '-e', 'trace=fdatasync', process.execPath, '-e', ''];
+    const args = ['-f', '-o', '/dev/null', '-e', 'trace=pwrite64', process.execPath, '-e', ''];
     execFileSync('strace', args, { stdio: 'pipe', timeout: 30_000 });
     return '';
   } catch (error) {
@@ -61,15 +61,14 @@ function callsOf(lines: readonly string[]): readonly Call[] {
   });
 }
 
-/** Those that flush: an fsync, or a write to a file that was opened so that it returns when durable. */
+/** Writes to the commit log, which is opened so that a write returns when it is durable. */
 function flushesOf(lines: readonly string[]): readonly Call[] {
-  const durable = new Set<string>();
+  const logs = new Set<string>();
   return callsOf(lines).filter(({ text }) => {
-    const opened = /\bopenat\(.*O_DSYNC.* = (\d+)$/.exec(text)?.[1];
-    if (opened !== undefined) durable.add(opened);
+    const opened = /\bopenat\(.*commits-\d\.log".*O_DSYNC.* = (\d+)$/.exec(text)?.[1];
+    if (opened !== undefined) logs.add(opened);
     const written = /\bpwrite64\((\d+), .* = [1-9]\d*$/.exec(text)?.[1];
-    const isWritten = written !== undefined && durable.has(written);
-    return isWritten || /\b(?:fdatasync|fsync)\(.* = 0$/.test(text);
+    return written !== undefined && logs.has(written);
   });
 }
 
@@ -88,7 +87,9 @@ function spansOf(trace: string, ids: readonly string[]): readonly Span[] {
     start = answer;
     const status = Number(/"HTTP\/1\.1 (\d+)/.exec(lines[answer] ?? '')?.[1]);
     // Whole ones only: one that began before the arrival proves nothing.
-    const flushes = flushed.filter(({ from, to }) => from > arrival && to < answer).length;
+    const flushes = flushed.filter(
+      ({ from, to, text }) => from > arrival && to < answer && text.includes(`${id}\\`),
+    ).length;
     return { status, flushes };
   });
 }
@@ -102,7 +103,7 @@ else {
     withStateRoot(async (stateRoot) => {
       const directory = mkdtempSync(join(tmpdir(), 'palyra-trace-'));
       const file = join(directory, 'trace');
-      const calls = 'trace=openat,pwrite64,fdatasync,fsync,recvfrom,read,sendto,write,writev';
+      const calls = 'trace=openat,pwrite64,recvfrom,read,sendto,write,writev';
       const gateway = await startGateway({
         config: CONFIG,
         stateRoot,

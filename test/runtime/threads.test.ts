@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { threadGroups } from '../../actors/tree.ts';
 import {
   child,
   createSystem,
@@ -83,6 +84,15 @@ for (const threads of [[], [3], [-1], [0, 1.5]]) {
     );
   });
 }
+
+test('the gateway’s webhooks have the first thread, its sessions the others; a single thread has all', () => {
+  assert.equal(threadGroups(1), {});
+  assert.equal(threadGroups(2), {
+    webhooks: { threads: [0], urgent: true },
+    sessions: { threads: [1] },
+  });
+  assert.equal(threadGroups(4).sessions, { threads: [1, 2, 3] });
+});
 
 const TITLE = 'T5 pool threads give way to main and to urgent ones';
 if (process.platform === 'linux') {

@@ -21,14 +21,18 @@ export class CommitLog implements Overlay {
   #other: LogFile;
   #moving: Promise<void> = Promise.resolve();
   #appends = 0;
+  #failure: unknown;
 
-  /** The files hold nothing that the database lacks: see `readLog`. */
-  static async open(directory: string, fileBytes: number, move: MoveRows): Promise<CommitLog> {
-    const [first, second] = await Promise.all(
-      LOG_FILES.map((name) => LogFile.open(join(directory, name), fileBytes)),
-    );
-    if (first === undefined || second === undefined) throw new Error('a log has two files');
-    return new CommitLog(first, second, move);
+  /** For a database that has all that the log before this one holds: its files are replaced. */
+  static async create(directory: string, fileBytes: number, move: MoveRows): Promise<CommitLog> {
+    const [first, second] = LOG_FILES;
+    const active = await LogFile.create(join(directory, first), fileBytes);
+    try {
+      return new CommitLog(active, await LogFile.create(join(directory, second), fileBytes), move);
+    } catch (error) {
+      await active.close();
+      throw error;
+    }
   }
 
   private constructor(first: LogFile, second: LogFile, move: MoveRows) {
@@ -57,6 +61,7 @@ export class CommitLog implements Overlay {
 
   /** Settles when the writes are durable; rejects where they may not be, or an earlier move failed. One at a time. */
   async append(sequence: number, writes: Writes): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     const room = roomFor(writes);
     if (!this.#active.takes(room)) await this.#turn();
     await this.#active.append(sequence, writes, room);
@@ -80,7 +85,8 @@ export class CommitLog implements Overlay {
     this.#active = this.#other;
     this.#other = full;
     this.#moving = this.#move(full.rows()).then(() => full.beginAnew());
-    // Who waits for it hears of a failure: the next turn.
-    this.#moving.catch(() => undefined);
+    this.#moving.catch((error: unknown) => {
+      this.#failure = error;
+    });
   }
 }

@@ -72,6 +72,6 @@ function readMeta(path: string, file: number, position: number): Buffer {
 function corrupt(path: string, detail: string): RuntimeError {
   return new RuntimeError(
     'store_corrupt',
-    `${path} is not a whole store file: ${detail}. Nothing was changed. Restore a backup in its place, or move it away to start empty`,
+    `${path} is not a whole store file: ${detail}. Nothing was changed. Restore a backup into an empty directory in its place, or move the whole directory away to start empty`,
   );
 }

@@ -103,10 +103,9 @@ export class LmdbStore implements Store {
   }
 
   async backup(toDirectory: string): Promise<void> {
-    this.#open();
-    const { database, writer } = this.#parts;
-    if (writer !== undefined) await this.#inTurn(() => this.#drain(writer.log));
-    await copyDatabase(database, toDirectory);
+    const log = this.#writableLog();
+    await this.#inTurn(() => this.#drain(log));
+    await copyDatabase(this.#parts.database, toDirectory);
   }
 
   /** Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
@@ -162,10 +161,13 @@ export class LmdbStore implements Store {
     const { database, writer, closeTimeoutMs } = this.#parts;
     const closing = async () => {
       await this.#last;
-      // What cannot be moved now stays in the log for the next start.
-      if (writer !== undefined) await this.#drain(writer.log).catch(() => undefined);
-      await writer?.log.close();
-      await database.close();
+      try {
+        // What cannot be moved now stays in the log for the next start.
+        if (writer !== undefined) await this.#drain(writer.log).catch(() => undefined);
+        await writer?.log.close();
+      } finally {
+        await database.close();
+      }
     };
     if (await within(closeTimeoutMs, closing())) writer?.lock.release();
   }

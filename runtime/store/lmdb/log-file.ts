@@ -1,6 +1,6 @@
 /** One of the two files of the commit log, with its image in memory: what is appended is durable before it can be read. */
 import { constants, write } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { encodeRecord, rowAt, type Writes } from './log-record.ts';
 
 /** More rows than these are moved to the database in no one turn. */
@@ -20,16 +20,16 @@ export class LogFile {
   /** Of the row that was last written under each name. */
   readonly #places = new Map<string, number>();
 
-  static async open(path: string, maxBytes: number): Promise<LogFile> {
-    const flags = constants.O_WRONLY | constants.O_CREAT | DURABLE_WRITES;
-    const file = await open(path, flags, 0o600);
-    return new LogFile(file, maxBytes, (await file.stat()).size);
+  /** A new file in the place of one that was there: a write that a dead process has left hanging cannot reach it. */
+  static async create(path: string, maxBytes: number): Promise<LogFile> {
+    await rm(path, { force: true });
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | DURABLE_WRITES;
+    return new LogFile(await open(path, flags, 0o600), maxBytes);
   }
 
-  private constructor(file: FileHandle, maxBytes: number, fileBytes: number) {
+  private constructor(file: FileHandle, maxBytes: number) {
     this.#file = file;
     this.#maxBytes = maxBytes;
-    this.#fileBytes = fileBytes;
   }
 
   /** It grows, and is written again from its start. */
@@ -70,10 +70,13 @@ export class LogFile {
   }
 
   /** The next record goes to the start, over records that the database has. */
-  beginAnew(): void {
+  async beginAnew(): Promise<void> {
     this.#places.clear();
     this.#end = 0;
-    if (this.#image !== undefined && this.#image.length > this.#maxBytes) this.#image = undefined;
+    if (this.#fileBytes <= this.#maxBytes) return;
+    this.#image = undefined;
+    await this.#file.truncate(this.#maxBytes);
+    this.#fileBytes = this.#maxBytes;
   }
 
   async close(): Promise<void> {
@@ -89,7 +92,11 @@ export class LogFile {
   }
 
   async #write(image: Buffer, from: number, end: number): Promise<void> {
-    for (let at = from; at < end; ) at += await writeAt(this.#file.fd, image, at, end);
+    for (let at = from; at < end; ) {
+      const written = await writeAt(this.#file.fd, image, at, end);
+      if (written === 0) throw new Error('the file takes no more');
+      at += written;
+    }
     if (DURABLE_WRITES === 0) await this.#file.datasync();
   }
 }

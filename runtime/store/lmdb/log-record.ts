@@ -20,7 +20,7 @@ const CRC_AT = 4;
 const SEQUENCE_AT = 8;
 const LENGTH_AT = 16;
 const HEADER_BYTES = 20;
-// No text holds the byte 0xff: the rows of a record cannot be taken for another one.
+// No text holds the byte 0xff: what others say cannot be taken for a record.
 const MAGIC = 0xff50_4cff;
 
 // Then for each write: u16 bytes of the name, the name, u32 bytes of the row, the row.

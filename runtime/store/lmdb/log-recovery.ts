@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
-import { readHead } from '../head.ts';
+import { type BytesReader, type Link, readHead } from '../head.ts';
+import { followsHead } from '../journal.ts';
 import type { StoreReader } from '../reading.ts';
 import { DATA_FILE } from './backup.ts';
 import { LOG_FILES } from './commit-log.ts';
 import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
-import { type Overlay, readThrough } from './overlay.ts';
+import { nameOf, type Overlay, readThrough } from './overlay.ts';
 
 export type LogImages = readonly Buffer[];
 
@@ -23,16 +24,16 @@ export function readLog(directory: string): LogImages {
   });
 }
 
-/** The commits after `head`, the last journal entry that the database has, as rows over it. */
+/** The commits after `head`, the last link of the journal that the database has, as rows over it. */
 export class Unmoved implements Overlay {
   readonly #rows: ReadonlyMap<string, Uint8Array | null>;
-  /** Of its last commit; `head` where there is none. */
+  /** Of its last commit; the head's where there is none. */
   readonly lastSequence: number;
 
-  /** Throws `store_corrupt` where a commit is missing that was durable once. */
-  constructor(images: LogImages, head: number) {
+  /** Throws `store_corrupt` where a commit is missing that was durable once, or the log is another store's. */
+  constructor(images: LogImages, head: Link) {
     const rows = new Map<string, Uint8Array | null>();
-    let last = head;
+    let last = head.sequence;
     for (const { image, records } of runsOf(images)) {
       for (const record of records) {
         if (record.sequence <= last) continue;
@@ -43,9 +44,11 @@ export class Unmoved implements Overlay {
         }
       }
     }
-    if (images.some((image) => holdsLater(image, last))) throw missing(last + 1);
     this.#rows = rows;
     this.lastSequence = last;
+    const reader: BytesReader = { get: (table, key) => rows.get(nameOf(table, key)) ?? undefined };
+    const isOurs = last === head.sequence || followsHead(reader, head);
+    if (!isOurs || images.some((image) => holdsLater(image, last))) throw gap(last + 1);
   }
 
   get(name: string): Uint8Array | null | undefined {
@@ -104,9 +107,9 @@ function holdsLater(image: Buffer, sequence: number): boolean {
   return false;
 }
 
-function missing(sequence: number): RuntimeError {
+function gap(sequence: number): RuntimeError {
   return new RuntimeError(
     'store_corrupt',
-    `the commit log (${LOG_FILES.join(', ')}) has later journal entries, but no whole record of ${sequence}, which follows the last one in ${DATA_FILE}. Nothing was changed. Restore a backup: ${DATA_FILE} alone, without a log beside it`,
+    `the commit log (${LOG_FILES.join(', ')}) does not go on where ${DATA_FILE} ends: journal entry ${sequence} is not whole or of another store, and later ones are there. Nothing was changed. Restore a backup into an empty directory: ${DATA_FILE} with the log of another time beside it is no store`,
   );
 }

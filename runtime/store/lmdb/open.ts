@@ -106,7 +106,7 @@ async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store
   const unmoved = await findUnmoved(database, directory, 1);
   if (found === undefined) await writeFormat(database, formatVersion);
   await writeAll(database, unmoved.rows());
-  const log = await CommitLog.open(directory, logBytes, (rows) => writeAll(database, rows));
+  const log = await CommitLog.create(directory, logBytes, (rows) => writeAll(database, rows));
   try {
     // What is in the files is flushed, but not the names under which they are found again after a power cut.
     for (const path of [directory, dirname(directory)]) await syncPath(path);
@@ -121,7 +121,7 @@ async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
   } catch (error) {
-    await log.close();
+    await within(closeTimeoutMs, log.close());
     throw error;
   }
 
@@ -137,7 +137,10 @@ async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store
 async function findUnmoved(database: Database, directory: string, tries: number): Promise<Unmoved> {
   for (let left = tries - 1; ; left -= 1) {
     try {
-      return new Unmoved(readLog(directory), readHead(readerOf(database)).sequence);
+      const images = readLog(directory);
+      // What this turn has read so far was the database of the turn's beginning.
+      database.resetReadTxn();
+      return new Unmoved(images, readHead(readerOf(database)));
     } catch (error) {
       if (left === 0 || codeOf(error) !== 'store_corrupt') throw error;
       await sleep(READ_AGAIN_MS);

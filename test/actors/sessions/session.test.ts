@@ -104,7 +104,7 @@ async function openSession(mayBeCut = false) {
       answered(runId, { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 });
     const fail = (runId: string) =>
       answered(runId, { type: 'failed', reason: 'model_failed', detail: '' });
-    return { kit, begun, answer, fail };
+    return { kit, begun, answered, answer, fail };
   };
   const inbox = (run: RoutedRun) => {
     const stored = store.read(INBOX, inboxKey(KEY, run.envelopeId));
@@ -155,6 +155,23 @@ test('the next run begins only after the end of the one before is durable', asyn
   await kit.settle();
   assert.equal(begun(), [idOf(a), idOf(b)]);
   assert.is(finishes.length, 2);
+});
+
+test('an answer that no row can hold ends its run as failed, with the code', async () => {
+  const { store, route, open } = await openSession();
+  const { kit, answered } = await open();
+  const a = await route('a');
+  kit.receive('enqueue', a);
+  await kit.settle();
+  await answered(idOf(a), {
+    type: 'answered',
+    text: 'ok',
+    promptTokens: Number.NaN,
+    completionTokens: 0,
+  });
+  const run = store.read('runs', idOf(a))?.row;
+  assert.is(run?.status, 'failed');
+  assert.is(run?.reason, 'not_encodable');
 });
 
 test('an exchange that became durable unheard is in the next request, also when it is read at the second try only', async () => {

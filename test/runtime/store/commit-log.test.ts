@@ -1,13 +1,16 @@
 /** The commit log: what is durable in it is there after a crash at any moment, and what was torn is there in full or not at all. */
 import { spawn } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +18,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf, messageOf } from '../../../runtime/errors.ts';
+import { FIRST_LINK, type Link } from '../../../runtime/store/head.ts';
 import { openLmdbStore, type Store } from '../../../runtime/store/index.ts';
 import { LOG_FILES } from '../../../runtime/store/lmdb/commit-log.ts';
 import { LogFile } from '../../../runtime/store/lmdb/log-file.ts';
@@ -27,7 +31,7 @@ import {
   writesOf,
 } from '../../../runtime/store/lmdb/log-record.ts';
 import { readLog, Unmoved } from '../../../runtime/store/lmdb/log-recovery.ts';
-import { commit, put } from '../../contracts/store-samples.ts';
+import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
 import { within } from '../../support/within.ts';
 
 const test = suite('the commit log');
@@ -259,6 +263,44 @@ test('the log of another time than the database is refused', () =>
     await restored.close();
   }));
 
+test('the log of another store is refused, though its numbers fit', () =>
+  inDirectory(async (directory) => {
+    const [a, b] = [`${directory}-a`, `${directory}-b`];
+    const ours = await openLmdbStore({ directory: a });
+    const theirs = await openLmdbStore({ directory: b });
+    for (let n = 1; n <= 3; n += 1) await commitOne(ours, n, 'ours');
+    await ours.close();
+    for (let n = 1; n <= 6; n += 1) await commitOne(theirs, n, `theirs ${n}`);
+    // One of a time when the databases differ: the journals are over other facts.
+    await commit(theirs, { facts: [{ type: 'made elsewhere' }] });
+    for (const name of LOG_FILES) cpSync(join(b, name), join(a, name));
+    await theirs.close();
+    const again = await openLmdbStore({ directory: `${directory}-c` });
+    await commit(again, { facts: [{ type: 'another beginning' }] });
+    await again.close();
+    for (const name of LOG_FILES) cpSync(join(a, name), join(`${directory}-c`, name));
+    const opening = () => openLmdbStore({ directory: `${directory}-c` });
+    assert.is(await codeOfRejection(opening), 'store_corrupt');
+  }));
+
+test('a write that hung in a dead process does not reach the log of its successor', () =>
+  inDirectory(async (directory) => {
+    const first = await openLmdbStore({ directory });
+    await commitOne(first, 1, 'first');
+    const hung = openSync(join(directory, LOG_FILES[0]), 'r+');
+    await first.close();
+    const second = await openLmdbStore({ directory });
+    await commitOne(second, 2, 'second');
+    const copy = `${directory}-copy`;
+    writeSync(hung, Buffer.alloc(8_192, 0x5a), 0, 8_192, 0);
+    closeSync(hung);
+    copyFiles(directory, copy);
+    await second.close();
+    const found = await openLmdbStore({ directory: copy });
+    assert.is(await checkWhole(found), 2);
+    await found.close();
+  }));
+
 test('a commit larger than a file, and one of the longest key, are taken and found again', () =>
   inDirectory(async (directory) => {
     const store = await openLmdbStore({ directory, logBytes: LOG_BYTES });
@@ -272,6 +314,7 @@ test('a commit larger than a file, and one of the longest key, are taken and fou
     await store.close();
     const found = await openLmdbStore({ directory: copy });
     for (let n = 1; n <= 4; n += 1) assert.is(found.read('rows', `big${n}`)?.row.text, text);
+    await commitOne(found, 1, 'small');
     assert.is(found.read('rows', long)?.row.v, 4);
     await found.close();
   }));
@@ -319,7 +362,7 @@ test('who reads beside a writer sees a whole store at every moment', () =>
 test('a row is in the log when its write is over, not before', () =>
   inDirectory(async (directory) => {
     mkdirSync(directory);
-    const file = await LogFile.open(join(directory, 'a.log'), LOG_BYTES);
+    const file = await LogFile.create(join(directory, 'a.log'), LOG_BYTES);
     const writes = new Map([['a', Buffer.from('b')]]);
     const done = file.append(1, writes, roomFor(writes));
     assert.is(file.get('a'), undefined);
@@ -333,11 +376,17 @@ test('the log alone tells what the database lacks', () =>
     const store = await openLmdbStore({ directory });
     for (let n = 1; n <= 5; n += 1) await commitOne(store, n, 't');
     const images = readLog(directory);
-    assert.is(new Unmoved(images, 0).lastSequence, 5);
-    assert.is(new Unmoved(images, 3).lastSequence, 5);
-    assert.equal([...new Unmoved(images, 5).names()], []);
-    assert.is(new Unmoved(images, 9).lastSequence, 9);
-    assert.is(new Unmoved(images, 3).get('rows\0k00003'), undefined, 'the database has it');
+    const links = store.journal(0, 5).map(({ sequence, hash }): Link => {
+      return { sequence, hash: Buffer.from(hash, 'hex') };
+    });
+    const [, , third = FIRST_LINK, , fifth = FIRST_LINK] = links;
+    assert.is(new Unmoved(images, FIRST_LINK).lastSequence, 5);
+    assert.is(new Unmoved(images, third).lastSequence, 5);
+    assert.is(new Unmoved(images, third).get('rows\0k00003'), undefined, 'the database has it');
+    assert.equal([...new Unmoved(images, fifth).names()], []);
+    assert.is(new Unmoved(images, { ...fifth, sequence: 9 }).lastSequence, 9);
+    const other = { ...third, hash: fifth.hash };
+    assert.is(await codeOfRejection(() => new Unmoved(images, other)), 'store_corrupt');
     await store.close();
   }));
 

@@ -30,7 +30,7 @@ async function onEngine(work: (parts: Parts) => Promise<void>): Promise<void> {
   const close = database.close.bind(database);
   try {
     const lock = await acquireWriterLock(directory);
-    const log = await CommitLog.open(directory, LOG_BYTES, (rows) => writeAll(database, rows));
+    const log = await CommitLog.create(directory, LOG_BYTES, (rows) => writeAll(database, rows));
     const reader = readThrough(log, readerOf(database));
     const parts = { directory, database, reader, closeTimeoutMs: 200 };
     const store = new LmdbStore({ ...parts, writer: { lock, log } });
