@@ -3,7 +3,7 @@ import { constants, write } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { encodeRecord, rowAt, type Writes } from './log-record.ts';
 
-/** More rows than these are moved to the database in no one turn. */
+/** A file with so many rows is full: they are handed to the database in one turn. */
 const MAX_ROWS = 4_096;
 
 // On Linux the write itself is durable; elsewhere a flush follows it, which on macOS means more than the flag does.
