@@ -51,6 +51,8 @@ story(
       await fake.waitForAccepted(1, 10_000);
       const again = await postOrder(first, 1);
       assert.equal([again.status, again.body.duplicate], [200, true]);
+      // A kill before the platform's answer is durable may send the reply twice: that is another story.
+      await until('the reply is settled', () => isSettled(first.admin), 10_000);
       await first.kill();
       const second = await start();
       const afterRestart = await postOrder(second, 1);
@@ -195,5 +197,12 @@ story('a second gateway on one state root is refused with exit 4', () =>
     await gateway.stop();
   }),
 );
+
+async function isSettled(admin: (path: string) => Promise<unknown>): Promise<boolean> {
+  const { deliveries } = (await admin('/admin/v1/channels/telegram:main')) as {
+    deliveries: readonly { readonly status: string }[];
+  };
+  return deliveries.length > 0 && deliveries.every(({ status }) => status === 'delivered');
+}
 
 story.run();
