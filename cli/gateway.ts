@@ -42,7 +42,10 @@ export interface GatewayOptions {
   readonly log?: Log;
   /** Default `info`. */
   readonly logLevel?: LogLevel;
-  /** Worker threads for connectors, webhooks and sessions, 1 to 64. Default: 2 to 4, by the processors there are. */
+  /**
+   * Worker threads, 1 to 64: of two or more the first has the webhooks and the others the sessions, connectors have all.
+   * Default: 2 to 4, by the processors there are.
+   */
   readonly threads?: number;
   /** When a worker thread is ended for what a connector does in it. */
   readonly threadLimits?: {

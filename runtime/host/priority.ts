@@ -5,8 +5,8 @@ import { constants, getPriority, setPriority } from 'node:os';
 const NICER_THAN_MAIN = 8;
 
 /**
- * The calling thread gives way to main, which all others wait for: an actor that computes slows its neighbours down, not
- * the whole gateway. On Linux a niceness is one thread's; elsewhere it is the process's, and nothing is done.
+ * The calling thread gives way to main, which all others wait for: an actor that computes slows its neighbours down first.
+ * It gives way to other processes too. On Linux a niceness is one thread's; elsewhere the process's, and nothing is done.
  */
 export function giveWayToMain(): void {
   if (process.platform !== 'linux') return;
