@@ -17,8 +17,8 @@ export function keepModel(open: () => Promise<Model>): () => Promise<Model> {
   const openAnew = async (): Promise<Model> => {
     const opened: Opened = { model: await open(), isSecondTry: wasRefused };
     const answering: Model = {
-      async answer(request, signal) {
-        const outcome = await opened.model.answer(request, signal);
+      async answer(request, options) {
+        const outcome = await opened.model.answer(request, options);
         if (outcome.type === 'permanent' && outcome.isKeyRefused === true) return refused(outcome);
         if (outcome.type === 'answer') {
           opened.isSecondTry = false;

@@ -64,6 +64,12 @@ export interface Deferred<T> {
   reject(error: Error): void;
 }
 
+/** What long work is given, as `fetch` takes it. */
+export interface WorkOptions {
+  /** Made when it is first looked at. */
+  readonly signal: AbortSignal;
+}
+
 /** What a running incarnation may do. Revoked when it ends: a zombie's late call throws `StaleIncarnation`. */
 export interface Self<P> {
   readonly ref: ActorRef<P>;
@@ -104,10 +110,10 @@ export interface Self<P> {
   cancel(name: string): void;
   /**
    * Long work outside the mailbox; its outcome, good or bad, comes back as one message that no limit refuses. Its signal
-   * aborts when this incarnation ends, or when the returned function is called; work without a parameter has none.
+   * aborts when this incarnation ends, or when the returned function is called.
    */
   run<T, K extends Kind<P>>(
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (options: WorkOptions) => Promise<T>,
     done: K,
     toPayload: (outcome: Settled<T>) => In<P, K>,
   ): () => void;

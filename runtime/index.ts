@@ -20,6 +20,7 @@ export {
   refTo,
   type Self,
   type Settled,
+  type WorkOptions,
 } from './actor.ts';
 export {
   type Backoff,

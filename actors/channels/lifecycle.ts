@@ -35,7 +35,7 @@ export function beginOpening(state: ConnectorState, self: ConnectorSelf): void {
   state.liveness = 'starting';
   self.after('open', OPEN_DEADLINE_MS, 'openLate', { generation });
   state.opening = self.run(
-    async (signal) => {
+    async ({ signal }) => {
       if (previous !== undefined) await closeQuietly(state, previous, signal);
       await openOnce(state, self, generation, signal);
     },
@@ -238,7 +238,7 @@ export function stopReceiving(state: ConnectorState, self: ConnectorSelf): void 
   }
   self.after('stop-receiving', STOP_RECEIVING_MS, 'receivingStopped', { stopped: false });
   self.run(
-    async (signal) => connector.stopReceiving(signal),
+    async ({ signal }) => connector.stopReceiving(signal),
     'receivingStopped',
     (outcome) => ({ stopped: outcome.ok }),
   );

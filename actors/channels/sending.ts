@@ -78,7 +78,7 @@ function send(state: ConnectorState, attempt: Attempt, text: string, self: Conne
   self.after(name, SEND_DEADLINE_MS, 'late', key);
   const piece = { deliveryId, attempt: n, chunk, text, conversationId, threadId, inReplyTo };
   const abort = self.run(
-    async (signal) => connector.deliver(piece, signal),
+    async ({ signal }) => connector.deliver(piece, signal),
     'sent',
     (outcome) => ({ key, outcome }),
   );

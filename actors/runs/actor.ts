@@ -91,7 +91,7 @@ function callModel(state: RunState, task: RunTask, model: Model, self: RunSelf):
   const { call } = state;
   self.trace = trace;
   state.abort = self.run(
-    (signal) => model.answer({ runId, turns }, signal),
+    (options) => model.answer({ runId, turns }, options),
     'called',
     (outcome) => ({ runId, call, outcome }),
   );

@@ -1,18 +1,13 @@
 /** A model that answers with the text it got: for tests, demonstrations and wiring checks. */
 import type { Model, ModelRequest } from './model.ts';
 
-/** Its tokens are words. */
+/** Its tokens are words. It reads the last message only, and answers at once: there is nothing to abort. */
 export function createEchoModel(): Model {
   return {
-    async answer(request, signal) {
-      if (signal.aborted) return { type: 'transient', reason: 'aborted' };
+    async answer(request) {
       const text = lastUserText(request);
-      return {
-        type: 'answer',
-        text,
-        promptTokens: request.turns.reduce((sum, turn) => sum + countWords(turn.text), 0),
-        completionTokens: countWords(text),
-      };
+      const words = countWords(text);
+      return { type: 'answer', text, promptTokens: words, completionTokens: words };
     },
   };
 }

@@ -27,7 +27,13 @@ export type ModelOutcome =
       readonly isKeyRefused?: boolean;
     };
 
+/** As `fetch` takes them. */
+export interface CallOptions {
+  /** Made when it is looked at: a model that answers at once should not. */
+  readonly signal: AbortSignal;
+}
+
 export interface Model {
   /** One call, no retries of its own; aborts with the signal. A throw counts as transient. */
-  answer(request: ModelRequest, signal: AbortSignal): Promise<ModelOutcome>;
+  answer(request: ModelRequest, options: CallOptions): Promise<ModelOutcome>;
 }

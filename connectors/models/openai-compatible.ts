@@ -33,7 +33,7 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
   });
   const model = provider.chatModel(config.model);
   return {
-    async answer(request, signal) {
+    async answer(request, { signal }) {
       const deadline = AbortSignal.timeout(config.timeoutMs ?? DEFAULT_TIMEOUT_MS);
       try {
         const result = await generateText({

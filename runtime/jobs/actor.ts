@@ -122,7 +122,7 @@ function startJob(state: JobsState, { request, answer }: Waiting, self: JobsSelf
   const task = { module: request.module, export: request.export, input: request.input };
   self.after(`job:${id}`, request.deadlineMs ?? state.args.deadlineMs, 'expired', { id });
   const abort = self.run(
-    (signal) => pool.run(task, signal),
+    ({ signal }) => pool.run(task, signal),
     'ended',
     (settled) => ({ id, settled }),
   );

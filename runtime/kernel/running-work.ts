@@ -6,9 +6,28 @@ const OVER = Object.assign(new Error('the work is not wanted any more'), {
   code: 'work_aborted',
 });
 
+/** What a piece of work gets. Its signal is made when it is first looked at: most work ends before anybody does. */
+export class Work {
+  #controller: AbortController | undefined = undefined;
+  #isAborted = false;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#isAborted) this.#controller.abort(OVER);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort(OVER);
+  }
+}
+
 export class RunningWork {
-  #controllers: Set<AbortController> | undefined = undefined;
-  #own: AbortController | undefined = undefined;
+  #running: Set<Work> | undefined = undefined;
+  #own: Work | undefined = undefined;
 
   /** The incarnation's own signal. */
   signal(): AbortSignal {
@@ -16,25 +35,21 @@ export class RunningWork {
     return this.#own.signal;
   }
 
-  begin(): AbortController {
-    const controller = new AbortController();
-    this.#controllers ??= new Set();
-    this.#controllers.add(controller);
-    return controller;
+  begin(): Work {
+    const work = new Work();
+    this.#running ??= new Set();
+    this.#running.add(work);
+    return work;
   }
 
-  end(controller: AbortController): void {
-    this.#controllers?.delete(controller);
-  }
-
-  abort(controller: AbortController): void {
-    controller.abort(OVER);
+  end(work: Work): void {
+    this.#running?.delete(work);
   }
 
   abortAll(): void {
-    const controllers = this.#controllers;
-    this.#controllers = undefined;
+    const running = this.#running;
+    this.#running = undefined;
     this.#own = undefined;
-    for (const controller of controllers ?? []) controller.abort(OVER);
+    for (const work of running ?? []) work.abort();
   }
 }

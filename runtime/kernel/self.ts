@@ -1,5 +1,5 @@
 /** `Self` as the kernel gives it: every call goes through the cell that it belongs to, as long as it does. */
-import type { ActorRef, Deadline, Deferred, Self, Settled } from '../actor.ts';
+import type { ActorRef, Deadline, Deferred, Self, Settled, WorkOptions } from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import type { Clock } from '../clock.ts';
 import { type AskError, RuntimeError, StaleIncarnation } from '../errors.ts';
@@ -96,16 +96,16 @@ export class KernelSelf implements Self<unknown> {
   }
 
   run<T>(
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (options: WorkOptions) => Promise<T>,
     done: string,
     toPayload: (outcome: Settled<T>) => unknown,
   ): () => void {
     const cell = this.#live();
     const entry = entryOf(cell, done);
     const { trace } = cell;
-    const abort = work.length === 0 ? undefined : cell.work.begin();
+    const running = cell.work.begin();
     const settle = (outcome: Settled<T>) => {
-      if (abort !== undefined) cell.work.end(abort);
+      cell.work.end(running);
       if (cell.self !== this) {
         cell.kernel.counters.stale_outcomes += 1;
         return;
@@ -116,13 +116,11 @@ export class KernelSelf implements Self<unknown> {
         cell.crash(error, done);
       }
     };
-    begin(work, abort?.signal ?? NEVER).then(
+    begin(work, running).then(
       (value) => settle({ ok: true, value }),
       (error: unknown) => settle({ ok: false, error }),
     );
-    return () => {
-      if (abort !== undefined) cell.work.abort(abort);
-    };
+    return () => running.abort();
   }
 
   watch(ref: ActorRef<unknown>): void {
@@ -216,16 +214,13 @@ function chainOf({ asking, path }: Cell): readonly string[] {
 }
 
 /** Work that throws at once is met where work that rejects is. */
-function begin<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+function begin<T>(work: (options: WorkOptions) => Promise<T>, options: WorkOptions): Promise<T> {
   try {
-    return Promise.resolve(work(signal));
+    return Promise.resolve(work(options));
   } catch (error) {
     return Promise.reject(error);
   }
 }
-
-/** For work that takes no signal. */
-const NEVER = new AbortController().signal;
 
 function entryOf(cell: Cell, kind: string): KindEntry {
   const entry = cell.compiled?.kinds[kind];

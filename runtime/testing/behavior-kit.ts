@@ -1,5 +1,14 @@
 /** Runs one actor's table by hand, synchronously: every effect is recorded, nothing is sent. For unit tests. */
-import type { ActorDefinition, ActorRef, Deferred, Down, Kind, Self, Settled } from '../actor.ts';
+import type {
+  ActorDefinition,
+  ActorRef,
+  Deferred,
+  Down,
+  Kind,
+  Self,
+  Settled,
+  WorkOptions,
+} from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import { createDeferred } from '../deferred.ts';
 import { codeOf } from '../errors.ts';
@@ -98,13 +107,13 @@ export async function createBehaviorKit<P, Own, A, S, D>(
       record({ type: 'cancel', name });
     },
     run<T>(
-      work: (signal: AbortSignal) => Promise<T>,
+      work: (options: WorkOptions) => Promise<T>,
       done: string,
       toPayload: (outcome: Settled<T>) => unknown,
     ) {
       record({ type: 'run', done });
       const own = new AbortController();
-      const settled = work(AbortSignal.any([abort.signal, own.signal])).then(
+      const settled = work({ signal: AbortSignal.any([abort.signal, own.signal]) }).then(
         (value): Settled<T> => ({ ok: true, value }),
         (error: unknown): Settled<T> => ({ ok: false, error }),
       );

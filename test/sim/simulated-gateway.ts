@@ -208,10 +208,10 @@ export class Disk {
 function slowModel(host: VirtualHost, sleep: (ms: number) => Promise<void>): Model {
   const echo = createEchoModel();
   return {
-    async answer(request, signal) {
+    async answer(request, options) {
       await sleep(host.random() * 10);
       if (host.random() < 0.05) return { type: 'transient', reason: 'sim_5xx' };
-      return echo.answer(request, signal);
+      return echo.answer(request, options);
     },
   };
 }

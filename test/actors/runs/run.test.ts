@@ -13,9 +13,9 @@ const TASK = { runId: '0'.repeat(26), turns: [{ role: 'user' as const, text: 'hi
 async function openRun(answer: Model['answer'], takes?: () => boolean) {
   let calls = 0;
   const model: Model = {
-    answer: (request, signal) => {
+    answer: (request, options) => {
       calls += 1;
-      return answer(request, signal);
+      return answer(request, options);
     },
   };
   const kit = await createBehaviorKit(
@@ -82,7 +82,7 @@ test('a permanent failure is not tried again', async () => {
 
 test('a call that never answers is given up at its deadline, aborted, and tried again', async () => {
   const signals: AbortSignal[] = [];
-  const { kit, calls } = await openRun((_request, signal) => {
+  const { kit, calls } = await openRun((_request, { signal }) => {
     signals.push(signal);
     return new Promise(() => undefined);
   });

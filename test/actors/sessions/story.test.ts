@@ -38,13 +38,13 @@ const echo: Model = {
 /** Answers, fails for a while, or never answers, by the seed. */
 function moody(random: () => number): Model {
   return {
-    async answer(request, signal) {
+    async answer(request, options) {
       const mood = random();
       if (mood < 0.1) return { type: 'transient', reason: 'http_503' };
       if (mood < 0.13) return { type: 'permanent', reason: 'http_400' };
       if (mood < 0.16) throw new Error('reset');
       if (mood < 0.19) return new Promise(() => undefined);
-      return echo.answer(request, signal);
+      return echo.answer(request, options);
     },
   };
 }

@@ -13,7 +13,7 @@ import { within } from '../within.ts';
 const test = suite('openai-compatible model');
 
 const KEY = 'sk-test-0123456789abcdef';
-const never = () => new AbortController().signal;
+const never = () => new AbortController();
 const request = { runId: 'r1', turns: [{ role: 'user', text: 'hello' }] } as const;
 
 async function withFake(

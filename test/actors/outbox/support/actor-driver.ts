@@ -153,7 +153,7 @@ export class ActorDriver {
       },
       cancel: (name) => void this.#timers.delete(name),
       run: (work, done, toPayload) => {
-        work(new AbortController().signal).then(
+        work(new AbortController()).then(
           (value) => this.mail('self', done, toPayload({ ok: true, value })),
           (error: unknown) => this.mail('self', done, toPayload({ ok: false, error })),
         );
