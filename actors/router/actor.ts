@@ -8,10 +8,10 @@ import {
   type Self,
   type Settled,
 } from '../../runtime/actor.ts';
-import { AskError } from '../../runtime/errors.ts';
+import { AskError, codeOf } from '../../runtime/errors.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
-import type { SessionsProtocol } from '../sessions/protocol.ts';
+import type { RoutedRun, SessionsProtocol } from '../sessions/protocol.ts';
 import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './admission.ts';
 import { decide, explain, type RouterRules } from './decide.ts';
 import { RouterMeter } from './meter.ts';
@@ -124,7 +124,8 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
       const after = state.open.newestOf(decision.sessionKey);
-      const plan = planAdmission(request, decision, { envelopeId, after });
+      const plan = planOf(request, decision, { envelopeId, after });
+      if (plan === undefined) return state.meter.count(refused('busy'));
       if (plan.run !== undefined) state.open.add(plan.run);
       state.inFlight += 1;
       const answer = self.defer<AdmitReply>();
@@ -138,7 +139,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         releaseUnsure(state, plan, outcome.error, self);
         finish(state, answer, refused('busy'));
       } else if (outcome.value.ok) {
-        if (plan.run !== undefined) tellSessions(state, plan.run, outcome.value.revision, self);
+        if (plan.run !== undefined) tellSessions(state, plan.run, plan.trace, self);
         finish(state, answer, plan.reply);
       } else {
         release(state, plan);
@@ -190,6 +191,16 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
   },
 });
 
+/** Undefined for an event that no store takes: it is refused for as long as it is offered. */
+function planOf(...admission: Parameters<typeof planAdmission>): Plan | undefined {
+  try {
+    return planAdmission(...admission);
+  } catch (error) {
+    if (codeOf(error) === 'not_encodable') return undefined;
+    throw error;
+  }
+}
+
 async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
   const open = new OpenRuns();
   let newestMs = 0;
@@ -230,16 +241,9 @@ function recount(state: RouterState, sessionKey: string, self: RouterSelf): void
   );
 }
 
-function tellSessions(
-  state: RouterState,
-  run: NonNullable<Plan['run']>,
-  revision: number,
-  self: RouterSelf,
-): void {
-  self.trace = run.row.trace;
-  const { sessionKey, envelopeId, after, row } = run;
-  const routed = { sessionKey, envelopeId, after, revision, row };
-  if (!self.tell(state.args.sessions, 'routed', routed)) {
+function tellSessions(state: RouterState, run: RoutedRun, trace: string, self: RouterSelf): void {
+  self.trace = trace;
+  if (!self.tell(state.args.sessions, 'routed', run)) {
     self.after('remind-sessions', REMIND_MIN_MS, 'remindSessions', { delayMs: REMIND_MIN_MS });
   }
 }

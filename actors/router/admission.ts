@@ -1,7 +1,12 @@
 /** What admitting one event makes durable and what its sender hears, as values. Asking the ledger is the actor's business. */
 import type { InboundMessageEvent, InboundOffer } from '../../proto/channel-messages.ts';
 import { type EnvelopeId, ulidTimeMs } from '../../proto/ids.ts';
-import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
+import {
+  type EncodedChangeSet,
+  encodeChangeSet,
+  encodedRow,
+} from '../../runtime/store/encoding.ts';
+import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
 import type { RoutedRun } from '../sessions/protocol.ts';
 import type { Decision } from './decide.ts';
@@ -10,6 +15,7 @@ import {
   type Admission,
   acceptedChanges,
   dedupeKey,
+  INBOX,
   type InboxRow,
   parseDedupeRow,
   rejectedChanges,
@@ -21,14 +27,15 @@ export const RETRY_AFTER_MS = 1_000;
 export interface Plan {
   readonly dedupeKey: string;
   readonly bodySha256: string;
-  readonly changes: ChangeSet;
+  readonly changes: EncodedChangeSet;
   /** Once the changes are flushed. */
   readonly reply: Extract<AdmitReply, { type: 'accepted' | 'rejected' }>;
-  /** Its revision is known after the commit; absent for a rejected event. */
-  readonly run?: Omit<RoutedRun, 'revision'>;
+  /** Its row has its revision after the commit; absent for a rejected event. */
+  readonly run?: RoutedRun;
+  readonly trace: string;
 }
 
-/** One change set: accept + route, or accept + rejected. */
+/** One change set: accept + route, or accept + rejected. Throws `not_encodable` where no store takes the event. */
 export function planAdmission(
   request: AdmitRequest,
   decision: Decision,
@@ -48,8 +55,9 @@ export function planAdmission(
     return {
       dedupeKey: key,
       bodySha256,
-      changes: rejectedChanges(admission, reason),
+      changes: encodeChangeSet(rejectedChanges(admission, reason)),
       reply: { type: 'rejected', envelopeId, reason },
+      trace,
     };
   }
   const { sessionKey, responsePrefix } = decision;
@@ -62,12 +70,14 @@ export function planAdmission(
     attempts: 0,
     crashes: 0,
   };
+  const changes = encodeChangeSet(acceptedChanges(admission, sessionKey, row));
   return {
     dedupeKey: key,
     bodySha256,
-    changes: acceptedChanges(admission, sessionKey, row),
+    changes,
     reply: { type: 'accepted', envelopeId },
-    run: { sessionKey, envelopeId, after, row },
+    run: { sessionKey, envelopeId, after, row: encodedRow(changes, INBOX) },
+    trace,
   };
 }
 

@@ -84,7 +84,7 @@ export function acceptedChanges(
     expect: [{ table: DEDUPE, key, revision: 0 }],
     put: [
       { table: DEDUPE, key, row: seen },
-      { table: INBOX, key: inboxKey(sessionKey, envelopeId), row },
+      { table: INBOX, key: inboxKey(sessionKey, envelopeId), row: writtenInbox(row) },
     ],
     remove: [],
     facts: [
@@ -141,11 +141,95 @@ export function inboxDonePart(
   return { expect: [{ ...row, revision }], remove: [row] };
 }
 
-export function parseInboxRow(stored: StoredRow): StoredRow<InboxRow> {
-  const { row } = stored;
-  const isCounted = typeof row.attempts === 'number' && typeof row.crashes === 'number';
-  if (row.v !== 1 || typeof row.event !== 'object' || !isCounted) throw unreadable(INBOX, row);
-  return stored as StoredRow<InboxRow>;
+/** As it is written: a field that has its usual value is left out, and so is the id that stands in the key. */
+interface WrittenEvent {
+  connectorId: string;
+  conversationId: string;
+  threadId?: string;
+  senderId: string;
+  senderDisplay?: string;
+  senderVerified?: boolean;
+  body: string;
+  adapterMessageId: string;
+  receivedAtMs: number;
+  isDirectMessage?: boolean;
+  requestedBroadcast?: boolean;
+  attachments?: InboundMessageEvent['attachments'];
+}
+
+interface WrittenInbox extends Row {
+  v: 1;
+  event: WrittenEvent;
+  replyTo?: ReplyTarget;
+  responsePrefix?: string;
+  trace: string;
+  attempts?: number;
+  crashes?: number;
+}
+
+/** Field by field, here and below: it is done for each message, and a loop over names costs ten times as much. */
+export function writtenInbox(row: InboxRow): Row {
+  const written: WrittenInbox = { v: 1, event: writtenEvent(row.event), trace: row.trace };
+  if (row.replyTo !== null) written.replyTo = row.replyTo;
+  if (row.responsePrefix !== '') written.responsePrefix = row.responsePrefix;
+  if (row.attempts !== 0) written.attempts = row.attempts;
+  if (row.crashes !== 0) written.crashes = row.crashes;
+  return written;
+}
+
+function writtenEvent(event: InboundMessageEvent): WrittenEvent {
+  const written: WrittenEvent = {
+    connectorId: event.connectorId,
+    conversationId: event.conversationId,
+    senderId: event.senderId,
+    body: event.body,
+    adapterMessageId: event.adapterMessageId,
+    receivedAtMs: event.receivedAtMs,
+  };
+  if (event.threadId !== '') written.threadId = event.threadId;
+  if (event.senderDisplay !== '') written.senderDisplay = event.senderDisplay;
+  if (event.senderVerified) written.senderVerified = true;
+  if (event.isDirectMessage) written.isDirectMessage = true;
+  if (event.requestedBroadcast) written.requestedBroadcast = true;
+  if (event.attachments.length > 0) written.attachments = event.attachments;
+  return written;
+}
+
+/** `envelopeId` is the one in its key. */
+export function parseInboxRow(stored: StoredRow, envelopeId: string): StoredRow<InboxRow> {
+  const { revision, row } = stored;
+  const { event, replyTo, responsePrefix, trace, attempts, crashes } = row as WrittenInbox;
+  if (row.v !== 1 || typeof event?.body !== 'string') throw unreadable(INBOX, row);
+  return {
+    revision,
+    row: {
+      v: 1,
+      event: toEvent(event, envelopeId as EnvelopeId),
+      replyTo: replyTo ?? null,
+      responsePrefix: responsePrefix ?? '',
+      trace,
+      attempts: attempts ?? 0,
+      crashes: crashes ?? 0,
+    },
+  };
+}
+
+function toEvent(event: WrittenEvent, envelopeId: EnvelopeId): InboundMessageEvent {
+  return {
+    envelopeId,
+    connectorId: event.connectorId,
+    conversationId: event.conversationId,
+    threadId: event.threadId ?? '',
+    senderId: event.senderId,
+    senderDisplay: event.senderDisplay ?? '',
+    senderVerified: event.senderVerified ?? false,
+    body: event.body,
+    adapterMessageId: event.adapterMessageId,
+    receivedAtMs: event.receivedAtMs,
+    isDirectMessage: event.isDirectMessage ?? false,
+    requestedBroadcast: event.requestedBroadcast ?? false,
+    attachments: event.attachments ?? [],
+  };
 }
 
 export function parseDedupeRow(stored: StoredRow): StoredRow<DedupeRow> {

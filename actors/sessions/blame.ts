@@ -38,7 +38,7 @@ async function countCrash(
   if (stored === undefined) return 'ended';
   // The session counts the attempt when it takes the run up again.
   const cut = { attempt: false, blamed: true };
-  const { changes } = cutRunChanges(run, parseInboxRow(stored), cut);
+  const { changes } = cutRunChanges(run, parseInboxRow(stored, run.envelopeId), cut);
   const reply = await self.ask(ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE);
   return reply.ok ? 'counted' : reply.code;
 }

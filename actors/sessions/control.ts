@@ -99,7 +99,7 @@ async function readPending(
     envelope_id: run.envelopeId,
     session_key: run.sessionKey,
     status: 'pending',
-    attempts: readInbox(stored)?.attempts ?? 0,
+    attempts: readInbox(stored, run.envelopeId)?.attempts ?? 0,
     created_at_ms: ulidTimeMs(run.envelopeId),
     reason: '',
     tape: [],

@@ -22,12 +22,7 @@ const MAX_REPLY_BYTES = 131_072;
 /** What a conversation gets for an answer without text. */
 const BLANK_ANSWER = 'ack';
 
-export function planFinish(
-  task: Task,
-  outcome: RunOutcome,
-  exchangesBefore: number,
-  nowMs: number,
-): Finish {
+export function planFinish(task: Task, outcome: RunOutcome, nowMs: number): Finish {
   const { runId, sessionKey, envelopeId, revision, row: inbox } = task;
   const end = toEnd(outcome, inbox);
   const { status, reason, turns } = end;
@@ -45,10 +40,9 @@ export function planFinish(
         status,
         reason,
         endedAtMs: nowMs,
-        exchangesBefore,
         turns,
         tape: toTape(end, inbox),
-        facts: toFacts(end, outcome),
+        cost: toCost(end, outcome),
       }),
       outputs: !inbox?.replyTo ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
     },
@@ -96,14 +90,14 @@ function toTape(end: End, inbox: InboxRow | undefined): RunEnd['tape'] {
   ];
 }
 
-function toFacts(end: End, outcome: RunOutcome): RunEnd['facts'] {
-  const size = {
+function toCost(end: End, outcome: RunOutcome): RunEnd['cost'] {
+  const isAnswered = outcome.type === 'answered';
+  return {
     replyBytes: Buffer.byteLength(end.reply),
     replySha256: hash('sha256', end.reply, 'hex'),
+    promptTokens: isAnswered ? outcome.promptTokens : 0,
+    completionTokens: isAnswered ? outcome.completionTokens : 0,
   };
-  if (outcome.type !== 'answered') return size;
-  const { promptTokens, completionTokens } = outcome;
-  return { ...size, promptTokens, completionTokens };
 }
 
 function toOutput(text: string, inbox: InboxRow, target: ReplyTarget) {

@@ -12,17 +12,10 @@ export class History {
   readonly #turns: Turn[];
   /** Of all turns held. */
   #bytes: number;
-  /** Exchanges the session has in all: the sequence number of the next one. */
-  #count: number;
 
-  constructor(turns: readonly Turn[], count: number) {
+  constructor(turns: readonly Turn[]) {
     this.#turns = [...turns];
     this.#bytes = bytesOf(turns);
-    this.#count = count;
-  }
-
-  get count(): number {
-    return this.#count;
   }
 
   /** One exchange, after its flush; nothing where there is none. */
@@ -31,7 +24,6 @@ export class History {
     this.#turns.push(...turns);
     const dropped = this.#turns.splice(0, Math.max(0, this.#turns.length - 2 * MAX_EXCHANGES));
     this.#bytes += bytesOf(turns) - bytesOf(dropped);
-    this.#count += 1;
   }
 
   /** The newest turns that fit, oldest first, beginning with a user's, and then the new message. */
@@ -53,11 +45,6 @@ function bytesOf(turns: readonly Turn[]): number {
 
 /** From the page that a scan of the session's turns gave, newest first. */
 export function toHistory(page: ScanPage): History {
-  const newest = page.rows[0];
-  const count = newest === undefined ? 0 : Number(newest.key.slice(-12)) + 1;
   const exchanges = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
-  return new History(
-    exchanges.flatMap(({ turns }) => turns),
-    count,
-  );
+  return new History(exchanges.flatMap(({ turns }) => turns));
 }

@@ -1,6 +1,6 @@
 /** What others say to the sessions: each orders one conversation's messages and runs them one by one. */
 import type { OperationOwner } from '../../proto/control/owner.ts';
-import type { InboxRow, OpenRun } from '../router/rows.ts';
+import type { OpenRun } from '../router/rows.ts';
 import type { RunOwner } from '../runs/protocol.ts';
 import type { RunEndStatus } from './rows.ts';
 
@@ -8,9 +8,8 @@ import type { RunEndStatus } from './rows.ts';
 export interface RoutedRun extends OpenRun {
   /** Envelope of the run before it in this session, which may or may not have become durable; '' for none known. */
   readonly after: string;
-  /** Of the change set that wrote the row. */
-  readonly revision: number;
-  readonly row: InboxRow;
+  /** Its row as the store has it: bytes go from thread to thread for less than fields do. */
+  readonly row: Uint8Array;
 }
 
 export interface RunEnded extends OpenRun {

@@ -1,7 +1,14 @@
 /** The sessions' tables: `runs` (ended ones, with their tapes), `turns`, `tapes` (what was added after the end), and their change sets. */
 import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
-import { INBOX, type InboxRow, inboxDonePart, inboxKey, type OpenRun } from '../router/rows.ts';
+import {
+  INBOX,
+  type InboxRow,
+  inboxDonePart,
+  inboxKey,
+  type OpenRun,
+  writtenInbox,
+} from '../router/rows.ts';
 
 export const RUNS = 'runs';
 export const TURNS = 'turns';
@@ -65,17 +72,21 @@ export interface RunEnd extends OpenRun {
   readonly status: RunEndStatus;
   readonly reason: string;
   readonly endedAtMs: number;
-  /** Exchanges the session had before; this one follows. */
-  readonly exchangesBefore: number;
   /** Empty where nothing is to be remembered. */
   readonly turns: readonly Turn[];
   readonly tape: readonly TapeEntry[];
-  /** Sizes and digests for the fact. */
-  readonly facts: Readonly<Record<string, string | number | boolean>>;
+  /** For the fact. */
+  readonly cost: {
+    readonly replyBytes: number;
+    readonly replySha256: string;
+    readonly promptTokens: number;
+    readonly completionTokens: number;
+  };
 }
 
-export function turnKey(sessionKey: string, seq: number): string {
-  return `${sessionKey}\0${String(seq).padStart(12, '0')}`;
+/** In the order of acceptance, as the runs of a session go. */
+export function turnKey(sessionKey: string, envelopeId: string): string {
+  return `${sessionKey}\0${envelopeId}`;
 }
 
 export function tapeKey(runId: string, seq: number): string {
@@ -103,7 +114,7 @@ export function cutRunChanges(
   const runId = runIdOf(envelopeId as EnvelopeId);
   const changes = {
     expect: [{ ...place, revision: inbox.revision }],
-    put: [{ ...place, row }],
+    put: [{ ...place, row: writtenInbox(row) }],
     remove: [],
     facts: [{ type: 'run.cut', runId, envelopeId, attempts, crashes, blamed: cut.blamed }],
   };
@@ -111,7 +122,7 @@ export function cutRunChanges(
 }
 
 export function endedRunChanges(end: RunEnd): ChangeSet {
-  const { runId, sessionKey, envelopeId, status, reason, attempts, crashes, endedAtMs } = end;
+  const { runId, sessionKey, envelopeId, status, reason, attempts, crashes, endedAtMs, cost } = end;
   const row: RunRow = {
     v: 1,
     status,
@@ -126,16 +137,12 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
   };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
   const done = inboxDonePart(end, end.revision);
-  const expect = [...done.expect];
   const put: ChangeSet['put'][number][] = [{ table: RUNS, key: runId, row }];
   if (end.turns.length > 0) {
-    const next = turnKey(sessionKey, end.exchangesBefore);
-    // An exchange is never written over another one.
-    expect.push({ table: TURNS, key: next, revision: 0 });
-    put.push({ table: TURNS, key: next, row: exchange });
+    put.push({ table: TURNS, key: turnKey(sessionKey, envelopeId), row: exchange });
   }
   return {
-    expect,
+    expect: done.expect,
     put,
     remove: done.remove,
     facts: [
@@ -147,7 +154,10 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
         status,
         reason,
         attempts,
-        ...end.facts,
+        replyBytes: cost.replyBytes,
+        replySha256: cost.replySha256,
+        promptTokens: cost.promptTokens,
+        completionTokens: cost.completionTokens,
       },
     ],
   };

@@ -2,7 +2,7 @@
 import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
-import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
+import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
@@ -26,7 +26,7 @@ import {
   type SessionState,
   type Subject,
 } from './session-state.ts';
-import { readInbox, type Task } from './task.ts';
+import { type Task, toTask } from './task.ts';
 
 /** A session holds at most 1,000 open runs; the router refuses more. */
 const MAX_OPEN = 1_024;
@@ -52,11 +52,12 @@ export const sessionActor = defineActor<
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
     enqueue(state, routed, self) {
-      const { sessionKey, envelopeId, revision, row } = routed;
+      const { sessionKey, envelopeId } = routed;
       const runId = runIdOf(envelopeId as EnvelopeId);
       // Told late, it may have ended meanwhile: then its row says so.
       const isNew = envelopeId > state.lastEnded;
-      const task = isNew ? { sessionKey, envelopeId, runId, revision, row } : undefined;
+      const run = { sessionKey, envelopeId, runId };
+      const task = isNew ? toTask(run, decodeRow(routed.row)) : undefined;
       if (routed.after > state.newest) state.hasGap = true;
       if (envelopeId > state.newest) state.newest = envelopeId;
       state.queue.add({ sessionKey, envelopeId, runId, task }, isHeadTaken(state));
@@ -96,9 +97,7 @@ export const sessionActor = defineActor<
         complete(state, status ?? 'failed', self);
         return;
       }
-      const { sessionKey, envelopeId } = head;
-      const { revision } = inbox;
-      const task = { sessionKey, envelopeId, runId, revision, row: readInbox(inbox) };
+      const task = toTask(head, inbox);
       state.queue.setHead(task);
       begin(state, task, self);
     },
@@ -281,7 +280,7 @@ function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
 
 function finish(state: SessionState, task: Task, outcome: RunOutcome, self: SessionSelf): void {
   const { runId } = task;
-  const plan = planFinish(task, outcome, state.history.count, self.clock.wallMs());
+  const plan = planFinish(task, outcome, self.clock.wallMs());
   let changes: EncodedChangeSet;
   try {
     // The rows become bytes on this thread: the ledger's has the most to do.
@@ -294,9 +293,10 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   }
   state.phase = 'finishing';
   state.outcome = { runId, result: outcome };
-  self.trace = plan.request.trace;
+  const { trace, outputs } = plan.request;
+  self.trace = trace;
   const about = { runId, plan };
-  const request = { ...plan.request, changes };
+  const request = { runId, trace, changes, outputs };
   self.request(state.args.outbox, 'finish', request, LEDGER_DEADLINE, 'finished', about);
 }
 

@@ -95,7 +95,7 @@ export function createSession(args: SessionArgs): SessionState {
   return {
     args,
     queue: new RunQueue(),
-    history: new History([], 0),
+    history: new History([]),
     isHistoryStale: false,
     phase: 'idle',
     isNew: true,

@@ -9,10 +9,18 @@ export interface Task extends OpenRun {
   readonly row: InboxRow | undefined;
 }
 
+export function toTask(
+  { sessionKey, envelopeId, runId }: OpenRun & { readonly runId: string },
+  stored: StoredRow,
+): Task {
+  const { revision } = stored;
+  return { sessionKey, envelopeId, runId, revision, row: readInbox(stored, envelopeId) };
+}
+
 /** A row that cannot be read ends its run as failed instead of crashing its session for ever. */
-export function readInbox(stored: StoredRow): InboxRow | undefined {
+export function readInbox(stored: StoredRow, envelopeId: string): InboxRow | undefined {
   try {
-    return parseInboxRow(stored).row;
+    return parseInboxRow(stored, envelopeId).row;
   } catch {
     return undefined;
   }

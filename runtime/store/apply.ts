@@ -30,8 +30,7 @@ export function applyBatch(
     const conflict = findConflict(transaction, changes);
     if (conflict !== undefined) return conflict;
     revision += 1;
-    write(transaction, changes, revision);
-    for (const fact of changes.facts) facts.push(fact);
+    write(transaction, changes, revision, facts);
     return { ok: true, revision };
   });
   if (revision > head.revision) appendEntry(transaction, { ...head, revision }, facts, atMs);
@@ -42,7 +41,7 @@ function findConflict(
   transaction: StoreTransaction,
   changes: EncodedChangeSet,
 ): CommitOutcome | undefined {
-  for (const { table, key, revision } of changes.expect) {
+  for (const [table, key, revision] of changes.expect) {
     const bytes = transaction.get(table, key);
     const actual = bytes === undefined ? 0 : revisionOf(bytes);
     if (actual !== revision) return { ok: false, code: 'conflict', table, key, actual };
@@ -50,11 +49,23 @@ function findConflict(
   return undefined;
 }
 
-function write(transaction: StoreTransaction, changes: EncodedChangeSet, revision: number): void {
-  for (const { table, key, bytes } of changes.put) {
-    transaction.put(table, key, stampRevision(bytes, revision));
+/** Writes its rows, and adds its facts to those of the batch. */
+function write(
+  transaction: StoreTransaction,
+  { put, remove, facts, body }: EncodedChangeSet,
+  revision: number,
+  batch: Uint8Array[],
+): void {
+  let at = 0;
+  const next = (bytes: number) => {
+    at += bytes;
+    return body.subarray(at - bytes, at);
+  };
+  for (const [table, key, bytes] of put) {
+    transaction.put(table, key, stampRevision(next(bytes), revision));
   }
-  for (const { table, key } of changes.remove) transaction.remove(table, key);
+  for (const [table, key] of remove) transaction.remove(table, key);
+  for (const bytes of facts) batch.push(next(bytes));
 }
 
 function appendEntry(

@@ -4,16 +4,18 @@ import * as assert from 'uvu/assert';
 import type { LedgerProtocol } from '../../../actors/ledger/protocol.ts';
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
-import { INBOX, inboxKey } from '../../../actors/router/rows.ts';
+import { INBOX, inboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import { blameRun } from '../../../actors/sessions/blame.ts';
 import { operate } from '../../../actors/sessions/control.ts';
 import { planFinish } from '../../../actors/sessions/finish.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import type { Asker } from '../../../actors/sessions/reading.ts';
 import { cutRunChanges } from '../../../actors/sessions/rows.ts';
+import { toTask } from '../../../actors/sessions/task.ts';
 import { createEnvelopeId, createUlids, type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import type { ActorRef } from '../../../runtime/actor.ts';
 import { AskError } from '../../../runtime/errors.ts';
+import type { EncodedChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery } from '../../../runtime/store/store.ts';
 import { OPEN_RULES, request } from './story-fakes.ts';
@@ -32,7 +34,7 @@ function openWorld() {
   const nextUlid = createUlids({ wallMs: () => WALL_MS, randomBytes: (n) => new Uint8Array(n) });
   /** Told of each ask before it is answered. */
   const script: { asked: (kind: string) => Promise<void> | void } = { asked: () => undefined };
-  const commit = async (changes: ChangeSet) => {
+  const commit = async (changes: ChangeSet | EncodedChangeSet) => {
     const [outcome] = await store.commit([changes], 0);
     if (outcome === undefined) throw new Error('no outcome');
     return outcome;
@@ -57,22 +59,28 @@ function openWorld() {
     const plan = planAdmission(admitted, decision, { envelopeId, after: '' });
     const outcome = await commit(plan.changes);
     if (!outcome.ok || plan.run === undefined) throw new Error('not accepted');
-    return { ...plan.run, revision: outcome.revision };
+    return plan.run;
+  };
+  const stored = ({ envelopeId }: RoutedRun) => {
+    const row = store.read(INBOX, inboxKey(SESSION, envelopeId));
+    if (row === undefined) throw new Error('not open');
+    return row;
   };
   const end = async (run: RoutedRun) => {
     const answer = { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 } as const;
-    const finish = planFinish({ ...run, runId: idOf(run) }, answer, 0, WALL_MS + 5);
+    const task = toTask({ ...run, runId: idOf(run) }, stored(run));
+    const finish = planFinish(task, answer, WALL_MS + 5);
     assert.is((await commit(finish.request.changes)).ok, true);
   };
   const get = async (runId: string, known: readonly RoutedRun[] = []) => {
     const call = { operation: 'runs.get', input: { run_id: runId }, principal: 'test' } as const;
     return operate(call, known, asker, LEDGER);
   };
-  return { store, script, commit, asker, accept, end, get };
+  return { store, script, commit, asker, accept, end, get, stored };
 }
 
 test('an open run is pending, with the times that it was cut; once ended it says how', async () => {
-  const { accept, commit, end, get } = openWorld();
+  const { accept, commit, end, get, stored } = openWorld();
   await accept('first');
   await accept('second');
   const run = await accept('this');
@@ -89,10 +97,11 @@ test('an open run is pending, with the times that it was cut; once ended it says
     tape: [],
   };
   assert.equal(await get(runId), { ok: true, output: open });
-  const { changes, row } = cutRunChanges(run, run, { attempt: true, blamed: false });
-  const outcome = await commit(changes);
+  const inbox = parseInboxRow(stored(run), run.envelopeId);
+  const { changes } = cutRunChanges(run, inbox, { attempt: true, blamed: false });
+  await commit(changes);
   assert.equal(await get(runId), { ok: true, output: { ...open, attempts: 1 } });
-  await end({ ...run, row, revision: outcome.ok ? outcome.revision : 0 });
+  await end(run);
   const tape = [
     { seq: 0, type: 'message.received', text: 'this', at_ms: WALL_MS + 5 },
     { seq: 1, type: 'message.replied', text: 'ok', at_ms: WALL_MS + 5 },
@@ -158,19 +167,19 @@ test('a run that the dispatcher knows is found without a search of the store', a
 });
 
 test('a crash is charged to the open row of its run, once more after a conflict, and not after its end', async () => {
-  const { accept, asker, end, script, store, commit } = openWorld();
+  const { accept, asker, end, script, store, stored, commit } = openWorld();
   const run = await accept('this');
   const place = { table: INBOX, key: inboxKey(SESSION, run.envelopeId) };
   script.asked = async (kind) => {
     if (kind !== 'commit') return;
     script.asked = () => undefined;
-    const put = [{ ...place, row: { ...run.row, attempts: 7 } }];
+    const put = [{ ...place, row: { ...stored(run).row, attempts: 7 } }];
     await commit({ expect: [], put, remove: [], facts: [] });
   };
   assert.is(await blameRun(run, asker, LEDGER), 'counted');
-  const stored = store.read(place.table, place.key);
-  assert.equal([stored?.row.attempts, stored?.row.crashes], [7, 1]);
-  await end({ ...run, revision: stored?.revision ?? 0 });
+  const { row } = stored(run);
+  assert.equal([row.attempts, row.crashes], [7, 1]);
+  await end(run);
   assert.is(await blameRun(run, asker, LEDGER), 'ended');
   assert.is(store.read(place.table, place.key), undefined);
 });

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
-import { INBOX, type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
+import { INBOX, inboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import type { RunResult } from '../../../actors/runs/protocol.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
@@ -12,7 +12,7 @@ import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import { createEnvelopeId, createUlids, type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import type { EncodedChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
-import type { ChangeSet, Row, ScanQuery, StoredRow } from '../../../runtime/store/store.ts';
+import type { ChangeSet, Row, ScanQuery } from '../../../runtime/store/store.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import { OPEN_RULES, request } from './story-fakes.ts';
 
@@ -83,7 +83,7 @@ async function openSession(mayBeCut = false) {
     newest = envelopeId;
     const outcome = await commit(plan.changes);
     if (!outcome.ok || plan.run === undefined) throw new Error('not routed');
-    return { ...plan.run, revision: outcome.revision };
+    return plan.run;
   };
   const open = async () => {
     const kit = await createBehaviorKit(sessionActor, args, undefined, options);
@@ -108,7 +108,7 @@ async function openSession(mayBeCut = false) {
   };
   const inbox = (run: RoutedRun) => {
     const stored = store.read(INBOX, inboxKey(KEY, run.envelopeId));
-    return stored as StoredRow<InboxRow> | undefined;
+    return stored === undefined ? undefined : parseInboxRow(stored, run.envelopeId);
   };
   /** Another row for this open run, written behind the session's back. */
   const change = async (run: RoutedRun, row: Row) => {
@@ -261,12 +261,12 @@ test('a finish without an answer is asked again, and a conflict with its own fir
 });
 
 test('a crash counted while the finish was under way does not make the model answer twice', async () => {
-  const { store, route, open, change } = await openSession();
+  const { store, route, open, change, inbox } = await openSession();
   const { kit, begun, answer } = await open();
   const a = await route('a');
   kit.receive('enqueue', a);
   await kit.settle();
-  await change(a, { ...a.row, crashes: 1 });
+  await change(a, { ...inbox(a)?.row, v: 1, crashes: 1 });
   await answer(idOf(a));
   assert.is(store.read(RUNS, idOf(a))?.row.status, 'done');
   assert.is(store.read(RUNS, idOf(a))?.row.crashes, 1);
@@ -289,9 +289,9 @@ test('a run that an earlier life left counts an attempt before it is tried again
 });
 
 test('a run that was cut again and again is given up, whoever cut it', async () => {
-  const { store, route, open, change } = await openSession(true);
+  const { store, route, open, change, inbox } = await openSession(true);
   const a = await route('a');
-  await change(a, { ...a.row, attempts: MAX_ATTEMPTS - 1 });
+  await change(a, { ...inbox(a)?.row, v: 1, attempts: MAX_ATTEMPTS - 1 });
   const { begun } = await open();
   assert.equal(begun(), []);
   assert.is(store.read(RUNS, idOf(a))?.row.status, 'quarantined');

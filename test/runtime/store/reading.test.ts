@@ -11,8 +11,8 @@ const tables = new Tables();
 tables.transaction((transaction) => {
   for (let n = 0; n < ROWS; n += 1) {
     const change = { table: 'rows', key: String(n).padStart(5, '0'), row: { v: 1 } };
-    const { put } = encodeChangeSet({ expect: [], put: [change], remove: [], facts: [] });
-    for (const { table, key, bytes } of put) transaction.put(table, key, bytes);
+    const { body } = encodeChangeSet({ expect: [], put: [change], remove: [], facts: [] });
+    transaction.put(change.table, change.key, body);
   }
 });
 

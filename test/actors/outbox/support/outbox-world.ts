@@ -242,8 +242,11 @@ export class OutboxWorld {
       ([outcome]) => {
         if (outcome?.ok) {
           this.#flushedRevision = Math.max(this.#flushedRevision, outcome.revision);
-          for (const { table, key, bytes } of changes.put) {
-            if (table === DELIVERIES) this.#learn(key, decodeRow(bytes).row);
+          let at = 0;
+          for (const [table, key, bytes] of changes.put) {
+            const row = changes.body.subarray(at, at + bytes);
+            at += bytes;
+            if (table === DELIVERIES) this.#learn(key, decodeRow(row).row);
           }
         }
         if (isUnanswered) ask.fail();
