@@ -5,7 +5,7 @@ import { createUlids } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
 import { codeOf, RuntimeError } from '../../runtime/errors.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
-import { enqueueCommit, enqueueLook, flushRest, land, pump } from './commit-flow.ts';
+import { enqueueCommit, enqueueLook, flushRest, land, pump, pumpSoon } from './commit-flow.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { endBackup, metrics, operate } from './control.ts';
 import { mayWait, retryAfterMs, type Space } from './decide.ts';
@@ -72,9 +72,12 @@ export const ledgerActor = defineActor<
     metrics,
     flushed(state, landing, self) {
       land(state, self, landing);
+      pumpSoon(state, self);
+    },
+    pump(state, _nothing, self) {
+      state.isPumpPlanned = false;
       pump(state, self);
     },
-    pump: (state, _nothing, self) => pump(state, self),
     checkSpace(state, _nothing, self) {
       checkSpace(state, self);
       self.after('checkSpace', SPACE_CHECK_MS, 'checkSpace', null);
@@ -154,6 +157,7 @@ function freshState(
     nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }),
     flight: undefined,
     isAnswering: false,
+    isPumpPlanned: false,
     hasFailed: false,
     space: given.space,
     bytesSinceSpaceCheck: 0,

@@ -31,7 +31,7 @@ export function enqueueCommit(
     return;
   }
   state.queue.push({ type: 'commit', changes: encoded, answer: ends.answer });
-  pump(state, self);
+  pumpSoon(state, self);
 }
 
 export interface CommitEnds {
@@ -53,7 +53,17 @@ export function own(answer: QueuedCommit['answer']): CommitEnds {
 /** Takes a read into the line: it sees everything that was asked for before it. */
 export function enqueueLook(state: LedgerState, self: LedgerSelf, look: () => void): void {
   state.queue.push({ type: 'look', look });
-  pump(state, self);
+  pumpSoon(state, self);
+}
+
+/**
+ * Behind the messages that are here already: a commit that took off with the first of them would make all others wait
+ * until it is back.
+ */
+export function pumpSoon(state: LedgerState, self: LedgerSelf): void {
+  if (state.flight !== undefined || state.isPumpPlanned) return;
+  state.isPumpPlanned = self.tell(self.ref, 'pump', null);
+  if (!state.isPumpPlanned) pump(state, self);
 }
 
 /** Answers the looks at the head of the line, then sends the next batch, unless one is on its way. */

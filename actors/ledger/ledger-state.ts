@@ -39,7 +39,7 @@ export interface LedgerDeps {
 
 export interface LedgerOwn {
   flushed(landing: Landing): void;
-  /** Goes on with looks that did not fit in the slice before. */
+  /** Takes the next batch off; goes on with looks that did not fit in the slice before. */
   pump(nothing: null): void;
   checkSpace(nothing: null): void;
   ballastMoved(move: { readonly wanted: 'there' | 'gone'; readonly code: string }): void;
@@ -71,6 +71,7 @@ export interface LedgerState {
   readonly nextJobId: () => string;
   flight: Flight | undefined;
   isAnswering: boolean;
+  isPumpPlanned: boolean;
   /** The store refused a commit: nothing may be written any more. */
   hasFailed: boolean;
   space: Space;
