@@ -19,19 +19,30 @@ test('a commit is answered only after its flush', async () => {
   assert.equal(await reply, { ok: true, revision: 1 });
 });
 
-test('what comes while a commit is on its way goes together as the next one', async () => {
+test('what waits already takes off together, and what comes while it is on its way is the next one', async () => {
   const { store, put, drain } = await openLedger();
   store.isHolding = true;
-  const replies = ['a', 'b', 'c', 'd'].map((key) => put(key));
+  const replies = ['a', 'b', 'c'].map((key) => put(key));
+  await turnOfLoop();
+  replies.push(...['d', 'e'].map((key) => put(key)));
   await drain();
   assert.equal(
     store.batches.map((batch) => batch.length),
-    [1, 3],
+    [3, 2],
   );
   assert.equal(
     (await Promise.all(replies)).map((reply) => reply.ok && reply.revision),
-    [1, 2, 3, 4],
+    [1, 2, 3, 4, 5],
   );
+});
+
+test('a ledger whose mailbox is full takes off at once', async () => {
+  const { kit, store, put, drain } = await openLedger();
+  kit.self.tell = () => false;
+  const reply = put('a');
+  assert.is(store.batches.length, 1);
+  await drain();
+  assert.is((await reply).ok, true);
 });
 
 test('a batch holds no more change sets than its bound', async () => {
@@ -42,7 +53,7 @@ test('a batch holds no more change sets than its bound', async () => {
   await drain();
   assert.equal(
     store.batches.map((batch) => batch.length),
-    [1, 2, 2, 1],
+    [2, 2, 2],
   );
 });
 
@@ -50,6 +61,7 @@ test('a read sees every commit asked before it, and waits for their flush', asyn
   const { kit, store, put, drain } = await openLedger();
   store.isHolding = true;
   void put('a');
+  await turnOfLoop();
   void put('b');
   const read = kit.receive('read', { table: 'inbox', key: 'b' }) as Promise<{ row: unknown }[]>;
   const scan = kit.receive('scan', { table: 'inbox', limit: 10 }) as Promise<{ rows: unknown[] }>;
@@ -108,7 +120,9 @@ test('a full line answers busy with a time to come back, and writes nothing', as
   const limits = { maxPending: 8 };
   const { kit, store, put, drain } = await openLedger({ args: { limits } });
   store.isHolding = true;
-  for (let n = 0; n < 9; n += 1) void put(`k${n}`);
+  void put('first');
+  await turnOfLoop();
+  for (let n = 0; n < 8; n += 1) void put(`k${n}`);
   const reply = await put('late');
   assert.is(reply.ok, false);
   assert.is(!reply.ok && reply.code, 'busy');
@@ -126,7 +140,9 @@ test('accept is refused before settle: a quarter of the line is kept for work in
   const limits = { maxPending: 8 };
   const { store, put, drain } = await openLedger({ args: { limits } });
   store.isHolding = true;
-  for (let n = 0; n < 7; n += 1) void put(`k${n}`);
+  void put('first');
+  await turnOfLoop();
+  for (let n = 0; n < 6; n += 1) void put(`k${n}`);
   const admitting = await put('admit', { admits: true });
   assert.is(!admitting.ok && admitting.code, 'busy');
   const settling = put('settle');
@@ -169,6 +185,7 @@ test('a failed commit crashes the ledger as store_failed and is never tried agai
   const { kit, store, put } = await openLedger();
   store.isHolding = true;
   const reply = put('a');
+  await turnOfLoop();
   void put('b');
   store.fail(new RuntimeError('store_failed', 'disk on fire'));
   assert.is(await rejectionCode(kit.settle()), 'store_failed');
@@ -180,6 +197,7 @@ test('an error without a code is store_failed as well: nothing of it may be beli
   const { kit, store, put } = await openLedger();
   store.isHolding = true;
   void put('a');
+  await turnOfLoop();
   store.fail(new Error('no code'));
   assert.is(await rejectionCode(kit.settle()), 'store_failed');
 });
@@ -187,8 +205,9 @@ test('an error without a code is store_failed as well: nothing of it may be beli
 test('an orderly stop writes down what waits, then closes the store', async () => {
   const { kit, store, put } = await openLedger();
   store.isHolding = true;
-  const replies = ['a', 'b', 'c'].map((key) => put(key));
+  const replies = [put('a')];
   await turnOfLoop();
+  replies.push(put('b'), put('c'));
   const stopping = ledgerActor.stop?.(kit.state, kit.self);
   store.release();
   await turnOfLoop();

@@ -87,9 +87,8 @@ test('tail gives the newest matches in the order they happened', async () => {
 
 test('a backup is a job: its row is durable before its id is told, and says how it ended', async () => {
   const opened = await openLedger();
-  const reply = call(opened, 'backup.create', {});
-  await opened.kit.settle();
-  const created = await reply;
+  const created = await call(opened, 'backup.create', {});
+  await opened.drain();
   assert.ok(created.ok);
   const { job_id } = created.output as { job_id: string };
   assert.equal(opened.store.backups, [`/backups/${job_id}`]);
@@ -108,9 +107,8 @@ test('a backup that fails ends its job as failed with the code', async () => {
       },
     },
   });
-  const reply = call(opened, 'backup.create', {});
-  await opened.kit.settle();
-  const created = await reply;
+  const created = await call(opened, 'backup.create', {});
+  await opened.drain();
   assert.ok(created.ok);
   const job = await call(opened, 'jobs.get', created.output as object);
   assert.ok(job.ok);

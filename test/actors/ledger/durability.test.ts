@@ -2,13 +2,11 @@
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ledgerActor } from '../../../actors/ledger/actor.ts';
 import type { CommitReply } from '../../../actors/ledger/protocol.ts';
 import { PowerLossStore } from '../../../runtime/store/power-loss.ts';
 import type { Store, StoredRow } from '../../../runtime/store/store.ts';
-import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import { within } from '../../support/within.ts';
-import { turnOfLoop } from './open-ledger.ts';
+import { createLedgerKit, turnOfLoop } from './open-ledger.ts';
 
 const test = suite('ledger: durability');
 const SEED = 20_261_104;
@@ -21,7 +19,7 @@ function open(store: Store) {
     prepareBackup: async (id: string) => id,
     log: () => undefined,
   };
-  return createBehaviorKit(ledgerActor, { retention: [], limits: { maxBatch: 3 } }, deps);
+  return createLedgerKit({ retention: [], limits: { maxBatch: 3 } }, deps);
 }
 
 interface Told {

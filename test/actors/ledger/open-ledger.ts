@@ -12,6 +12,17 @@ export interface LedgerOptions {
   readonly deps?: Partial<LedgerDeps>;
 }
 
+/** The kit only records what an actor tells itself, and the ledger's next batch takes off with such a message. */
+export async function createLedgerKit(args: LedgerArgs, deps: LedgerDeps) {
+  const kit = await createBehaviorKit(ledgerActor, args, deps, {
+    takes(_to, kind) {
+      if (kind === 'pump') queueMicrotask(() => kit.receive('pump', null));
+      return true;
+    },
+  });
+  return kit;
+}
+
 export async function openLedger(options: LedgerOptions = {}) {
   const store = options.store ?? createHeldStore();
   const ballast: string[] = [];
@@ -26,7 +37,7 @@ export async function openLedger(options: LedgerOptions = {}) {
     log: (_level, message) => void logs.push(message),
     ...options.deps,
   };
-  const kit = await createBehaviorKit(ledgerActor, { retention: [], ...options.args }, deps);
+  const kit = await createLedgerKit({ retention: [], ...options.args }, deps);
   const put = (
     key: string,
     options: { readonly admits?: boolean; readonly facts?: readonly Fact[] } = {},
