@@ -10,8 +10,8 @@ import { adminTokenFileOf } from './state-root.ts';
 const KEY_BYTES = 32;
 
 export const STORE_DIRECTORY = 'store';
-/** 2: an open run is one row of `inbox` · 3: an ended run's row has its tape. */
-export const STORE_FORMAT = 4;
+/** 5: rows of `inbox` leave out what is usual, and turns go by envelope. */
+export const STORE_FORMAT = 5;
 
 /** What the vault asks for. */
 export function machineSecrets(stateRoot: string): VaultDeps {

@@ -15,7 +15,7 @@ const SPACE_CHECK_BYTES = 1_024 * 1_024;
 
 /**
  * Takes a change set into the line. `answer` is called after the flush, or `refuse` at once where no store takes such a
- * one. It is encoded here, while the batch before is on its way: between two batches the disk has nothing to do.
+ * one. It is encoded here, one by one, and not when a batch takes off: the disk would have nothing to do meanwhile.
  */
 export function enqueueCommit(
   state: LedgerState,
@@ -61,7 +61,14 @@ export function enqueueLook(state: LedgerState, self: LedgerSelf, look: () => vo
  * until it is back.
  */
 export function pumpSoon(state: LedgerState, self: LedgerSelf): void {
-  if (state.flight !== undefined || state.isPumpPlanned) return;
+  if (state.flight !== undefined) return;
+  // Nothing more has room in it.
+  if (state.queue.length >= state.limits.maxBatch) pump(state, self);
+  else planPump(state, self);
+}
+
+function planPump(state: LedgerState, self: LedgerSelf): void {
+  if (state.isPumpPlanned) return;
   state.isPumpPlanned = self.tell(self.ref, 'pump', null);
   if (!state.isPumpPlanned) pump(state, self);
 }

@@ -9,6 +9,7 @@ import {
   type Settled,
 } from '../../runtime/actor.ts';
 import { AskError, codeOf } from '../../runtime/errors.ts';
+import { stampRevision } from '../../runtime/store/encoding.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { RoutedRun, SessionsProtocol } from '../sessions/protocol.ts';
@@ -96,6 +97,8 @@ const VERIFY_DELAY_MS = 1_000;
 const MAX_RECOUNTS = 4;
 const REMIND_MIN_MS = 100;
 const REMIND_MAX_MS = 5_000;
+/** A value that no row holds; an id that is no well-formed text. */
+const UNSTORABLE: readonly string[] = ['not_encodable', 'bad_option'];
 
 export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterState, RouterDeps>({
   module: import.meta.url,
@@ -139,7 +142,11 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
         releaseUnsure(state, plan, outcome.error, self);
         finish(state, answer, refused('busy'));
       } else if (outcome.value.ok) {
-        if (plan.run !== undefined) tellSessions(state, plan.run, plan.trace, self);
+        if (plan.run !== undefined) {
+          // Its row waited without one.
+          stampRevision(plan.run.row, outcome.value.revision);
+          tellSessions(state, plan.run, plan.trace, self);
+        }
         finish(state, answer, plan.reply);
       } else {
         release(state, plan);
@@ -196,7 +203,7 @@ function planOf(...admission: Parameters<typeof planAdmission>): Plan | undefine
   try {
     return planAdmission(...admission);
   } catch (error) {
-    if (codeOf(error) === 'not_encodable') return undefined;
+    if (UNSTORABLE.includes(codeOf(error))) return undefined;
     throw error;
   }
 }

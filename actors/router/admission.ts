@@ -30,12 +30,12 @@ export interface Plan {
   readonly changes: EncodedChangeSet;
   /** Once the changes are flushed. */
   readonly reply: Extract<AdmitReply, { type: 'accepted' | 'rejected' }>;
-  /** Its row has its revision after the commit; absent for a rejected event. */
+  /** Its row lacks the revision, which is known after the commit; absent for a rejected event. */
   readonly run?: RoutedRun;
   readonly trace: string;
 }
 
-/** One change set: accept + route, or accept + rejected. Throws `not_encodable` where no store takes the event. */
+/** One change set: accept + route, or accept + rejected. Throws `not_encodable` or `bad_option` where no store takes the event. */
 export function planAdmission(
   request: AdmitRequest,
   decision: Decision,

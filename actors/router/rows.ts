@@ -199,7 +199,11 @@ function writtenEvent(event: InboundMessageEvent): WrittenEvent {
 export function parseInboxRow(stored: StoredRow, envelopeId: string): StoredRow<InboxRow> {
   const { revision, row } = stored;
   const { event, replyTo, responsePrefix, trace, attempts, crashes } = row as WrittenInbox;
-  if (row.v !== 1 || typeof event?.body !== 'string') throw unreadable(INBOX, row);
+  const isText = typeof event?.body === 'string' && typeof event.connectorId === 'string';
+  const isCounted = typeof (attempts ?? 0) === 'number' && typeof (crashes ?? 0) === 'number';
+  if (row.v !== 1 || !isText || !isCounted || typeof trace !== 'string') {
+    throw unreadable(INBOX, row);
+  }
   return {
     revision,
     row: {

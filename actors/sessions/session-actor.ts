@@ -88,10 +88,7 @@ export const sessionActor = defineActor<
         return;
       }
       const { inbox, status, history } = outcome.value;
-      if (history !== undefined) {
-        state.history = history;
-        state.isHistoryStale = false;
-      }
+      state.history = history;
       state.failures = 0;
       if (inbox === undefined) {
         complete(state, status ?? 'failed', self);
@@ -140,8 +137,7 @@ export const sessionActor = defineActor<
         state.history.append(plan.turns);
         complete(state, plan.status, self);
       } else if (outcome.ok && outcome.value.type === 'conflict') {
-        // Another end was first, or a crash was counted meanwhile: the rows know which, and the turns.
-        state.isHistoryStale = true;
+        // Another end was first, or a crash was counted meanwhile: the rows know which.
         load(state, self);
       } else {
         const askedMs =
@@ -199,13 +195,12 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
-/** Reads the head's rows; and the turns, where they may have changed. */
+/** Reads the head's rows, and behind them the turns: an end that an earlier incarnation asked for may be among them. */
 function load(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (head === undefined) return;
   const { runId } = head;
   const { ledger, sessionKey } = state.args;
-  const { isHistoryStale } = state;
   state.phase = 'loading';
   state.queue.setHead(undefined);
   self.run(
@@ -213,7 +208,7 @@ function load(state: SessionState, self: SessionSelf): void {
       const [inbox, ended, history] = await Promise.all([
         readOpenRun(self, ledger, head),
         readEndedRun(self, ledger, runId),
-        isHistoryStale ? readHistory(self, ledger, sessionKey) : undefined,
+        readHistory(self, ledger, sessionKey),
       ]);
       return { inbox, status: ended?.row.status, history };
     },

@@ -31,8 +31,7 @@ export interface Loaded {
   readonly inbox: StoredRow | undefined;
   /** How it ended, where it has. */
   readonly status: RunEndStatus | undefined;
-  /** Absent where nobody else can have changed it. */
-  readonly history: History | undefined;
+  readonly history: History;
 }
 
 export interface Refreshed {
@@ -65,8 +64,6 @@ export interface SessionState {
   readonly args: SessionArgs;
   readonly queue: RunQueue;
   history: History;
-  /** Somebody else may have changed the turns: they are read again with the next rows. */
-  isHistoryStale: boolean;
   phase: Phase;
   /** Nothing was read from the ledger yet. */
   isNew: boolean;
@@ -96,7 +93,6 @@ export function createSession(args: SessionArgs): SessionState {
     args,
     queue: new RunQueue(),
     history: new History([]),
-    isHistoryStale: false,
     phase: 'idle',
     isNew: true,
     cut: undefined,

@@ -34,6 +34,9 @@ export interface CallOptions {
 }
 
 export interface Model {
-  /** One call, no retries of its own; aborts with the signal. A throw counts as transient. */
+  /**
+   * One call, no retries of its own. It ends with the signal, as transient; one that answers at once need not look at it.
+   * A throw counts as transient.
+   */
   answer(request: ModelRequest, options: CallOptions): Promise<ModelOutcome>;
 }

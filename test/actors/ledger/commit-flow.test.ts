@@ -36,6 +36,18 @@ test('what waits already takes off together, and what comes while it is on its w
   );
 });
 
+test('a batch that is full takes off at once', async () => {
+  const { store, put, drain } = await openLedger({ args: { limits: { maxBatch: 2 } } });
+  void put('a');
+  assert.is(store.batches.length, 0);
+  void put('b');
+  assert.equal(
+    store.batches.map((batch) => batch.length),
+    [2],
+  );
+  await drain();
+});
+
 test('a ledger whose mailbox is full takes off at once', async () => {
   const { kit, store, put, drain } = await openLedger();
   kit.self.tell = () => false;

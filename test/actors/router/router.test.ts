@@ -40,7 +40,8 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
     },
   };
   const commit = async ({ changes }: CommitRequest) => {
-    const [outcome] = await store.commit([changes], 0);
+    // A copy, as over a link.
+    const [outcome] = await store.commit([structuredClone(changes)], 0);
     if (outcome === undefined) throw new Error('no outcome');
     return outcome;
   };
@@ -131,6 +132,18 @@ test('one fact says that an event was accepted, by whom, for which session, and 
   assert.is(second?.replies, false);
   const [, toTape] = store.scan({ table: 'inbox', limit: 5 }).rows;
   assert.is(toTape?.row.replyTo, undefined);
+});
+
+test('an event that no store takes is refused, and the next one is admitted', async () => {
+  const { kit, store, admit } = await openRouter();
+  const busy = { type: 'refused', code: 'busy', retryAfterMs: 1_000 };
+  const illFormed = request('one', 'bad\ud800');
+  assert.equal(await admit(illFormed), busy);
+  const unplain = { ...request('one', 'n1'), trace: Symbol('trace') as unknown as string };
+  assert.equal(await admit(unplain), busy);
+  assert.is(openRuns(kit), 0);
+  assert.equal(store.keys({ table: 'inbox', limit: 5 }).keys, []);
+  assert.is((await admit()).type, 'accepted');
 });
 
 test('no fact carries the text of a message', async () => {

@@ -36,7 +36,7 @@ const inboxRow: fc.Arbitrary<InboxRow> = fc.record({
   crashes: fc.nat(3),
 });
 
-test('whatever of it is usual, it is read as it was; so is a row that has all of its fields', () => {
+test('whatever of it is usual, it is read as it was; so is one that has all of its fields', () => {
   fc.assert(
     fc.property(inboxRow, (drawn) => {
       // As plain objects: those drawn may have no prototype.
@@ -50,7 +50,17 @@ test('whatever of it is usual, it is read as it was; so is a row that has all of
 });
 
 test('a row that is none is refused', () => {
-  for (const row of [{ v: 2, event: { body: '' } }, { v: 1 }, { v: 1, event: null }] as Row[]) {
+  const event = { connectorId: 'echo:default', body: '' };
+  const rows = [
+    { v: 2, event, trace: '' },
+    { v: 1, trace: '' },
+    { v: 1, event: null, trace: '' },
+    { v: 1, event: { body: '' }, trace: '' },
+    { v: 1, event },
+    { v: 1, event, trace: '', attempts: 'many' },
+  ];
+  assert.is(parseInboxRow({ revision: 1, row: { v: 1, event, trace: '' } }, ENVELOPE).revision, 1);
+  for (const row of rows as Row[]) {
     assert.throws(() => parseInboxRow({ revision: 1, row }, ENVELOPE), /cannot be read/);
   }
 });

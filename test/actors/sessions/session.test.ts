@@ -6,6 +6,7 @@ import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
 import { INBOX, inboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import type { RunResult } from '../../../actors/runs/protocol.ts';
+import { planFinish } from '../../../actors/sessions/finish.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
@@ -115,7 +116,7 @@ async function openSession(mayBeCut = false) {
     const put = [{ table: INBOX, key: inboxKey(KEY, run.envelopeId), row }];
     await commit({ expect: [], put, remove: [], facts: [] });
   };
-  return { store, route, open, finishes, script, finish, change, inbox, reads };
+  return { store, commit, route, open, finishes, script, finish, change, inbox, reads };
 }
 
 test('whatever message a session dies of, its subject names the run that is charged', async () => {
@@ -207,6 +208,33 @@ test('an exchange that became durable unheard is in the next request, also when 
   await answer(idOf(b));
   await kit.settle();
   assert.is(store.scan({ table: 'turns', limit: 10 }).rows.length, 2);
+});
+
+test('an exchange that an earlier incarnation ended late, behind what this one read first, is in the next request', async () => {
+  const { store, route, open, script, commit, inbox } = await openSession();
+  const a = await route('a');
+  const stored = inbox(a);
+  if (stored === undefined) throw new Error('not open');
+  const task = { ...a, runId: idOf(a), revision: stored.revision, row: stored.row };
+  const ok = { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 } as const;
+  const late = planFinish(task, ok, 1_000).request.changes;
+  let isEnded = false;
+  script.scanFails = ({ table }) => {
+    if (table === 'turns' && !isEnded) queueMicrotask(() => void commit(late));
+    isEnded ||= table === 'turns';
+    return false;
+  };
+  const { kit } = await open();
+  assert.is(store.read(RUNS, idOf(a))?.row.status, 'done');
+  const b = await route('b');
+  kit.receive('enqueue', b);
+  await kit.settle();
+  const turns = kit.effects.flatMap((effect) =>
+    effect.type === 'tell' && effect.kind === 'begin'
+      ? [(effect.payload as { turns: readonly unknown[] }).turns.length]
+      : [],
+  );
+  assert.equal(turns, [3]);
 });
 
 test('a run that the router lost the answer for is run before the one that came after it', async () => {
