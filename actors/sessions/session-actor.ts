@@ -88,7 +88,7 @@ export const sessionActor = defineActor<
         return;
       }
       const { inbox, status, history } = outcome.value;
-      state.history = history;
+      state.history = history ?? state.history;
       state.failures = 0;
       if (inbox === undefined) {
         complete(state, status ?? 'failed', self);
@@ -195,7 +195,7 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
-/** Reads the head's rows, and behind them the turns: an end that an earlier incarnation asked for may be among them. */
+/** Reads the head's rows; where it has ended already, by an end that was not heard of here, behind them the turns too. */
 function load(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (head === undefined) return;
@@ -205,11 +205,12 @@ function load(state: SessionState, self: SessionSelf): void {
   state.queue.setHead(undefined);
   self.run(
     async () => {
-      const [inbox, ended, history] = await Promise.all([
+      const [inbox, ended] = await Promise.all([
         readOpenRun(self, ledger, head),
         readEndedRun(self, ledger, runId),
-        readHistory(self, ledger, sessionKey),
       ]);
+      const isOver = inbox === undefined;
+      const history = isOver ? await readHistory(self, ledger, sessionKey) : undefined;
       return { inbox, status: ended?.row.status, history };
     },
     'loaded',

@@ -31,7 +31,8 @@ export interface Loaded {
   readonly inbox: StoredRow | undefined;
   /** How it ended, where it has. */
   readonly status: RunEndStatus | undefined;
-  readonly history: History;
+  /** Absent while the run is open: nobody else can have added to it. */
+  readonly history: History | undefined;
 }
 
 export interface Refreshed {
