@@ -16,6 +16,9 @@ export const UNNUMBERED = 0;
 /** As meta: the triple only numbers its route. */
 export const DEFINE_ONLY = -1;
 
+/** As meta: the triple frees its route's number, behind all that used it. */
+export const FORGET = -2;
+
 /** A longer frame gets memory of its own. */
 const SCRATCH_BYTES = 131_072;
 

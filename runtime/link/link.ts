@@ -11,6 +11,7 @@ import type { ControlMessage } from './control-message.ts';
 import {
   DEFINE_ONLY,
   FAILURE_ROUTE,
+  FORGET,
   FrameCodec,
   REPLY_ROUTE,
   UNNUMBERED,
@@ -50,6 +51,8 @@ export class Link {
   readonly #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
   #lastRoute = 0;
+  /** Numbers whose route was given back. */
+  readonly #freeRoutes: number[] = [];
   readonly #inbound = new Map<number, Inbound>();
   #queue: unknown[] = [];
   /** Where the queue begins: what is before it has left. */
@@ -91,6 +94,16 @@ export class Link {
     return true;
   }
 
+  /** Nobody sends over it any more: the other side need not remember it. */
+  giveBack({ routes }: Outbound): void {
+    if (this.#isClosed) return;
+    for (const route of routes.values()) {
+      this.#push(route, FORGET, null);
+      this.#freeRoutes.push(route);
+    }
+    routes.clear();
+  }
+
   control(message: ControlMessage): void {
     if (!this.#isClosed) this.#ports.control.postMessage(message);
   }
@@ -128,6 +141,11 @@ export class Link {
     }
     const taken = queue.slice(this.#head, this.#head + length);
     this.#head += length;
+    // One that never runs empty would keep what has left.
+    if (this.#head >= QUEUE_LIMIT * 3) {
+      this.#queue = queue.slice(this.#head);
+      this.#head = 0;
+    }
     return taken;
   }
 
@@ -153,10 +171,15 @@ export class Link {
   }
 
   #define(to: Outbound, kind: string): WireRoute {
-    if (this.#lastRoute >= ROUTE_LIMIT) return [UNNUMBERED, to.address, kind];
+    const route = this.#freeRoutes.pop() ?? this.#nextRoute();
+    if (route !== UNNUMBERED) to.routes.set(kind, route);
+    return [route, to.address, kind];
+  }
+
+  #nextRoute(): number {
+    if (this.#lastRoute >= ROUTE_LIMIT) return UNNUMBERED;
     this.#lastRoute += 1;
-    to.routes.set(kind, this.#lastRoute);
-    return [this.#lastRoute, to.address, kind];
+    return this.#lastRoute;
   }
 
   #post(triples: unknown[], count: number): void {
@@ -187,6 +210,7 @@ export class Link {
   #drop(triples: readonly unknown[], at: number, code: AskCode, detail = ''): void {
     const route = triples[at] as WireRoute;
     const meta = triples[at + 1];
+    if (meta === FORGET) return;
     const [, address, kind] =
       typeof route === 'number' ? [0, `slot ${this.slot}`, String(route)] : route;
     // The other side has to learn the number all the same: later messages use it.
@@ -241,6 +265,10 @@ export class Link {
   #take(route: WireRoute, meta: unknown, payload: unknown): void {
     if (meta === DEFINE_ONLY) {
       this.#inboundOf(route);
+      return;
+    }
+    if (meta === FORGET) {
+      this.#inbound.delete(route as number);
       return;
     }
     if (route === REPLY_ROUTE) {

@@ -21,6 +21,12 @@ export class Outbound {
     this.#link = link;
   }
 
+  /** It is not used any more. */
+  retire(): void {
+    this.isStale = true;
+    this.#link.giveBack(this);
+  }
+
   /** False when the link refuses. */
   send(kind: string, payload: unknown, meta: WireMeta): boolean {
     return this.#link.send(this, kind, payload, meta);

@@ -76,12 +76,12 @@ export class RouteTable implements Remotes {
   lost(slot: number, cause: ExitCause, ends: ReadonlyMap<string, KnownEnd> = new Map()): void {
     const link = this.#links.get(slot);
     this.#links.delete(slot);
+    link?.close();
     for (const [path, route] of this.#routes) {
       if (route.status !== 'open' || route.link !== link) continue;
       this.#forget(path);
       if (this.#options.locate === undefined) this.#routes.set(path, { status: 'lost' });
     }
-    link?.close();
     for (const [id, address] of this.#held.get(slot) ?? []) {
       this.#kernel.unwatch({ address }, remoteId(slot, id));
     }
@@ -235,7 +235,7 @@ export class RouteTable implements Remotes {
     const route = this.#routes.get(path);
     this.#routes.delete(path);
     if (route?.status !== 'open') return route;
-    for (const outbound of route.outbounds.values()) outbound.isStale = true;
+    for (const outbound of route.outbounds.values()) outbound.retire();
     return route;
   }
 
@@ -263,9 +263,11 @@ export class RouteTable implements Remotes {
       }
       case 'gone': {
         // Said about each message: the way may be opening anew by then, with others waiting for it.
-        const route = this.#routes.get(message.path);
-        if (this.#options.locate !== undefined && route?.status === 'open' && route.link === link)
-          this.#forget(message.path);
+        const isMain = this.#options.locate === undefined;
+        const route = isMain ? this.#nearest(message.path) : this.#routes.get(message.path);
+        if (route?.status !== 'open' || route.link !== link) return;
+        if (isMain) retire(route, message.path);
+        else this.#forget(message.path);
         return;
       }
       default:
@@ -287,6 +289,15 @@ export class RouteTable implements Remotes {
         link.control({ type: 'down', id, address: ref.address, incarnation, cause });
       },
     };
+  }
+}
+
+/** Main knows the way as far as whom it placed: one below has gone. */
+function retire(route: Extract<Route, { status: 'open' }>, path: string): void {
+  for (const [address, outbound] of route.outbounds) {
+    if (outbound.path !== path) continue;
+    route.outbounds.delete(address);
+    outbound.retire();
   }
 }
 

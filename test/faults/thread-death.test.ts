@@ -46,7 +46,7 @@ for (const [how, code] of DEATHS) {
             .catch(({ code: reason }: { code: string }) => reason);
           await until(
             'the pending ask is under way',
-            async () => (await system.inspect()).counters.handled !== undefined,
+            async () => ((await system.inspect()).counters.asks_open ?? 0) > 0,
           );
           system.tell(culprit, 'misbehave', how);
           assert.is(await within('the pending ask ends', pending, 8_000), 'thread_lost');

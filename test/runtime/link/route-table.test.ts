@@ -1,4 +1,6 @@
 /** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, A, W. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -111,6 +113,53 @@ test('M2 W1 what waits for a way to open is not lost to late news of the old one
     await until('what waited has left', () => peer.triples.includes(3), 1_000);
     routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
     assert.is(downs.length, 1);
+  } finally {
+    routes.close();
+  }
+});
+
+test('a way that is given up frees its number, behind what was sent over it', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    kernel.send(A, 'add', 1, undefined);
+    routes.closed('t/a');
+    routes.opening('t/b');
+    routes.opened('t/b', 2);
+    kernel.send({ address: 't/b#8' }, 'add', 2, undefined);
+    await until('all have left', () => peer.triples.length >= 9);
+    assert.equal(peer.triples, [[1, 't/a#7', 'add'], 0, 1, 1, -2, null, [1, 't/b#8', 'add'], 0, 2]);
+  } finally {
+    routes.close();
+  }
+});
+
+test('M8 a link that never runs empty lets go of what has left', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    const early: WeakRef<object>[] = [];
+    for (let sent = 0; sent < 40_000; ) {
+      const payload = { sent };
+      if (kernel.send(A, 'add', payload, undefined)) {
+        sent += 1;
+        if (sent < 1_000) early.push(new WeakRef(payload));
+      } else {
+        say(peer, { type: 'credit', messages: 1_024, bytes: 0 });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    peer.triples.splice(0);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    await until('the first ones are gone', () => {
+      collect();
+      return early.every((payload) => payload.deref() === undefined);
+    });
   } finally {
     routes.close();
   }
