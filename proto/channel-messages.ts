@@ -21,6 +21,11 @@ const bounded = (bytes: number) =>
     .refine((text) => Buffer.byteLength(text) <= bytes, { error: `longer than ${bytes} bytes` });
 const required = (bytes: number) =>
   bounded(bytes).refine((text) => text.trim() !== '', { error: 'blank' });
+// Keys are made of it.
+const requiredId = (bytes: number) =>
+  required(bytes).refine((text) => text.isWellFormed(), { error: 'not well-formed Unicode' });
+const optionalId = (bytes: number) =>
+  bounded(bytes).refine((text) => text.isWellFormed(), { error: 'not well-formed Unicode' });
 
 /** Reserved for media: carried and stored as it came, not interpreted yet. */
 export const attachmentSchema = z.strictObject({
@@ -33,22 +38,22 @@ export const attachmentSchema = z.strictObject({
 });
 export type Attachment = z.infer<typeof attachmentSchema>;
 
-export const replyTargetSchema = z.strictObject({
-  connectorId: required(LIMITS.connectorIdBytes),
-  conversationId: required(LIMITS.conversationIdBytes),
-  threadId: bounded(LIMITS.threadIdBytes),
-});
 /** Where a run's outputs go. `threadId` is '' for none. */
-export type ReplyTarget = z.infer<typeof replyTargetSchema>;
+export interface ReplyTarget {
+  readonly connectorId: string;
+  readonly conversationId: string;
+  readonly threadId: string;
+}
 
-export const inboundMessageEventSchema = z.strictObject({
-  /** Canonical ULID, minted when the gateway accepts the event. */
-  envelopeId: z.string().length(26),
+/** An inbound message as the platform gave it, before the gateway gives it an envelope id. */
+export const inboundOfferSchema = z.strictObject({
+  /** The platform's own id, unique within the connector: the dedupe key. Telegram: `chat_id:message_id`. */
+  nativeId: requiredId(LIMITS.nativeIdBytes),
   /** The channel: a connector id, or `webhook:<integration_id>`. */
-  connectorId: required(LIMITS.connectorIdBytes),
-  conversationId: required(LIMITS.conversationIdBytes),
-  threadId: bounded(LIMITS.threadIdBytes),
-  senderId: required(LIMITS.identityBytes),
+  connectorId: requiredId(LIMITS.connectorIdBytes),
+  conversationId: requiredId(LIMITS.conversationIdBytes),
+  threadId: optionalId(LIMITS.threadIdBytes),
+  senderId: requiredId(LIMITS.identityBytes),
   senderDisplay: bounded(LIMITS.identityBytes),
   senderVerified: z.boolean(),
   body: bounded(LIMITS.bodyBytes),
@@ -59,12 +64,12 @@ export const inboundMessageEventSchema = z.strictObject({
   requestedBroadcast: z.boolean(),
   attachments: z.array(attachmentSchema).max(LIMITS.attachments),
 });
-export type InboundMessageEvent = z.infer<typeof inboundMessageEventSchema>;
+export type InboundOffer = z.infer<typeof inboundOfferSchema>;
 
-/** An inbound message as the platform gave it, before the gateway gives it an envelope id. */
-export type InboundOffer = Omit<InboundMessageEvent, 'envelopeId'> & {
-  /** The platform's own id, unique within the connector: the dedupe key. Telegram: `chat_id:message_id`. */
-  readonly nativeId: string;
+/** One that was accepted. */
+export type InboundMessageEvent = Omit<InboundOffer, 'nativeId'> & {
+  /** Canonical ULID, minted when the gateway accepts the event. */
+  readonly envelopeId: string;
 };
 
 /** One message that a run answers with. `structuredJson` and `a2uiUpdate` are reserved. */
@@ -76,28 +81,24 @@ export interface OutboundMessage {
   readonly a2uiUpdate?: { readonly surface: string; readonly patchJson: string };
 }
 
-export const DELIVERY_OUTCOMES = [
-  'delivered',
-  'rate_limited',
-  'transient',
-  'auth',
-  'permanent',
-  'unknown',
-] as const;
+const reason = z.string();
+const waitMs = z.number().nonnegative();
 
 /**
  * How one attempt ended, as the platform's own answer classes it.
  * rate_limited and transient: certainly not sent. unknown: it may have been. auth: the account, not the message.
  */
-export type DeliveryOutcome =
-  | { readonly type: 'delivered'; readonly nativeMessageId: string }
-  | {
-      readonly type: 'rate_limited';
-      readonly retryAfterMs: number;
-      readonly scope: 'conversation' | 'account';
-      readonly reason: string;
-    }
-  | { readonly type: 'transient'; readonly reason: string; readonly retryAfterMs?: number }
-  | { readonly type: 'auth'; readonly reason: string }
-  | { readonly type: 'permanent'; readonly reason: string }
-  | { readonly type: 'unknown'; readonly reason: string };
+export const deliveryOutcomeSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('delivered'), nativeMessageId: z.string() }),
+  z.object({
+    type: z.literal('rate_limited'),
+    retryAfterMs: waitMs,
+    scope: z.enum(['conversation', 'account']),
+    reason,
+  }),
+  z.object({ type: z.literal('transient'), reason, retryAfterMs: waitMs.optional() }),
+  z.object({ type: z.literal('auth'), reason }),
+  z.object({ type: z.literal('permanent'), reason }),
+  z.object({ type: z.literal('unknown'), reason }),
+]);
+export type DeliveryOutcome = z.infer<typeof deliveryOutcomeSchema>;

@@ -68,11 +68,6 @@ export function ulidTimeMs(ulid: string): number {
   return ms;
 }
 
-/** The smallest ULID-ordered key of an instant: a bound for scans by time. */
-export function ulidFloor(ms: number): string {
-  return encodeTime(Math.max(0, Math.trunc(ms))) + '0'.repeat(16);
-}
-
 export function parseEnvelopeId(value: string): EnvelopeId | undefined {
   return ULID.test(value) ? (value as EnvelopeId) : undefined;
 }

@@ -98,6 +98,7 @@ function startConnector(
     lastInboundAtMs: 0,
     lastOutboundAtMs: 0,
     inFlight: 0,
+    ignored: {},
   });
   const spec = child(connectorActor, {
     id: connectorId,

@@ -1,8 +1,8 @@
 /** Between a connector's inbound event and the router's words. Pure; who asks whom is the actor's business. */
 import { createHash } from 'node:crypto';
 import type { Accepted, Refused } from '../../connectors/connector.ts';
-import type { InboundOffer } from '../../proto/channel-messages.ts';
-import { assertNever } from '../../proto/errors.ts';
+import { type InboundOffer, inboundOfferSchema } from '../../proto/channel-messages.ts';
+import { assertNever, PalyraError } from '../../proto/errors.ts';
 import { AskError, codeOf, StaleIncarnation } from '../../runtime/errors.ts';
 import type { AdmitReply, AdmitRequest } from '../router/protocol.ts';
 
@@ -21,6 +21,15 @@ export function toAdmitRequest(
     replyTo: { connectorId, conversationId, threadId },
     trace,
   };
+}
+
+/** A connector is a host's code: what it offers is parsed before anybody else sees it. Throws `validation_error`. */
+export function checkOffer(offer: InboundOffer): void {
+  const { error } = inboundOfferSchema.safeParse(offer);
+  const issue = error?.issues[0];
+  if (issue === undefined) return;
+  const message = `offer: ${issue.path.join('.')}: ${issue.message}`;
+  throw new PalyraError('validation_error', message);
 }
 
 function digestOf(offer: InboundOffer): string {
@@ -48,9 +57,9 @@ export function toAnswer(reply: AdmitReply): Accepted | Refused {
   }
 }
 
-/** Nobody said that it is durable: offer it again; if it was, that is a duplicate. */
+/** Nobody said that it is durable: offer it again; if it was, that is a duplicate. Throws where nobody would take it. */
 export function toRefused(error: unknown): Refused {
-  if (error instanceof StaleIncarnation) return refused('stopping');
+  if (error instanceof StaleIncarnation) throw error;
   return refused(error instanceof AskError ? error.code : codeOf(error));
 }
 

@@ -42,6 +42,8 @@ export interface ConnectorState {
   lastInboundAtMs: number;
   lastOutboundAtMs: number;
   accepting: number;
+  /** Events of the platform that are no message for the gateway, by reason. */
+  readonly ignored: Map<string, number>;
   /** Sends that were given up at their deadline and have not come back. */
   stuck: number;
 }
@@ -74,8 +76,17 @@ export function createConnectorState(
     lastInboundAtMs: 0,
     lastOutboundAtMs: 0,
     accepting: 0,
+    ignored: new Map(),
     stuck: 0,
   };
+}
+
+/** A connector's words become names of counters: so many, and no more. */
+const MAX_IGNORED_REASONS = 32;
+
+export function countIgnored({ ignored }: ConnectorState, reason: string): void {
+  const name = ignored.has(reason) || ignored.size < MAX_IGNORED_REASONS ? reason : 'other';
+  ignored.set(name, (ignored.get(name) ?? 0) + 1);
 }
 
 export function statusOf(state: ConnectorState): ConnectorStatus {
@@ -89,6 +100,7 @@ export function statusOf(state: ConnectorState): ConnectorStatus {
     restarts: state.restarts,
     lastInboundAtMs: state.lastInboundAtMs,
     lastOutboundAtMs: state.lastOutboundAtMs,
+    ignored: Object.fromEntries(state.ignored),
     inFlight: state.book.running,
   };
 }

@@ -12,9 +12,9 @@ import type { InboundOffer } from '../../proto/channel-messages.ts';
 import { createTraceId } from '../../proto/ids.ts';
 import type { Self, Settled } from '../../runtime/actor.ts';
 import { codeOf, StaleIncarnation } from '../../runtime/errors.ts';
-import { refused, toAdmitRequest, toAnswer, toRefused } from './admission.ts';
+import { checkOffer, refused, toAdmitRequest, toAnswer, toRefused } from './admission.ts';
 import type { ConnectorOwn } from './connector-actor.ts';
-import { type ConnectorState, statusOf } from './connector-state.ts';
+import { type ConnectorState, countIgnored, statusOf } from './connector-state.ts';
 import { openAccount, reopenDelayMs, type Trouble, troubleOf } from './opening.ts';
 import type { ConnectorProtocol } from './protocol.ts';
 
@@ -74,6 +74,7 @@ function portsOf(state: ConnectorState, self: ConnectorSelf, generation: number)
   return {
     async accept(offer, signal) {
       if (!state.isReceiving || state.generation !== generation) return refused('stopping');
+      checkOffer(offer);
       if (state.accepting >= MAX_ACCEPTING) return refused('busy', 250);
       state.accepting += 1;
       try {
@@ -91,6 +92,7 @@ function portsOf(state: ConnectorState, self: ConnectorSelf, generation: number)
         if (!(error instanceof StaleIncarnation)) throw error;
       }
     },
+    ignored: (reason) => countIgnored(state, reason),
   };
 }
 

@@ -28,6 +28,8 @@ export interface ConnectorStatus {
   readonly lastInboundAtMs: number;
   readonly lastOutboundAtMs: number;
   readonly inFlight: number;
+  /** Since this incarnation began: events of the platform that are no message, by reason. */
+  readonly ignored: Readonly<Record<string, number>>;
 }
 
 /** One account's connector, on a pool thread. */

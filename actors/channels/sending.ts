@@ -1,5 +1,5 @@
 /** Sends one piece at most once per attempt and tells the outbox how it ended, again and again until it says it knows. */
-import { DELIVERY_OUTCOMES, type DeliveryOutcome } from '../../proto/channel-messages.ts';
+import { type DeliveryOutcome, deliveryOutcomeSchema } from '../../proto/channel-messages.ts';
 import { PalyraError } from '../../proto/errors.ts';
 import type { Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
@@ -110,9 +110,8 @@ export function endSending(state: ConnectorState, sent: Sent, self: ConnectorSel
 // The text of a thrown error may hold what must not be told: only its code goes on.
 function toOutcome(outcome: Settled<DeliveryOutcome>): DeliveryOutcome {
   if (!outcome.ok) return { type: 'unknown', reason: codeOf(outcome.error) };
-  const type: unknown = outcome.value?.type;
-  if (DELIVERY_OUTCOMES.some((known) => known === type)) return outcome.value;
-  return { type: 'unknown', reason: 'bad_outcome' };
+  const parsed = deliveryOutcomeSchema.safeParse(outcome.value);
+  return parsed.success ? parsed.data : { type: 'unknown', reason: 'bad_outcome' };
 }
 
 function settle(

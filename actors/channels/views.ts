@@ -34,6 +34,7 @@ export function toUnconfigured(connectorId: string): ConnectorStatus {
     lastInboundAtMs: 0,
     lastOutboundAtMs: 0,
     inFlight: 0,
+    ignored: {},
   };
 }
 
@@ -118,6 +119,17 @@ export function toConnectorMetrics(
       help: 'Sends that the platform has not answered yet',
       type: 'gauge',
       samples: sampled((status) => status.inFlight),
+    },
+    {
+      name: 'palyra_connector_ignored_total',
+      help: 'Events of the platform that are no message for the gateway, since the connector started',
+      type: 'counter',
+      samples: statuses.flatMap(({ connectorId, ignored }) =>
+        Object.entries(ignored).map(([reason, value]) => ({
+          labels: { connector: connectorId, reason },
+          value,
+        })),
+      ),
     },
     {
       name: 'palyra_connector_last_event_age_seconds',

@@ -1,5 +1,4 @@
 /** The ledger's own table `jobs`, and which rows of any table have outlived their use. */
-import { ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, Row, ScanPage } from '../../runtime/store/store.ts';
 
 export const JOBS_TABLE = 'jobs';
@@ -62,7 +61,7 @@ export function jobsInterrupted(page: ScanPage, endedAtMs: number): readonly Cha
 export interface RetentionRule {
   readonly table: string;
   readonly maxAgeMs: number;
-  /** The row's field with its time in Unix milliseconds; '' when the key starts with a ULID, whose time counts. */
+  /** The row's field with its time in Unix milliseconds. */
   readonly timeField: string;
   /** Only rows whose `field` is one of `values`; rows still in use stay whatever their age. */
   readonly onlyWhere?: { readonly field: string; readonly values: readonly string[] };
@@ -78,15 +77,12 @@ export interface RetentionSlice {
 /** What of one page goes. A row that changes meanwhile refuses the slice; the next sweep meets it again. */
 export function retentionSlice(rule: RetentionRule, page: ScanPage, nowMs: number): RetentionSlice {
   const bornBeforeMs = nowMs - rule.maxAgeMs;
-  const old = page.rows.filter(({ key, row }) => {
-    const atMs = rule.timeField === '' ? ulidTimeMs(key) : row[rule.timeField];
+  const old = page.rows.filter(({ row }) => {
+    const atMs = row[rule.timeField];
     if (typeof atMs !== 'number' || atMs <= 0 || atMs >= bornBeforeMs) return false;
     const { onlyWhere } = rule;
     return onlyWhere === undefined || onlyWhere.values.includes(String(row[onlyWhere.field]));
   });
-  const last = page.rows.at(-1);
-  const isYoungFromHere =
-    rule.timeField === '' && last !== undefined && ulidTimeMs(last.key) >= bornBeforeMs;
   return {
     changes: {
       expect: old.map(({ key, revision }) => ({ table: rule.table, key, revision })),
@@ -95,6 +91,6 @@ export function retentionSlice(rule: RetentionRule, page: ScanPage, nowMs: numbe
       facts: [{ type: 'retention.removed', table: rule.table, rows: old.length }],
     },
     removed: old.length,
-    next: isYoungFromHere ? '' : page.next,
+    next: page.next,
   };
 }

@@ -132,6 +132,8 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       assert.is(refused.headers['retry-after'], '1');
       assert.is(refused.headers['content-type'], 'application/problem+json');
       assert.equal(refusals, ['overloaded']);
+      const early = await call(server.port, { path: '/early' });
+      assert.is(early.status, 403, 'what is answered at once needs no place');
       releaseFirst?.();
       assert.is((await first).status, 200);
       assert.is((await call(server.port, { path: '/' })).status, 200);

@@ -13,9 +13,9 @@ import { problemAnswer } from './problem.ts';
 /** One request line with all headers, as much as any caller of ours needs. */
 export const MAX_HEAD_BYTES = 8_192;
 
-/** The requests in progress of one server. */
+/** The requests in progress of one server; one that is answered at once, a probe, is none. */
 export interface Exchanges {
-  /** False: refuse it with `overloaded()`. True: `leave` must follow, once. */
+  /** For one that has to wait. False: refuse it with `overloaded()`. True: `leave` must follow, once. */
   enter(): boolean;
   leave(): void;
   /** Settles when no request is in progress, or after `graceMs`. */

@@ -57,6 +57,15 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
   const { exchanges } = front;
   const request = readHead(incoming);
   const finish = (answer: HttpAnswer) => send(front, response, request.method, answer);
+  const begun = exchanges.begin(request);
+  if (isAnswer(begun)) {
+    finish(begun);
+    return;
+  }
+  if (Number(request.headers['content-length'] ?? 0) > begun.maxBodyBytes) {
+    finish(exchanges.tooLarge(begun));
+    return;
+  }
   if (!exchanges.enter()) {
     finish(exchanges.overloaded());
     return;
@@ -77,15 +86,6 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
     end();
     finish(answer);
   };
-  const begun = exchanges.begin(request);
-  if (isAnswer(begun)) {
-    once(begun);
-    return;
-  }
-  if (Number(request.headers['content-length'] ?? 0) > begun.maxBodyBytes) {
-    once(exchanges.tooLarge(begun));
-    return;
-  }
   collect(incoming, begun.maxBodyBytes, (body) => {
     if (isOver) return;
     if (body === undefined) {

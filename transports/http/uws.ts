@@ -119,18 +119,14 @@ class Front {
       send(response, 'GET', unreadable(request), true);
       return;
     }
-    if (!this.#exchanges.enter()) {
-      send(response, request.method, this.#exchanges.overloaded(), this.#stopping);
-      return;
-    }
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     const begun = this.#exchanges.begin(request);
     if (isAnswer(begun)) {
-      this.#exchanges.leave();
       send(response, request.method, begun, this.#stopping);
     } else if (declaredBytes > begun.maxBodyBytes) {
-      this.#exchanges.leave();
       send(response, request.method, this.#exchanges.tooLarge(begun), this.#stopping);
+    } else if (!this.#exchanges.enter()) {
+      send(response, request.method, this.#exchanges.overloaded(), this.#stopping);
     } else {
       this.#read(response, request.method, begun);
     }

@@ -36,6 +36,7 @@ const STATUS: ConnectorStatus = {
   lastInboundAtMs: 1_799_999_990_000,
   lastOutboundAtMs: 0,
   inFlight: 0,
+  ignored: { bot: 2 },
 };
 
 const QUEUE = {

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { connectorActor } from '../../../actors/channels/connector-actor.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 import { StaleIncarnation } from '../../../runtime/errors.ts';
+import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
 import { ATTEMPT, hang, KEY, OFFER, opened } from './connector-world.ts';
 
 const actor = suite('connector actor');
@@ -53,6 +54,10 @@ actor(
         'ECONNRESET',
       ],
       [() => Promise.resolve({ type: 'fine' } as never), 'bad_outcome'],
+      [() => Promise.resolve({ type: 'transient' } as never), 'bad_outcome'],
+      [() => Promise.resolve({ type: 'delivered', nativeMessageId: 7 } as never), 'bad_outcome'],
+      [() => Promise.resolve({ type: 'rate_limited', reason: '' } as never), 'bad_outcome'],
+      [() => Promise.resolve(undefined as never), 'bad_outcome'],
       [(_attempt: unknown, signal: AbortSignal) => hang(signal), 'no_answer_in_time'],
     ] as const) {
       const { kit, tells, status } = await opened({ deliver });
@@ -133,9 +138,39 @@ actor(
     reply = () => {
       throw new StaleIncarnation('here', 1);
     };
-    assert.equal(await accept(), { accepted: false, retryAfterMs: 1_000, reason: 'stopping' });
+    assert.is(await rejectionCode(accept()), 'stale_incarnation');
   },
 );
+
+for (const [what, change] of [
+  ['without a sender', { senderId: undefined }],
+  ['whose body is no text', { body: 7 }],
+  ['with a null where a text belongs', { senderDisplay: null }],
+  ['with a field that nobody knows', { extra: 1 }],
+  ['whose id is half a character', { nativeId: '42:\ud800' }],
+] as const) {
+  actor(`an event ${what} is refused for ever, and nobody else sees it`, async () => {
+    const asked: unknown[] = [];
+    const answer = (to: string) => {
+      asked.push(to);
+    };
+    const { ports } = await opened({}, { answer });
+    const offer = { ...OFFER, ...change } as unknown as InboundOffer;
+    const code = await rejectionCode(ports.accept(offer, new AbortController().signal));
+    assert.is(code, 'validation_error');
+    assert.not.ok(asked.includes('router'));
+  });
+}
+
+actor('what the connector ignores is counted by reason, and the reasons are bounded', async () => {
+  const { ports, status } = await opened();
+  for (let i = 0; i < 3; i += 1) ports.ignored?.('bot');
+  for (let i = 0; i < 40; i += 1) ports.ignored?.(`reason-${i}`);
+  const { ignored } = status();
+  assert.is(ignored.bot, 3);
+  assert.is(ignored.other, 9);
+  assert.is(Object.keys(ignored).length, 33);
+});
 
 actor('after stopReceiving nothing is accepted and sending still works', async () => {
   const { kit, ports, scripted, tells } = await opened();

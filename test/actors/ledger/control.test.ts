@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert';
 import type { RetentionRule } from '../../../actors/ledger/rows.ts';
 import { operations } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
-import { ulidFloor } from '../../../proto/ids.ts';
 import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
 import { createHeldStore } from './held-store.ts';
 import { openLedger } from './open-ledger.ts';
@@ -176,18 +175,19 @@ test('retention removes what is old in small slices and leaves what is young or 
     const ageMs = n % 2 === 0 ? 9 * DAY_MS : DAY_MS;
     put.push({ table: 'dedupe', key: `k${n}`, row: { v: 1, acceptedAtMs: NOW_MS - ageMs } });
   }
-  const oldKey = ulidFloor(NOW_MS - 40 * DAY_MS);
-  for (const [n, status] of ['done', 'pending'].entries()) {
-    put.push({ table: 'runs', key: `${oldKey.slice(0, -1)}${n}`, row: { v: 1, status } });
+  const endedAtMs = NOW_MS - 40 * DAY_MS;
+  for (const status of ['done', 'pending']) {
+    put.push({ table: 'runs', key: `old ${status}`, row: { v: 1, status, endedAtMs } });
   }
-  put.push({ table: 'runs', key: ulidFloor(NOW_MS - DAY_MS), row: { v: 1, status: 'done' } });
+  const young = { v: 1, status: 'done', endedAtMs: NOW_MS - DAY_MS };
+  put.push({ table: 'runs', key: 'young', row: young });
   await store.commit([{ expect: [], put, remove: [], facts: [] }], NOW_MS);
   const retention: RetentionRule[] = [
     { table: 'dedupe', maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' },
     {
       table: 'runs',
       maxAgeMs: 30 * DAY_MS,
-      timeField: '',
+      timeField: 'endedAtMs',
       onlyWhere: { field: 'status', values: ['done'] },
     },
   ];
@@ -199,7 +199,7 @@ test('retention removes what is old in small slices and leaves what is young or 
   }
   assert.is(store.scan({ table: 'dedupe', limit: 2_000 }).rows.length, 600);
   assert.is(store.scan({ table: 'runs', limit: 10 }).rows.length, 2);
-  assert.is(store.read('runs', `${oldKey.slice(0, -1)}0`), undefined);
+  assert.is(store.read('runs', 'old done'), undefined);
   for (const batch of store.batches) for (const set of batch) assert.ok(set.remove.length <= 500);
 });
 
