@@ -3,7 +3,7 @@ import type { OperationReply } from '../../proto/control/owner.ts';
 import { PalyraError } from '../../proto/errors.ts';
 import { createUlids } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
-import { codeOf, RuntimeError } from '../../runtime/errors.ts';
+import { codeOf } from '../../runtime/errors.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
 import { enqueueCommit, enqueueLook, flushRest, land, pump, pumpSoon } from './commit-flow.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -96,7 +96,7 @@ async function startLedger(
 ): Promise<LedgerState> {
   const store = await deps.openStore();
   try {
-    await checkStore(store, self.clock.wallMs());
+    await endInterruptedJobs(store, self.clock.wallMs());
     const space = { admitting: true, ballast: await makeBallast(deps) } as const;
     const state = freshState(self, { store, args, deps, space });
     checkSpace(state, self);
@@ -109,14 +109,8 @@ async function startLedger(
   }
 }
 
-async function checkStore(store: Store, nowMs: number): Promise<void> {
-  const verdict = await store.verify({ whole: false });
-  if (!verdict.ok) {
-    throw new RuntimeError(
-      'store_corrupt',
-      `journal entry ${verdict.sequence} does not fit its chain: ${verdict.reason}; nothing was changed: look at the whole journal with \`palyra journal verify\` or restore a backup`,
-    );
-  }
+/** The jobs that ran when the process before died have failed. */
+async function endInterruptedJobs(store: Store, nowMs: number): Promise<void> {
   for (let after = ''; ; ) {
     const page = store.scan({ table: JOBS_TABLE, after, limit: 500 });
     const changes = jobsInterrupted(page, nowMs);

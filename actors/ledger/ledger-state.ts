@@ -25,7 +25,10 @@ export interface Ballast {
 }
 
 export interface LedgerDeps {
-  /** Opens the gateway's store. Its coded errors (`store_newer`, `store_corrupt`, `store_locked`) end the start. */
+  /**
+   * Opens the gateway's store, with its journal verified since the last checkpoint. Its coded errors (`store_newer`,
+   * `store_corrupt`, `store_locked`) end the start.
+   */
   openStore(): Promise<Store>;
   readonly ballast: Ballast;
   /** Makes the parent and gives the path, which does not exist yet, for the copy of this id. */

@@ -51,8 +51,7 @@ export function journalPromises(promises: Promises): void {
     async (store, place) => {
       for (let n = 0; n < 9; n += 1) await commit(store, { facts: [fact(n)] });
       await store.close();
-      await place.tamper(4);
-      const again = await place.open();
+      const again = await place.openTampered(4);
       const verdict = await again.verify({ whole: true });
       assert.is(verdict.ok, false);
       assert.is(verdict.ok ? 0 : verdict.sequence, 4);

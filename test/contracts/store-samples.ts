@@ -5,8 +5,8 @@ import type { ChangeSet, Fact, Row, Store } from '../../runtime/store/store.ts';
 /** One place where a store lives, used by one test. */
 export interface StorePlace {
   open(): Promise<Store>;
-  /** Overwrites one byte of this journal entry's facts behind the closed store's back. */
-  tamper(sequence: number): Promise<void>;
+  /** Overwrites one byte of this journal entry's facts behind the closed store's back, then opens it to be read. */
+  openTampered(sequence: number): Promise<Store>;
   dispose(): Promise<void>;
 }
 

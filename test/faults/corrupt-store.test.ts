@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -74,6 +75,31 @@ for (const [what, code, damage] of DAMAGES) {
       damage(join(stateRoot, DATA_FILE));
       await assertRefused(stateRoot, code, /Restore a backup/i);
     }));
+}
+
+test('a journal with one changed byte is refused with exit 1, a next step, and not one changed byte, though its newest commits are only in the log', () =>
+  withUsedRoot(async (stateRoot) => {
+    const gateway = await startGateway({ stateRoot, readyMs: 60_000 });
+    const body = JSON.stringify({ text: 'only in the log' });
+    await gateway.admin('/admin/v1/channels/echo:default/test', { method: 'POST', body });
+    await gateway.kill();
+    const store = join(stateRoot, 'store');
+    // The lock of a dead holder is nobody's: whoever comes next removes it.
+    for (const name of readdirSync(store)) if (name.endsWith('.lock')) rmSync(join(store, name));
+    assert.ok(readFileSync(join(store, 'commits-0.log')).includes(FACT), 'the log holds commits');
+    changeByte(join(stateRoot, DATA_FILE), FACT);
+    await assertRefused(stateRoot, 'store_corrupt', /journal verify/);
+  }));
+
+/** The type of the fact that the test message is written down by. */
+const FACT = 'operation.performed';
+
+/** Everywhere: pages that are no longer used hold older copies. */
+function changeByte(file: string, text: string): void {
+  const bytes = readFileSync(file);
+  assert.ok(bytes.includes(text), `${file} holds ${text}`);
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at)) bytes[at] = 0x5f;
+  writeFileSync(file, bytes);
 }
 
 test('a store of a newer format is refused with exit 1, a next step, and not one changed byte', () =>

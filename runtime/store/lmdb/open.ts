@@ -1,10 +1,11 @@
 /** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, RuntimeError } from '../../errors.ts';
 import { pack, unpackTuple } from '../encoding.ts';
-import { readHead } from '../head.ts';
+import { type BytesReader, readHead } from '../head.ts';
+import { verifyJournal } from '../journal.ts';
 import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { DATA_FILE, syncPath } from './backup.ts';
@@ -42,8 +43,9 @@ const READ_AGAIN_MS = 20;
 const FORMAT_KEY = 'format';
 
 /**
- * Rejects with `store_locked` (another thread or process writes there), `store_newer`, `store_older`, `store_corrupt`,
- * `store_missing` (only with `readOnly`) or `store_failed`; then it has changed nothing in the store.
+ * Opened for writing, its journal is verified since the last checkpoint. Rejects with `store_locked` (another thread or
+ * process writes there), `store_newer`, `store_older`, `store_corrupt`, `store_missing` (only with `readOnly`) or
+ * `store_failed`; then it has changed nothing in the store.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const directory = resolve(options.directory);
@@ -104,6 +106,7 @@ async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store
   const found = readFormat(database, directory);
   checkFormat(directory, found, options);
   const unmoved = await findUnmoved(database, directory, 1);
+  await checkJournal(directory, readThrough(unmoved, readerOf(database)));
   if (found === undefined) await writeFormat(database, formatVersion);
   await writeAll(database, unmoved.rows());
   const log = await CommitLog.create(directory, logBytes, (rows) => writeAll(database, rows));
@@ -146,6 +149,15 @@ async function findUnmoved(database: Database, directory: string, tries: number)
       await sleep(READ_AGAIN_MS);
     }
   }
+}
+
+async function checkJournal(directory: string, reader: BytesReader): Promise<void> {
+  const verdict = await verifyJournal(reader, { whole: false }, () => nextTurn());
+  if (verdict.ok) return;
+  throw new RuntimeError(
+    'store_corrupt',
+    `the journal of the store ${directory} is broken at entry ${verdict.sequence}: ${verdict.reason}. Nothing was changed. Restore a backup into an empty directory`,
+  );
 }
 
 /** The format version in it; undefined where nothing was ever written. */

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -50,9 +51,14 @@ async function refusal(directory: string, options: { formatVersion?: number } = 
   throw new Error('it was opened');
 }
 
+/** Of every file but the engine's table of its readers, which holds nothing that is kept. */
 function digest(directory: string): string {
-  const data = readFileSync(join(directory, 'data.mdb'));
-  return `${createHash('sha256').update(data).digest('hex')} ${locksOf(directory).join()}`;
+  const files = readdirSync(directory).filter((name) => name !== 'lock.mdb');
+  const digests = files.map((name) => {
+    const data = readFileSync(join(directory, name));
+    return `${name} ${data.length} ${createHash('sha256').update(data).digest('hex')}`;
+  });
+  return digests.sort().join('\n');
 }
 
 function locksOf(directory: string): string[] {
@@ -83,6 +89,29 @@ test('half a store is refused and left alone', () =>
     await store.close();
     truncateSync(join(directory, 'data.mdb'), 1_000_000);
     assert.is((await refusal(directory)).code, 'store_corrupt');
+  }));
+
+test('a journal with a changed byte is refused for writing before its log is moved, and can still be read', () =>
+  inDirectory(async (directory) => {
+    const store = await openLmdbStore({ directory });
+    await commit(store, { facts: [{ type: 'made', note: 'unchanged' }] });
+    await store.close();
+    const next = await openLmdbStore({ directory });
+    for (let n = 0; n < 3; n += 1) await commit(next, { facts: [{ type: 'made', n }] });
+    const copy = `${directory}-copy`;
+    cpSync(directory, copy, { recursive: true, filter: (path) => !path.endsWith('.lock') });
+    await next.close();
+    const file = join(copy, 'data.mdb');
+    const bytes = readFileSync(file);
+    const meddled = bytes.toString('latin1').replaceAll('unchanged', 'uncHanged');
+    writeFileSync(file, Buffer.from(meddled, 'latin1'));
+    const { code, message } = await refusal(copy);
+    assert.is(code, 'store_corrupt');
+    assert.match(message, /entry 1: the facts do not match the hash.*Nothing was changed/);
+    const reader = await openLmdbStore({ directory: copy, readOnly: true });
+    assert.is(reader.health().journalSequence, 4);
+    assert.is((await reader.verify({ whole: true })).ok, false);
+    await reader.close();
   }));
 
 test('an LMDB file of another program is refused and left alone', () =>

@@ -16,7 +16,10 @@ for (const logBytes of [1_048_576, 8_192]) {
       const directory = mkdtempSync(join(tmpdir(), 'palyra-store-'));
       return {
         open: () => openLmdbStore({ directory, logBytes }),
-        tamper: (sequence) => tamperDirectory(directory, sequence),
+        async openTampered(sequence) {
+          await tamperDirectory(directory, sequence);
+          return openLmdbStore({ directory, readOnly: true });
+        },
         dispose: async () => rmSync(directory, { recursive: true, force: true }),
       };
     },

@@ -10,7 +10,10 @@ storeContract({
     const tables = new Tables();
     return {
       open: async () => createMemoryStore({ tables }),
-      tamper: async (sequence) => tamperTables(tables, sequence),
+      async openTampered(sequence) {
+        tamperTables(tables, sequence);
+        return createMemoryStore({ tables });
+      },
       dispose: async () => undefined,
     };
   },

@@ -16,7 +16,10 @@ storeContract({
     const disk = new Tables();
     return {
       open: async () => new PowerLossStore({ schedule: setImmediate }, disk),
-      tamper: async (sequence) => tamperTables(disk, sequence),
+      async openTampered(sequence) {
+        tamperTables(disk, sequence);
+        return new PowerLossStore({ schedule: setImmediate }, disk);
+      },
       dispose: async () => undefined,
     };
   },
