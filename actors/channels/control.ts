@@ -24,7 +24,9 @@ export async function operate(
   try {
     return { ok: true, output: await perform(state, call, self) };
   } catch (error) {
-    return { ok: false, error: toWireError(toPalyraError(error)) };
+    const refusal = { ok: false, error: toWireError(toPalyraError(error)) } as const;
+    const isLost = error instanceof AskError && !error.retryable;
+    return isLost ? { ...refusal, mayHaveHappened: true } : refusal;
   }
 }
 

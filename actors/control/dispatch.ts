@@ -4,7 +4,7 @@ import type { Operation } from '../../proto/control/operation.ts';
 import type { OperationOwner, OperationReply } from '../../proto/control/owner.ts';
 import { type FieldIssue, PalyraError, toWireError } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
-import { AskError, codeOf } from '../../runtime/errors.ts';
+import { type AskCode, AskError, codeOf } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import {
   beginOnce,
@@ -38,6 +38,8 @@ interface Request {
 const OWNER_DEADLINE_MS = 25_000;
 const AUDIT_DEADLINE_MS = 10_000;
 const MAX_ISSUES = 20;
+/** No owner was there, or it had no place: it took nothing. One that ended meanwhile, or was late, may have. */
+const UNTAKEN: readonly AskCode[] = ['mailbox_full', 'actor_dead'];
 
 /** Never rejects: whatever goes wrong is an error of the wire. */
 export async function dispatch(
@@ -135,16 +137,14 @@ async function performOnce(
   return perform(parts, request, self, { key, row });
 }
 
-/** The owner's reply, after its audit is flushed. */
+/** The owner's reply, after its audit is flushed and its key has what a repeat meets. */
 async function perform(
   parts: Dispatch,
   request: Request,
   self: Self<ControlProtocol>,
   begun?: { readonly key: string; readonly row: IdempotencyRow },
 ): Promise<OperationReply> {
-  const reply = await toOwner(parts, request, self).catch(
-    (error: unknown): OperationReply => ({ ok: false, error: toWireError(translated(error)) }),
-  );
+  const reply = await toOwner(parts, request, self).catch(withoutReply);
   const { name, resource, call } = request;
   const outcome = reply.ok ? 'ok' : reply.error.code;
   const audit = {
@@ -154,15 +154,18 @@ async function perform(
     outcome,
     trace: call.trace,
   };
-  const remembered =
-    begun === undefined ? undefined : { key: begun.key, row: endedRow(begun.row, reply) };
+  const kept = begun && { key: begun.key, row: endedRow(begun.row, reply) };
   try {
-    const changes = ended(audit, remembered);
+    const changes = ended(audit, kept);
     const deadline = { inMs: AUDIT_DEADLINE_MS };
     const written = await self.ask(parts.ledger, 'commit', { changes, admits: false }, deadline);
     if (!written.ok) parts.unaudited(name, written.code);
   } catch (error) {
     parts.unaudited(name, codeOf(error));
+  }
+  // This reply is not what a repeat gets: it is begun again, or meets the row.
+  if (kept !== undefined && kept.row?.status !== 'done' && kept.row?.status !== 'refused') {
+    parts.memory.forget(kept.key);
   }
   return reply;
 }
@@ -174,6 +177,13 @@ function toOwner(
 ): Promise<OperationReply> {
   const owned = { operation: name, input, principal: call.principal.name };
   return self.ask(owners[name], 'operate', owned, { inMs: OWNER_DEADLINE_MS });
+}
+
+/** The owner gave no reply; only some of the reasons say that it did not take the call. */
+function withoutReply(error: unknown): OperationReply {
+  const refusal = { ok: false, error: toWireError(translated(error)) } as const;
+  const isUntaken = error instanceof AskError && UNTAKEN.includes(error.code);
+  return isUntaken ? refusal : { ...refusal, mayHaveHappened: true };
 }
 
 function translated(error: unknown): unknown {

@@ -1,7 +1,10 @@
-/** Makes a command with an idempotency key happen once: begun before it runs, its answer kept, a repeat answered from it. */
+/**
+ * Makes a command with an idempotency key happen once: begun before it runs, its answer kept, a repeat answered from it. A
+ * refusal that a repeat may change is not kept.
+ */
 import { createHash } from 'node:crypto';
 import type { OperationReply } from '../../proto/control/owner.ts';
-import { PalyraError } from '../../proto/errors.ts';
+import { ERROR_CODES, PalyraError } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import type { ControlCall, ControlProtocol } from './protocol.ts';
@@ -97,14 +100,20 @@ function replyOf(row: IdempotencyRow, inputSha256: string): OperationReply {
   }
   throw new PalyraError(
     'failed_precondition',
-    'the command of this idempotency key was interrupted: look whether it took effect, then use a new key',
+    'nobody knows how the command of this idempotency key ended: look whether it took effect, then use a new key',
   );
 }
 
-/** How the command ended, as it is kept; an answer too large to keep is replayed as null. */
-export function endedRow(row: IdempotencyRow, reply: OperationReply): IdempotencyRow {
+/**
+ * How the command ended, as it is kept: still `begun` where nobody knows, undefined where nothing happened and the key is
+ * free again. An answer too large to keep is replayed as null.
+ */
+export function endedRow(row: IdempotencyRow, reply: OperationReply): IdempotencyRow | undefined {
   if (!reply.ok) {
     const { code, message } = reply.error;
+    if (reply.mayHaveHappened || code === 'deadline_exceeded') return row;
+    const [, isRetryable] = ERROR_CODES[code];
+    if (isRetryable) return undefined;
     return { ...row, status: 'refused', errorCode: code, errorMessage: message };
   }
   const output = withoutSecret(reply.output);

@@ -42,20 +42,18 @@ export function begun(key: string, row: IdempotencyRow): ChangeSet {
   };
 }
 
-/** An operation is over: its audit and, where it had a key, what a repeat is answered with. */
+/** An operation is over: its audit and, where it had a key, what a repeat is answered with; without a row the key is free. */
 export function ended(
   audit: Audit,
-  remembered?: { readonly key: string; readonly row: IdempotencyRow },
+  kept?: { readonly key: string; readonly row: IdempotencyRow | undefined },
 ): ChangeSet {
-  return {
-    expect: [],
-    put:
-      remembered === undefined
-        ? []
-        : [{ table: IDEMPOTENCY_TABLE, key: remembered.key, row: remembered.row }],
-    remove: [],
-    facts: [auditFact(audit)],
-  };
+  const facts = [auditFact(audit)];
+  if (kept === undefined) return { expect: [], put: [], remove: [], facts };
+  const { key, row } = kept;
+  const place = { table: IDEMPOTENCY_TABLE, key };
+  return row === undefined
+    ? { expect: [], put: [], remove: [place], facts }
+    : { expect: [], put: [{ ...place, row }], remove: [], facts };
 }
 
 function auditFact({ principal, operation, resource, outcome, trace }: Audit): Fact {

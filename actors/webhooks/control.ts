@@ -87,7 +87,8 @@ export async function add(
   } catch (error) {
     // Whether the row was written is not known: what the store has will be taken in.
     self.after('reconcile', RECONCILE_AFTER_MS, 'reconcile', null);
-    return refused('unavailable', `webhook ${id} may not have been stored: ${codeOf(error)}`);
+    const message = `webhook ${id} may not have been stored: ${codeOf(error)}`;
+    return { ok: false, error: toError('unavailable', message), mayHaveHappened: true };
   }
 }
 

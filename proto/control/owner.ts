@@ -9,9 +9,13 @@ export interface OwnedCall {
   readonly principal: string;
 }
 
+/**
+ * A refusal with a retryable code says that nothing happened and the call may be made again; but `deadline_exceeded`, and
+ * any code with `mayHaveHappened`, leave open whether it took effect.
+ */
 export type OperationReply =
   | { readonly ok: true; readonly output: unknown }
-  | { readonly ok: false; readonly error: WireError };
+  | { readonly ok: false; readonly error: WireError; readonly mayHaveHappened?: true };
 
 /** One metric in Prometheus' data model. */
 export interface Metric {

@@ -164,6 +164,14 @@ channels('test says whether the message was admitted, or why not', async () => {
     input,
   );
   assert.is(refused.ok ? '' : refused.error.code, 'busy');
+  assert.is(!refused.ok && refused.mayHaveHappened, undefined);
+});
+
+channels('test says that it may have happened where the account did not answer', async () => {
+  const { operate } = await open();
+  const late = await operate('channels.test', { connector_id: 'echo:b', text: 'x' });
+  assert.is(late.ok ? '' : late.error.code, 'deadline_exceeded');
+  assert.is(!late.ok && late.mayHaveHappened, true);
 });
 
 channels('a connector’s end is seen before its successor speaks', async () => {

@@ -46,6 +46,7 @@ async function open(world: World = {}) {
         return { ok: false, code: 'conflict', table, key, actual: 1 };
     }
     for (const { key, row } of changes.put) rows.set(key, row);
+    for (const { key } of changes.remove) rows.delete(key);
     commits.push(changes);
     return { ok: true, revision: commits.length };
   };
@@ -223,6 +224,81 @@ control('a key that could not be begun is free again', async () => {
   assert.is(performed.length, 0);
   isBusy = false;
   assert.is(await codeOf(call({ idempotencyKey: 'k' })), 'ok');
+});
+
+const FREED: readonly (readonly [string, () => OperationReply])[] = [
+  ...(['storage_low', 'busy', 'unavailable', 'stopping'] as const).map((code) => {
+    const refused: OperationReply = { ok: false, error: { code, message: 'not now' } };
+    return [`refused with ${code}`, () => refused] as const;
+  }),
+  ...(['mailbox_full', 'actor_dead'] as const).map((ask) => {
+    const untaken = () => {
+      throw new AskError(ask, 'owner', 'operate');
+    };
+    return [`not taken for ${ask}`, untaken] as const;
+  }),
+];
+
+for (const [how, owner] of FREED) {
+  control(`a command ${how} leaves its key free, at once and after a restart`, async () => {
+    const rows = new Map<string, Row>();
+    let reply = owner;
+    const { call, commits } = await open({ rows, owner: () => reply() });
+    const first = await call({ idempotencyKey: 'k' });
+    assert.is(first.ok, false);
+    assert.is(rows.size, 0);
+    assert.is(commits.at(-1)?.facts[0]?.outcome, first.ok ? 'ok' : first.error.code);
+    const after = await open({ rows: new Map(rows) });
+    assert.equal(await after.call({ idempotencyKey: 'k' }), OK);
+    reply = () => OK;
+    assert.equal(await call({ idempotencyKey: 'k' }), OK);
+  });
+}
+
+const UNCERTAIN: readonly (readonly [string, () => OperationReply])[] = [
+  [
+    'refused with deadline_exceeded',
+    () => ({ ok: false, error: { code: 'deadline_exceeded', message: '' } }),
+  ],
+  [
+    'that may have happened',
+    () => ({ ok: false, error: { code: 'unavailable', message: '' }, mayHaveHappened: true }),
+  ],
+  ...(['ask_timeout', 'actor_crashed', 'thread_lost', 'refused'] as const).map((ask) => {
+    const lost = () => {
+      throw new AskError(ask, 'owner', 'operate');
+    };
+    return [`lost by ${ask}`, lost] as const;
+  }),
+];
+
+for (const [how, owner] of UNCERTAIN) {
+  control(`a command ${how} is not performed again under its key, but looked for`, async () => {
+    const rows = new Map<string, Row>();
+    const { call, performed } = await open({ rows, owner });
+    assert.is((await call({ idempotencyKey: 'k' })).ok, false);
+    assert.equal(
+      [...rows.values()].map(({ status }) => status),
+      ['begun'],
+    );
+    for (const { call: again } of [{ call }, await open({ rows })]) {
+      const reply = await again({ idempotencyKey: 'k' });
+      assert.is(reply.ok ? 'ok' : reply.error.code, 'failed_precondition');
+      assert.match(reply.ok ? '' : reply.error.message, /look whether it took effect/);
+    }
+    assert.is(performed.length, 1);
+  });
+}
+
+control('a refusal for good is given again under its key', async () => {
+  const rows = new Map<string, Row>();
+  const refused: OperationReply = { ok: false, error: { code: 'not_found', message: 'none' } };
+  const before = await open({ rows, owner: () => refused });
+  assert.equal(await before.call({ idempotencyKey: 'k' }), refused);
+  assert.equal(await before.call({ idempotencyKey: 'k' }), refused);
+  const after = await open({ rows });
+  assert.equal(await after.call({ idempotencyKey: 'k' }), refused);
+  assert.is(before.performed.length + after.performed.length, 1);
 });
 
 control('an owner that is dead or late is an error with its own code', async () => {

@@ -227,7 +227,9 @@ test('a commit nobody heard of is taken in from the store afterwards', async () 
       throw Object.assign(new Error('gone'), { code: 'actor_crashed' });
     },
   });
-  assert.is(codeOf(await call('webhooks.add', { integration_id: 'new' })), 'unavailable');
+  const reply = await call('webhooks.add', { integration_id: 'new' });
+  assert.is(codeOf(reply), 'unavailable');
+  assert.is(!reply.ok && reply.mayHaveHappened, true);
   await kit.advance(1_000);
   const entries = kit.receive('directory', null) as readonly WebhookEntry[];
   assert.equal(
