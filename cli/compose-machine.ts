@@ -19,7 +19,7 @@ export function machineSecrets(stateRoot: string): VaultDeps {
     readEnv: (name) => process.env[name],
     readFile: readBounded,
     randomBytes: (size) => randomBytes(size),
-    masterKey: () => masterKey(join(stateRoot, 'vault.key')),
+    masterKey: (make) => masterKey(join(stateRoot, 'vault.key'), make),
   };
 }
 
@@ -40,13 +40,14 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array |
   }
 }
 
-/** The key file's bytes; made, for its owner only and flushed, where there is none. */
-async function masterKey(path: string): Promise<Uint8Array> {
+/** The key file's bytes. A new one is for its owner only, and flushed. */
+async function masterKey(path: string, make: boolean): Promise<Uint8Array | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
+  if (!make) return undefined;
   await writeWhole(path, randomBytes(KEY_BYTES));
   return readFile(path);
 }

@@ -67,7 +67,11 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
   store_locked: [EXIT.refused, 'stop the other gateway, or give another --state-root'],
   store_corrupt: [
     EXIT.failure,
-    'nothing was changed; restore a backup into another --state-root, or check it with palyra journal verify',
+    'nothing was changed; restore a backup into another --state-root together with the vault.key of this one, or check it with palyra journal verify',
+  ],
+  vault_key_missing: [
+    EXIT.refused,
+    'put the vault.key that the store was used with into the state root; where it is lost for good, 32 random bytes in its place start the gateway without those secrets',
   ],
   store_newer: [
     EXIT.failure,

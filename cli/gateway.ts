@@ -65,7 +65,7 @@ export interface GatewayHandle {
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
    * Never rejects. `code` is what a process would exit with: 0 stopped · 74 the store failed · 4 another gateway has
-   * it, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration is wrong, or contradicts it · 70 anything else.
+   * it, its vault.key is missing, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration is wrong, or contradicts it · 70 anything else.
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
@@ -84,6 +84,7 @@ const CODES: Readonly<Record<string, number>> = {
   store_newer: 1,
   store_older: 1,
   store_corrupt: 1,
+  vault_key_missing: 4,
   duplicate_webhook: 2,
   config_invalid: 2,
   address_in_use: 4,

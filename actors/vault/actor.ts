@@ -31,8 +31,21 @@ export interface VaultDeps {
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /** Fit for secrets. */
   randomBytes(size: number): Uint8Array;
-  /** 32 bytes: the key file's, which is made where there is none. */
-  masterKey(): Promise<Uint8Array>;
+  /** 32 bytes: the key file's. Where there is none: a new one's if `make`, else undefined. */
+  masterKey(make: boolean): Promise<Uint8Array | undefined>;
+}
+
+/** The store was moved or restored without its key. */
+export class VaultKeyMissing extends Error {
+  readonly code = 'vault_key_missing';
+  readonly retryable = false;
+
+  constructor() {
+    super(
+      'the store holds sealed secrets, and the vault.key that opens them is not in the state root: put it back there; no new one was made',
+    );
+    this.name = 'VaultKeyMissing';
+  }
 }
 
 interface VaultOwn {
@@ -63,10 +76,14 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
   export: 'vaultActor',
   name: 'vault',
   mailbox: { limitMessages: 4_096, overflow: 'reject' },
-  async start(_self, args, deps) {
+  async start(self, args, deps) {
     const state: VaultState = { args, deps, fileReads: new Map(), nextReadId: 1, key: undefined };
-    // Without its key the vault still reads the environment and files; the next use tries again and says why.
-    await masterKey(state).catch(() => undefined);
+    try {
+      await masterKey(state, self);
+    } catch (error) {
+      if (error instanceof VaultKeyMissing) throw error;
+      // Without its key the vault still reads the environment and files; the next use tries again and says why.
+    }
     return state;
   },
   receive: {
@@ -150,7 +167,7 @@ async function openSealed(
   try {
     const [stored] = await readRow(state, rowKey, self);
     if (stored === undefined) return found(ref, undefined);
-    const key = await masterKey(state);
+    const key = await masterKey(state, self);
     if (key === undefined) return notReadable(ref, 'the vault key is not 32 bytes');
     const row = stored.row as SecretRow;
     if (row.keyId !== key.id) {
@@ -181,7 +198,7 @@ async function putSecret(
   try {
     const [stored] = await readRow(state, parsed.key, self);
     if (stored !== undefined && !replace) return { ok: false, reason: 'already_exists' };
-    const key = await masterKey(state);
+    const key = await masterKey(state, self);
     if (key === undefined) return { ok: false, reason: 'vault_key_unusable' };
     const nowMs = self.clock.wallMs();
     const row: SecretRow = {
@@ -208,9 +225,22 @@ function readRow(state: VaultState, key: string, self: VaultSelf) {
   );
 }
 
-async function masterKey(state: VaultState): Promise<MasterKey | undefined> {
-  state.key ??= toMasterKey(await state.deps.masterKey());
+/** A new key is made only for a store without sealed secrets: beside one it would lock its owner out of them. */
+async function masterKey(state: VaultState, self: VaultSelf): Promise<MasterKey | undefined> {
+  if (state.key !== undefined) return state.key;
+  let bytes = await state.deps.masterKey(false);
+  if (bytes === undefined) {
+    if (await holdsSealed(state, self)) throw new VaultKeyMissing();
+    bytes = await state.deps.masterKey(true);
+  }
+  if (bytes !== undefined) state.key = toMasterKey(bytes);
   return state.key;
+}
+
+async function holdsSealed({ args }: VaultState, self: VaultSelf): Promise<boolean> {
+  const query = { table: SECRETS_TABLE, limit: 1 };
+  const { keys } = await self.ask(args.ledger, 'keys', query, { inMs: LEDGER_DEADLINE_MS });
+  return keys.length > 0;
 }
 
 function found(ref: string, secret: string | undefined): SecretReply {

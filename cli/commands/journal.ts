@@ -54,7 +54,7 @@ async function verify({ terminal }: CommandWorld, flags: VerifyFlags): Promise<v
       );
       const message = `the journal is broken at sequence ${verdict.sequence}: ${verdict.reason}`;
       throw new CliError('journal_broken', EXIT.failure, message, {
-        next: 'keep this state root as it is, and restore a backup into another one',
+        next: 'keep this state root as it is, and restore a backup into another one together with the vault.key of this one',
       });
     }
     show(

@@ -1,5 +1,5 @@
 /** What a gateway touches of its machine: key and token files, bounded reads, one store after the other. */
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,12 +16,17 @@ import { within } from '../support/within.ts';
 
 const machine = suite('compose: machine');
 
-machine('the master key is made once, 32 bytes, for its owner only', () =>
+machine('the master key is made once, where it may be made, 32 bytes, for its owner only', () =>
   withStateRoot(async (stateRoot) => {
-    const first = await machineSecrets(stateRoot).masterKey();
-    const second = await machineSecrets(stateRoot).masterKey();
+    const { masterKey } = machineSecrets(stateRoot);
+    assert.is(await masterKey(false), undefined);
+    assert.not(existsSync(join(stateRoot, 'vault.key')));
+    const first = (await masterKey(true)) ?? Buffer.alloc(0);
     assert.is(first.byteLength, 32);
-    assert.equal(Buffer.from(first), Buffer.from(second));
+    for (const make of [true, false]) {
+      const again = await machineSecrets(stateRoot).masterKey(make);
+      assert.equal(Buffer.from(again ?? []), Buffer.from(first));
+    }
     assert.is(statSync(join(stateRoot, 'vault.key')).mode & 0o777, 0o600);
   }),
 );

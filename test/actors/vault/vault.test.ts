@@ -9,8 +9,8 @@ import type { SecretRow } from '../../../actors/vault/rows.ts';
 import { seal, toMasterKey, unseal } from '../../../actors/vault/seal.ts';
 import { parseSecretRef } from '../../../actors/vault/secret-ref.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
-import type { ChangeSet, Store } from '../../../runtime/store/store.ts';
-import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
+import { createBehaviorKit, rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
 
 const test = suite('vault');
 const SEED = 20_261_101;
@@ -29,6 +29,7 @@ async function openVault(options: { store?: Store; deps?: Partial<VaultDeps> } =
   };
   const kit = await createBehaviorKit(vaultActor, { ledger: { address: 't/ledger' } }, deps, {
     async answer(_to, kind, payload) {
+      if (kind === 'keys') return store.keys(payload as ScanQuery);
       if (kind === 'read') {
         const { table, key } = payload as { table: string; key: string };
         const stored = store.read(table, key);
@@ -152,6 +153,46 @@ test('another master key makes rows unreadable and says so, but keeps nobody fro
   assert.is(!reply.ok && reply.code, 'unreadable');
   assert.match(!reply.ok ? reply.message : '', /sealed with key/);
   assert.equal(await second.reveal('env:HAS'), { ok: true, secret: 'from-env' });
+});
+
+/** As a machine without the key's file: it says which calls would have made one. */
+function noKey() {
+  const calls: boolean[] = [];
+  const masterKey = async (make: boolean) => {
+    calls.push(make);
+    return make ? randomBytes(32) : undefined;
+  };
+  return { calls, masterKey };
+}
+
+test('a key is made for a store without sealed secrets, and never beside them', async () => {
+  const fresh = noKey();
+  const first = await openVault({ deps: { masterKey: fresh.masterKey } });
+  assert.equal(fresh.calls, [false, true]);
+  assert.equal(await first.put('vault:a/b', SECRET), { ok: true, reason: '' });
+  const lost = noKey();
+  const { store } = first;
+  const start = openVault({ store, deps: { masterKey: lost.masterKey } });
+  assert.is(await rejectionCode(start), 'vault_key_missing');
+  assert.equal(lost.calls, [false]);
+});
+
+test('a vault that could not ask at its start makes no key beside sealed secrets later', async () => {
+  const { store } = await openVault().then(async (vault) => {
+    await vault.put('vault:a/b', SECRET);
+    return vault;
+  });
+  const { keys } = store;
+  store.keys = () => {
+    throw Object.assign(new Error('the line is full'), { code: 'busy' });
+  };
+  const { calls, masterKey } = noKey();
+  const { put, reveal } = await openVault({ store, deps: { masterKey } });
+  store.keys = keys;
+  assert.equal(await put('vault:c/d', SECRET), { ok: false, reason: 'vault_key_missing' });
+  const reply = await reveal('vault:a/b');
+  assert.match(!reply.ok ? reply.message : '', /vault_key_missing/);
+  assert.not.ok(calls.includes(true));
 });
 
 test('a vault key that cannot be read fails puts, not the vault', async () => {

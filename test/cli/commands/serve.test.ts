@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   constants,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -20,7 +21,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf } from '../../../runtime/errors.ts';
-import { until } from '../../support/within.ts';
+import { until, within } from '../../support/within.ts';
 import { serve } from '../support/served-gateway.ts';
 import { runCommand } from '../support/spawn-cli.ts';
 
@@ -178,6 +179,35 @@ test('a store that is not one is refused with exit 1 and left as it is', async (
   assert.is(await gateway.end, 1);
   assert.match(gateway.stderr(), /store_corrupt.*\n {2}next: /);
   assert.equal(readFileSync(file), Buffer.alloc(65_536, 7));
+});
+
+test('a backup in another state root is refused with exit 4 and a next step until its vault.key is there too', async () => {
+  const [stateRoot, other] = [newRoot(), newRoot()];
+  const gateway = serve(['--state-root', stateRoot]);
+  await gateway.ready;
+  const made = await runCommand(['backup', '--json', '--state-root', stateRoot]);
+  assert.is(made.code, 0, made.stderr);
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  const { detail: copy } = JSON.parse(made.stdout) as { detail: string };
+  mkdirSync(other);
+  cpSync(copy, join(other, 'store'), { recursive: true });
+
+  const refused = serve(['--state-root', other]);
+  const end = within('its refusal', refused.end, 20_000);
+  assert.is(await end.finally(() => refused.signal('SIGKILL')), 4);
+  assert.match(refused.stderr(), /vault_key_missing.*\n {2}next: put the vault\.key/);
+  for (const name of ['vault.key', 'admin.token']) assert.not(existsSync(join(other, name)));
+
+  cpSync(join(stateRoot, 'vault.key'), join(other, 'vault.key'));
+  const restored = serve(['--state-root', other]);
+  await restored.ready;
+  const token = (root: string) => readFileSync(join(root, 'admin.token'), 'utf8');
+  assert.is(token(other), token(stateRoot));
+  const status = await runCommand(['status', '--state-root', other]);
+  assert.is(status.code, 0, status.stderr);
+  restored.signal('SIGTERM');
+  assert.is(await restored.end, 0);
 });
 
 test('a webhook that a command added cannot be declared too: exit 2', async () => {
