@@ -61,8 +61,11 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
   await directory.sync();
 }
 
-export async function publishToken(stateRoot: string, token: string): Promise<void> {
-  await writeWhole(adminTokenFileOf(stateRoot), `${token}\n`);
+/** Gives the path of the file that holds it. */
+export async function publishToken(stateRoot: string, token: string): Promise<string> {
+  const path = adminTokenFileOf(stateRoot);
+  await writeWhole(path, `${token}\n`);
+  return path;
 }
 
 /** A token file of an earlier configuration would send commands off with the wrong token. */

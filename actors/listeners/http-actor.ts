@@ -59,8 +59,7 @@ export const httpListenerActor = defineActor<
       fetchToken(args, self),
     ]);
     if (directory.ok) takeDirectory(state, directory.value);
-    if (token.ok) takeToken(state, token.value);
-    if (args.makesToken && token.ok && token.value.ok) await publish(state, token.value.secret);
+    if (token.ok) await learnToken(state, token.value);
     state.server = await bind(state, self);
     const { server } = state;
     if (self.signal.aborted) await server.close(0);
@@ -132,8 +131,8 @@ export const httpListenerActor = defineActor<
         (outcome) => outcome,
       );
     },
-    tokenTold(state, outcome, self) {
-      if (outcome.ok) takeToken(state, outcome.value);
+    async tokenTold(state, outcome, self) {
+      if (outcome.ok) await learnToken(state, outcome.value);
       const isKnown = outcome.ok && outcome.value.ok;
       self.after('token', isKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
     },
@@ -178,6 +177,13 @@ function settled<T>(work: Promise<T>): Promise<Settled<T>> {
 
 function takeDirectory(state: HttpListenerState, entries: readonly WebhookEntry[]): void {
   state.directory = new Map(entries.map((entry) => [entry.integrationId, entry]));
+}
+
+/** A token that the gateway made is published when it comes to be known, at the start or later. */
+async function learnToken(state: HttpListenerState, reply: SecretReply): Promise<void> {
+  const isNews = !state.isTokenKnown;
+  takeToken(state, reply);
+  if (isNews && reply.ok && state.args.makesToken) await publish(state, reply.secret);
 }
 
 /** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */

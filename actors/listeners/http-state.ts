@@ -38,7 +38,7 @@ export interface HttpListenerDeps {
   ): Promise<HttpListening>;
   /** Outlives the incarnations of the listener: where the first one listened. */
   readonly bound: { get(): Bound | undefined; set(bound: Bound): void };
-  /** Puts a token that the gateway made where its owner finds it. */
+  /** Puts a token that the gateway made where its owner finds it, and tells the log where that is. */
   publishToken(token: string): Promise<void>;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   log(

@@ -50,8 +50,8 @@ machine('a secret file is read up to one byte beyond its bound, and nothing is n
 machine('a published token stands in its file alone, and can be withdrawn', () =>
   withStateRoot(async (stateRoot) => {
     await publishToken(stateRoot, 'one');
-    await publishToken(stateRoot, 'two');
-    const file = join(stateRoot, 'admin.token');
+    const file = await publishToken(stateRoot, 'two');
+    assert.is(file, join(stateRoot, 'admin.token'));
     assert.is(readFileSync(file, 'utf8'), 'two\n');
     assert.is(statSync(file).mode & 0o777, 0o600);
     await withdrawToken(stateRoot);

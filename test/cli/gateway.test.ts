@@ -248,6 +248,32 @@ embedded('the admin token is made once and lives through a restart', () =>
   }),
 );
 
+embedded('a start tells the log once where the admin token stands, and never the token', () =>
+  withGateways(async (start, stateRoot) => {
+    const { readFileSync } = await import('node:fs');
+    const file = join(stateRoot, 'admin.token');
+    for (let round = 0; round < 2; round += 1) {
+      const lines: string[] = [];
+      const gateway = start({
+        log: (level, message, fields) =>
+          void lines.push(`${level} ${message} ${JSON.stringify(fields)}`),
+      });
+      await ready(gateway);
+      await within('stop', gateway.stop(), 10_000);
+      const told = lines.filter((line) => line.startsWith('info ') && line.includes(file));
+      assert.is(told.length, 1, lines.join('\n'));
+      const token = readFileSync(file, 'utf8').trim();
+      assert.not.ok(lines.some((line) => line.includes(token)));
+    }
+    const lines: string[] = [];
+    process.env.PALYRA_TEST_TOKEN = 'given';
+    const config = { ...OWN, admin: { token_ref: 'env:PALYRA_TEST_TOKEN' } };
+    const gateway = start({ config, log: (_level, message) => void lines.push(message) });
+    await ready(gateway);
+    assert.not.ok(lines.some((line) => line.includes(file)));
+  }),
+);
+
 embedded('log lines of all threads reach the host, of its level and above', () =>
   withGateways(async (start) => {
     const lines: { level: string; fields: Readonly<Record<string, unknown>> }[] = [];

@@ -110,6 +110,22 @@ listener('it opens when it knows its webhooks and its token, and says where', as
   assert.equal(seen.published, ['the-token']);
 });
 
+listener('a token that the vault gives late is published when it comes, once', async () => {
+  let isThere = false;
+  const { kit, ports, seen } = await open((to, kind) => {
+    if (kind === 'reveal' && !isThere) throw new AskError('ask_timeout', to, kind);
+    return ordinary(to, kind);
+  });
+  assert.equal(seen.published, []);
+  isThere = true;
+  for (let minute = 0; minute < 3; minute += 1) {
+    await kit.advance(60_000);
+    await kit.settle();
+  }
+  assert.ok(ports.authenticate('the-token'));
+  assert.equal(seen.published, ['the-token']);
+});
+
 listener(
   'a restart takes the port that the first one got, also where it is not free at once',
   async () => {
