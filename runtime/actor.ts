@@ -1,5 +1,5 @@
 /** What an actor is to its author: protocols, refs, `Self`, definitions. How they run is `kernel/`'s business. */
-import type { ChildSpec, Placement, Supervision } from './child-spec.ts';
+import type { ChildSpec, Supervision } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 
 /** A protocol is an interface: one method per message. `void` = tell only, anything else = its reply. */
@@ -169,6 +169,9 @@ export function defineActor<P, Own, A, S, D>(
   return definition;
 }
 
+/** Where a child spec remembers the definition that it was made of: in the same thread nobody has to look for it. */
+export const DEFINITION: unique symbol = Symbol('definition');
+
 const DEFAULT_SHUTDOWN_TIMEOUT_MS = 5_000;
 
 /** A child spec for `definition`: permanent, with its parent, five seconds to stop, unless `spec` says otherwise. */
@@ -178,13 +181,24 @@ export function child<P, Own, A, S, D>(
     Omit<ChildSpec<P, A>, 'id' | 'start' | 'protocol'>
   >,
 ): ChildSpec<P, A> {
-  const placement: Placement = spec.placement ?? 'with-parent';
-  return {
+  const { restartLimit, significant } = spec;
+  const made: ChildSpec<P, A> = {
     id: spec.id,
-    start: { module: definition.module, export: definition.export, args: spec.args },
+    start: {
+      module: definition.module,
+      export: definition.export,
+      args: spec.args,
+      [DEFINITION]: definition,
+    } as ChildSpec<P, A>['start'],
     restart: spec.restart ?? 'permanent',
     shutdownTimeoutMs: spec.shutdownTimeoutMs ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
-    placement,
+    placement: spec.placement ?? 'with-parent',
+  };
+  if (restartLimit === undefined && significant === undefined) return made;
+  return {
+    ...made,
+    ...(restartLimit === undefined ? {} : { restartLimit }),
+    ...(significant === undefined ? {} : { significant }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** A child as data: what to start, where, and what its end means. Data, so any thread can start it and any log can print it. */
+import type { ChildEnded } from './actor.ts';
 import { RuntimeError } from './errors.ts';
 
 export const RESTARTS = ['permanent', 'transient', 'temporary'] as const;
@@ -26,6 +27,10 @@ export interface ChildSpec<P, A> {
   /** How long `stop` may take before the child is killed; 0 = kill at once. */
   readonly shutdownTimeoutMs: number;
   readonly placement: Placement;
+  /** Of this child alone, beside its supervisor's own. */
+  readonly restartLimit?: RestartLimit;
+  /** Its end, without a restart, may be that of its supervisor: `autoShutdown`. Never of a permanent child. */
+  readonly significant?: boolean;
   /** Phantom, never written. */
   readonly protocol?: P;
 }
@@ -40,16 +45,31 @@ export interface Backoff {
   readonly resetAfterMs: number;
 }
 
-export interface Supervision {
-  readonly strategy: Strategy;
-  /** More than `intensity` charged restarts within `periodMs` exhaust the supervisor. */
+/** More than `intensity` charged restarts within `periodMs` are one too many. */
+export interface RestartLimit {
   readonly intensity: number;
   readonly periodMs: number;
+}
+
+export const AUTO_SHUTDOWNS = ['never', 'any_significant', 'all_significant'] as const;
+/** Which ends of significant children end their supervisor in order, OTP's `auto_shutdown`. */
+export type AutoShutdown = (typeof AUTO_SHUTDOWNS)[number];
+
+/** What a supervisor does about a child that ended abnormally; `restart`: as its spec says. */
+export type Verdict = 'restart' | 'stop' | 'escalate';
+
+/** How an actor supervises its children. The limit is on the restarts of all of them. */
+export interface Supervision extends RestartLimit {
+  readonly strategy: Strategy;
   readonly backoff?: Partial<Backoff>;
   /** `escalate` (default): the supervisor itself crashes · `degrade`: it reports so and keeps retrying at `maxMs`. */
   readonly whenExhausted?: 'escalate' | 'degrade';
-  /** A child that ends with one of these codes is not restarted: the supervisor ends with the same cause. */
-  readonly escalateCodes?: readonly string[];
+  /** Asked about each abnormal end, before the limits. `escalate`: the supervisor ends with the same cause. */
+  readonly decide?: (ended: ChildEnded) => Verdict;
+  /** Default `never`. */
+  readonly autoShutdown?: AutoShutdown;
+  /** Beyond it `spawn` throws `too_many_children`. Default: no limit. */
+  readonly maxChildren?: number;
   /** Started in this order, stopped in reverse. */
   readonly children?: readonly ChildSpec<unknown, unknown>[];
   /** How long one child may take to start; then it is killed and counts as crashed. Default 30 s. */
@@ -76,7 +96,52 @@ export function checkChildSpec<P, A>(spec: ChildSpec<P, A>): ChildSpec<P, A> {
   if (!isPlacement(placement)) {
     fail('placement', placement, "'main' | 'pool' | 'own' | 'with-parent' | { hash, group? }");
   }
+  const { restartLimit, significant = false } = spec;
+  if (restartLimit !== undefined) checkLimit('restartLimit.', restartLimit);
+  if (typeof significant !== 'boolean') fail('significant', significant, 'a boolean');
+  if (significant && spec.restart === 'permanent')
+    fail('restart', spec.restart, 'transient or temporary, as it is significant');
   return spec;
+}
+
+/** Gives the supervision back, or throws `bad_child_spec` naming the field, the value and what was expected. */
+export function checkSupervision(supervision: Supervision): Supervision {
+  if (typeof supervision !== 'object' || supervision === null)
+    fail('supervision', supervision, 'an object');
+  const { strategy, whenExhausted = 'escalate', autoShutdown = 'never' } = supervision;
+  if (!STRATEGIES.includes(strategy)) fail('strategy', strategy, STRATEGIES.join(' | '));
+  checkLimit('', supervision);
+  if (whenExhausted !== 'escalate' && whenExhausted !== 'degrade')
+    fail('whenExhausted', whenExhausted, 'escalate | degrade');
+  if (!AUTO_SHUTDOWNS.includes(autoShutdown))
+    fail('autoShutdown', autoShutdown, AUTO_SHUTDOWNS.join(' | '));
+  const { maxChildren = 1, startTimeoutMs = 1, backoff = {}, children = [], decide } = supervision;
+  if (!(maxChildren >= 0)) fail('maxChildren', maxChildren, 'a number, 0 or more');
+  if (!(startTimeoutMs > 0)) fail('startTimeoutMs', startTimeoutMs, 'milliseconds above 0');
+  if (decide !== undefined && typeof decide !== 'function') fail('decide', decide, 'a function');
+  checkBackoff(backoff);
+  for (const spec of children) {
+    checkChildSpec(spec);
+    if (spec.significant === true && autoShutdown === 'never')
+      fail('autoShutdown', autoShutdown, `one that heeds '${spec.id}', which is significant`);
+  }
+  return supervision;
+}
+
+function checkLimit(at: string, { intensity, periodMs }: RestartLimit): void {
+  if (!(Number.isInteger(intensity) && intensity >= 0))
+    fail(`${at}intensity`, intensity, 'a whole number, 0 or more');
+  if (!(Number.isFinite(periodMs) && periodMs > 0))
+    fail(`${at}periodMs`, periodMs, 'milliseconds above 0');
+}
+
+function checkBackoff(backoff: Partial<Backoff>): void {
+  const { minMs = 0, maxMs = minMs, factor = 1, jitter = 0, resetAfterMs = 0 } = backoff;
+  if (!(minMs >= 0)) fail('backoff.minMs', minMs, 'milliseconds, 0 or more');
+  if (!(maxMs >= minMs)) fail('backoff.maxMs', maxMs, `milliseconds, at least ${minMs}`);
+  if (!(factor >= 1)) fail('backoff.factor', factor, 'a number, 1 or more');
+  if (!(jitter >= 0 && jitter <= 1)) fail('backoff.jitter', jitter, '0 to 1');
+  if (!(resetAfterMs >= 0)) fail('backoff.resetAfterMs', resetAfterMs, 'milliseconds, 0 or more');
 }
 
 function isPlacement(value: unknown): value is Placement {
@@ -87,7 +152,12 @@ function isPlacement(value: unknown): value is Placement {
 }
 
 function fail(field: string, value: unknown, expected: string): never {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : typeof value;
+  const shown =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : typeof value === 'number'
+        ? String(value)
+        : typeof value;
   throw new RuntimeError(
     'bad_child_spec',
     `child spec: ${field} is ${shown}, expected ${expected}`,

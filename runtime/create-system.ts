@@ -3,7 +3,7 @@ import type { ActorRef, Asks as AskKinds, Deadline, ExitCause, In, Kind, Out } f
 import { type ChildSpec, checkChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
-import { createNodeHost } from './host/node-host.ts';
+import { createNodeHost, externalBytes } from './host/node-host.ts';
 import { PromiseEnd } from './kernel/asks.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { ChildSet } from './supervision/child-set.ts';
@@ -13,10 +13,10 @@ import type {
   SystemOptions,
   SystemSnapshot,
   ThreadOptions,
-  ThreadSetup,
 } from './system.ts';
 import { FlightRecorder } from './thread/flight-recorder.ts';
-import { resolveByImport } from './thread/resolve.ts';
+import { Heartbeat, NO_DELAY } from './thread/heartbeat.ts';
+import { setUpThread } from './thread/resolve.ts';
 import { ThreadPool } from './thread/thread-pool.ts';
 
 const DEFAULT_STOP_DEADLINE_MS = 24_000;
@@ -31,54 +31,48 @@ export async function createSystem(options: SystemOptions): Promise<System> {
   checkOptions(options);
   const emit = createEmitter(options);
   const host = options.host ?? createNodeHost();
-  const setupModule = (await import(options.thread.module)) as Record<string, unknown>;
-  const setup = setupModule[options.thread.export];
-  if (typeof setup !== 'function') {
-    throw new RuntimeError(
-      'unknown_module',
-      `${options.thread.module} exports no thread setup '${options.thread.export}'`,
-    );
-  }
-  let resolve = resolveByImport;
   const pool =
     options.threads === 'inline'
       ? undefined
       : new ThreadPool({
           ...options.threads,
           name: options.name,
-          thread: options.thread,
+          setup: options.thread,
           host,
-          emit,
+          emit: emit ?? (() => undefined),
         });
   const kernel: Kernel = new Kernel({
     thread: 'main',
     host,
     recorder: new FlightRecorder(),
     emit,
-    resolve: (module, exportName) => resolve(module, exportName),
     ...(pool === undefined
       ? {}
       : { placeElsewhere: (spec, path, owner) => pool.place(spec, path, owner) }),
     firstUid: 1,
   });
   const system = new RunningSystem(options.name, kernel, pool, emit);
-  const world = await (setup as ThreadSetup)(options.thread.args, {
+  const world = await setUpThread(options.thread, {
     name: 'main',
     isMain: true,
     clock: host,
     inspect: () => system.inspect(),
   });
   kernel.deps = world.deps;
-  if (world.resolve !== undefined) resolve = world.resolve;
+  const { resolve } = world;
+  if (resolve !== undefined) kernel.resolve = resolve;
   system.closeWorld = async () => world.close?.();
   try {
     await pool?.start(kernel);
+    if (pool !== undefined) system.watchLoop();
   } catch (error) {
     await system.stop({ deadlineMs: JOIN_MS });
     throw error;
   }
   return system;
 }
+
+type Emit = (event: SystemEvent) => void;
 
 class RunningSystem implements System {
   readonly name: string;
@@ -88,16 +82,13 @@ class RunningSystem implements System {
   readonly #pool: ThreadPool | undefined;
   readonly #root: ChildSet;
   readonly #end = createDeferred<ExitCause>();
+  /** Inline nobody looks: the loop is the host's. */
+  #heartbeat: Heartbeat | undefined = undefined;
   #firstId: string | undefined = undefined;
   #cause: ExitCause = { kind: 'stopped', code: 'shutdown' };
   #stopping: Promise<void> | undefined = undefined;
 
-  constructor(
-    name: string,
-    kernel: Kernel,
-    pool: ThreadPool | undefined,
-    emit: (event: SystemEvent) => void,
-  ) {
+  constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, emit: Emit | undefined) {
     this.name = name;
     this.#kernel = kernel;
     this.#pool = pool;
@@ -107,8 +98,10 @@ class RunningSystem implements System {
       {
         host: kernel.host,
         address: name,
-        place: (spec, owner) => kernel.create(`${name}/${spec.id}`, checkChildSpec(spec), owner),
+        place: (spec, owner) =>
+          kernel.createRoot(`${name}/${spec.id}`, checkChildSpec(spec), owner),
         escalate: (cause) => this.#over(cause),
+        shutDown: () => undefined,
         childEnded: (ended) => {
           if (ended.id === this.#firstId && this.#stopping === undefined) this.#cause = ended.cause;
         },
@@ -118,6 +111,10 @@ class RunningSystem implements System {
         emit,
       },
     );
+  }
+
+  watchLoop(): void {
+    this.#heartbeat = new Heartbeat(this.#kernel.host, () => undefined);
   }
 
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P> {
@@ -159,16 +156,22 @@ class RunningSystem implements System {
       for (const [name, count] of Object.entries(thread.counters))
         counters[name] = (counters[name] ?? 0) + count;
     }
-    const actors = [...this.#kernel.snapshot(), ...threads.flatMap((thread) => thread.actors)];
+    const own = this.#kernel.snapshot();
+    const actors = [...own, ...threads.flatMap((thread) => thread.actors)];
     return {
       actors: actors.sort((a, b) => (a.path < b.path ? -1 : 1)),
       threads: [
-        { name: 'main', state: 'running', restarts: 0, actors: this.#kernel.snapshot().length },
-        ...threads.map(({ name, state, restarts, actors: own }) => ({
-          name,
-          state,
-          restarts,
+        {
+          name: 'main',
+          state: 'running',
+          restarts: 0,
           actors: own.length,
+          loopDelayMs: this.#heartbeat?.delays() ?? NO_DELAY,
+          externalBytes: externalBytes(),
+        },
+        ...threads.map(({ counters: _counters, actors: placed, ...thread }) => ({
+          ...thread,
+          actors: placed.length,
         })),
       ],
       counters,
@@ -186,6 +189,7 @@ class RunningSystem implements System {
 
   async #stop(deadlineMs: number): Promise<void> {
     const shareMs = Math.min(JOIN_MS, deadlineMs / 4);
+    this.#heartbeat?.stop();
     try {
       await this.#within(this.#root.stopAll(), deadlineMs - 2 * shareMs);
       this.#root.killAll('shutdown_timeout');
@@ -235,9 +239,8 @@ function checkOptions(options: SystemOptions): void {
 }
 
 /** An observer that throws must not bring an actor down. */
-function createEmitter(options: SystemOptions): (event: SystemEvent) => void {
-  const { onEvent } = options;
-  if (onEvent === undefined) return () => undefined;
+function createEmitter({ onEvent }: SystemOptions): Emit | undefined {
+  if (onEvent === undefined) return undefined;
   return (event) => {
     try {
       onEvent(event);

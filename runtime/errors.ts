@@ -8,6 +8,7 @@ export const RUNTIME_CODES = [
   'not_encodable',
   'bad_frame',
   'duplicate_child',
+  'too_many_children',
   'start_failed',
   'start_timeout',
   'restart_intensity',

@@ -23,13 +23,17 @@ export {
   type WorkOptions,
 } from './actor.ts';
 export {
+  type AutoShutdown,
   type Backoff,
   type ChildSpec,
   checkChildSpec,
+  checkSupervision,
   type Placement,
   type Restart,
+  type RestartLimit,
   type Strategy,
   type Supervision,
+  type Verdict,
 } from './child-spec.ts';
 export type { Clock } from './clock.ts';
 // To run them
@@ -42,9 +46,10 @@ export {
   RuntimeError,
   StaleIncarnation,
 } from './errors.ts';
-export { supervisor } from './supervision/supervisor.ts';
+export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {
   ActorSnapshot,
+  LoopDelay,
   System,
   SystemEvent,
   SystemOptions,
@@ -53,6 +58,8 @@ export type {
   ThreadGroup,
   ThreadOptions,
   ThreadSetup,
+  ThreadSetupName,
   ThreadSnapshot,
   ThreadWorld,
 } from './system.ts';
+export type { CreateWorker } from './thread/thread.ts';

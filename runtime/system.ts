@@ -1,4 +1,5 @@
 /** What a host sees of an actor system: options in, a handle out. Several systems may live in one process. */
+
 import type {
   ActorDefinition,
   ActorRef,
@@ -12,6 +13,7 @@ import type {
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
+import type { CreateWorker } from './thread/thread.ts';
 
 /** A definition whose types have been forgotten, as the kernel handles it. */
 // biome-ignore lint/suspicious/noExplicitAny: the kernel runs definitions of every type
@@ -19,7 +21,7 @@ export type AnyDefinition = ActorDefinition<any, any, any, any, any>;
 
 /** Told to the thread setup: where it runs. */
 export interface ThreadContext {
-  /** `main`, `pool-0`, `own-3`… */
+  /** `main`, `worker-1`…; no two of a system have the same. */
   readonly name: string;
   readonly isMain: boolean;
   readonly clock: Clock;
@@ -31,7 +33,7 @@ export interface ThreadWorld {
   /** What every actor of this thread gets as `deps`. */
   readonly deps: unknown;
   /** Finds a definition; the default is `import(module)` and its `export`. */
-  resolve?(module: string, exportName: string): Promise<AnyDefinition>;
+  readonly resolve?: (module: string, exportName: string) => Promise<AnyDefinition>;
   /** Called when the thread ends in order. */
   close?(): Promise<void>;
 }
@@ -42,15 +44,30 @@ export type ThreadSetup = (
   thread: ThreadContext,
 ) => Promise<ThreadWorld> | ThreadWorld;
 
+/** A `ThreadSetup` as data. */
+export interface ThreadSetupName {
+  readonly module: string;
+  readonly export: string;
+  readonly args: unknown;
+}
+
 export interface ThreadOptions {
   /** Pool threads, at least 1. */
   readonly pool: number;
   /** Work that must not wait for other work has threads of its own. A group that is not named here has the whole pool. */
   readonly groups?: Readonly<Record<string, ThreadGroup>>;
+  /** One more thread, set up and idle, that takes the place of a lost one at once. Default true. */
+  readonly spare?: boolean;
+  /** A thread whose loop has not turned for so long is reported. Default 2,000. */
+  readonly stallWarnMs?: number;
   /** A thread whose loop has not turned for so long is killed. Default 10,000. */
   readonly stallKillMs?: number;
   /** V8 heap limit of each thread. Default 256. */
   readonly maxHeapMb?: number;
+  /** A thread whose buffers, which V8's limit does not count, are larger is killed. Default 512. */
+  readonly maxExternalMb?: number;
+  /** Makes the workers, where a bundle or another environment has its own way. Default `new Worker(entry, options)`. */
+  readonly createWorker?: CreateWorker;
 }
 
 /** The pool threads that the actors of one group share by the hash of their placement. */
@@ -66,7 +83,8 @@ export interface SystemOptions {
   readonly name: string;
   /** `inline`: everything on the calling thread, with the same semantics. */
   readonly threads: 'inline' | ThreadOptions;
-  readonly thread: { readonly module: string; readonly export: string; readonly args: unknown };
+  /** The setup that runs in each thread, the calling one included. Default: none, `deps` is undefined. */
+  readonly thread?: ThreadSetupName;
   /** The powers of the machine. Default: Node's. Another one (a simulator's) only works inline. */
   readonly host?: Host;
   /** Hears what happens; must not throw. */
@@ -103,6 +121,7 @@ export type SystemEvent =
       readonly thread: string;
       readonly forMs: number;
       readonly culprit: string;
+      readonly subject: string;
     }
   | { readonly type: 'thread.started'; readonly thread: string }
   | {
@@ -119,6 +138,8 @@ export interface ActorSnapshot {
   readonly incarnation: number;
   readonly restarts: number;
   readonly mailbox: number;
+  /** For how long it has waited for the promise of the message that it handles; 0 where none parks its mailbox. */
+  readonly handlingMs: number;
   readonly lastError: string;
 }
 
@@ -127,6 +148,16 @@ export interface ThreadSnapshot {
   readonly state: 'starting' | 'running' | 'lost';
   readonly restarts: number;
   readonly actors: number;
+  /** How late the loop turned, over the last ten seconds; 0 where nobody looks (inline). */
+  readonly loopDelayMs: LoopDelay;
+  /** Of the thread's buffers, which its heap limit does not count. */
+  readonly externalBytes: number;
+}
+
+export interface LoopDelay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 export interface SystemSnapshot {

@@ -38,6 +38,14 @@ export interface GatewayState {
 
 type GatewaySelf = Self<GatewayProtocol>;
 
+/** A store that failed to write, or is not ours to write, cannot be mended by a restart of this process's parts. */
+const UNMENDABLE: readonly string[] = [
+  'store_failed',
+  'store_locked',
+  'store_newer',
+  'store_corrupt',
+];
+
 export const gatewayActor = defineActor<
   GatewayProtocol,
   unknown,
@@ -54,8 +62,7 @@ export const gatewayActor = defineActor<
     intensity: 5,
     periodMs: 60_000,
     backoff: { minMs: 50, maxMs: 5_000, factor: 2, jitter: 0.2, resetAfterMs: 60_000 },
-    // A store that failed to write, or is not ours to write, cannot be mended by a restart of this process's parts.
-    escalateCodes: ['store_failed', 'store_locked', 'store_newer', 'store_corrupt'],
+    decide: ({ cause }) => (UNMENDABLE.includes(cause.code) ? 'escalate' : 'restart'),
     startTimeoutMs: 60_000,
     children: args.children,
   }),

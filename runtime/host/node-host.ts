@@ -1,4 +1,5 @@
 /** The machine as Node gives it. */
+import { getHeapStatistics } from 'node:v8';
 import type { Host, Timer } from './host.ts';
 
 /** `setTimeout` fires at once beyond this. */
@@ -17,4 +18,9 @@ export function createNodeHost(): Host {
     },
     random: () => Math.random(),
   };
+}
+
+/** Memory of the calling thread's buffers, which V8's heap limit does not count. */
+export function externalBytes(): number {
+  return getHeapStatistics().external_memory;
 }

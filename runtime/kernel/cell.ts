@@ -1,34 +1,30 @@
 /** One actor in its thread: its mailbox, its incarnation, and the turn from message to handler. It survives restarts. */
 import type { ActorRef, ExitCause } from '../actor.ts';
-import type { ChildSpec } from '../child-spec.ts';
-import { createDeferred, type Deferral, isThenable } from '../deferred.ts';
+import { type ChildSpec, checkSupervision } from '../child-spec.ts';
+import { createDeferred, isThenable } from '../deferred.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
+import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from './cell-extras.ts';
 import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
-import { Inbox, type Taken } from './inbox.ts';
+import { Inbox } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
-import type { NamedTimers } from './named-timers.ts';
-import { createRef } from './ref.ts';
-import { RunningWork } from './running-work.ts';
 import type { Runnable } from './scheduler.ts';
 import { KernelSelf } from './self.ts';
-import { Unanswered } from './unanswered.ts';
-import { type Watcher, Watchers } from './watchers.ts';
 
 export type CellStatus = 'created' | 'starting' | 'running' | 'ending' | 'waiting' | 'gone';
 
 /** Messages that one actor handles before the next one has its turn. */
 const QUANTUM_MESSAGES = 256;
 
+/** Kept small: there may be a million. What most actors never have is in `extras`, made when it is first needed. */
 export class Cell implements Runnable, ChildHandle {
   nextReady: Runnable | undefined = undefined;
   readonly kernel: Kernel;
-  readonly path: string;
-  readonly ref: ActorRef<unknown>;
+  readonly parent: Cell | undefined;
   readonly uid: number;
   readonly spec: ChildSpec<unknown, unknown>;
   readonly owner: ChildOwner;
@@ -41,50 +37,56 @@ export class Cell implements Runnable, ChildHandle {
   asking: AskEnvelope | undefined = undefined;
   trace: string | undefined = undefined;
   children: ChildSet | undefined = undefined;
-  timers: NamedTimers | undefined = undefined;
-  readonly work = new RunningWork();
-  lastError = '';
   /** Its uid where the main thread knows it, else that of the ancestor that main started in this thread. */
-  recorderId = 0;
-  readonly #inbox = new Inbox();
-  readonly #watchers = new Watchers();
-  readonly #unanswered = new Unanswered();
-  #whenOver: Deferral<void> | undefined = undefined;
+  readonly recorderId: number;
+  extras: CellExtras | undefined = undefined;
+  inbox: Inbox | undefined = undefined;
   #isReady = false;
   #isParked = false;
   #isHandling = false;
   #isStopRequested = false;
   #hasState = false;
 
-  constructor(
-    kernel: Kernel,
-    at: { readonly path: string; readonly uid: number },
-    spec: ChildSpec<unknown, unknown>,
-    owner: ChildOwner,
-  ) {
+  constructor(kernel: Kernel, at: CellPlace, spec: ChildSpec<unknown, unknown>, owner: ChildOwner) {
     this.kernel = kernel;
-    this.path = at.path;
+    this.parent = at.parent;
     this.uid = at.uid;
-    this.ref = createRef(at.path, at.uid);
     this.spec = spec;
     this.owner = owner;
-    this.compiled = kernel.compiledOf(spec);
+    this.recorderId = at.parent?.recorderId ?? at.uid;
+    this.compiled = kernel.compiledOf(spec.start);
+    if (at.parent === undefined) this.ensureExtras().path = at.path;
   }
 
-  get mailboxSize(): number {
-    return this.#inbox.size;
+  get path(): string {
+    return pathOfCell(this);
+  }
+
+  get ref(): ActorRef<unknown> {
+    return refOfCell(this);
+  }
+
+  newRef(): ActorRef<unknown> {
+    return newRefOfCell(this);
+  }
+
+  ensureExtras(): CellExtras {
+    this.extras ??= new CellExtras();
+    return this.extras;
   }
 
   /** False when the mailbox refuses. */
   enqueue(kind: KindEntry, payload: unknown, meta: unknown): boolean {
     if (this.status === 'gone') return false;
     const limits = this.compiled?.definition.mailbox;
-    if (this.#inbox.isFull(limits)) {
+    this.inbox ??= new Inbox();
+    if (this.inbox.isFull(limits)) {
       this.kernel.counters.refused += 1;
-      if (limits?.overflow === 'drop-oldest') this.#drop(this.#inbox.dropOldest(), 'mailbox_full');
+      if (limits?.overflow === 'drop-oldest')
+        this.kernel.giveUp(this, this.inbox.dropOldest(), 'mailbox_full');
       else return limits?.overflow === 'drop-newest';
     }
-    this.#inbox.put(kind, payload, meta);
+    this.inbox.put(kind, payload, meta);
     this.#makeReady();
     return true;
   }
@@ -92,7 +94,8 @@ export class Cell implements Runnable, ChildHandle {
   /** Timers, outcomes, downs: handled before the mailbox, refused by no limit. */
   enqueueUrgent(kind: KindEntry, payload: unknown, trace: string | undefined): void {
     if (this.status === 'gone') return;
-    this.#inbox.putUrgent(kind, payload, trace);
+    this.inbox ??= new Inbox();
+    this.inbox.putUrgent(kind, payload, trace);
     this.#makeReady();
   }
 
@@ -107,7 +110,7 @@ export class Cell implements Runnable, ChildHandle {
       if (scheduler.spend()) break;
     }
     recorder.leave();
-    if (this.#inbox.hasMail) this.#makeReady();
+    if (this.inbox?.hasMail === true) this.#makeReady();
   }
 
   #isRunnable(): boolean {
@@ -121,7 +124,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #handleNext(): boolean {
-    const ring = this.#inbox.next();
+    const ring = this.inbox?.next();
     if (ring?.kind === undefined) return false;
     const { kind, payload, meta } = ring;
     ring.forget();
@@ -164,7 +167,7 @@ export class Cell implements Runnable, ChildHandle {
     }
     this.#isHandling = false;
     if (result instanceof DeferredAnswer) {
-      if (asking !== undefined) result.follow(asking, this.#unanswered);
+      if (asking !== undefined) result.follow(asking, this.ensureExtras().unanswered);
     } else if (isThenable(result)) {
       this.#park(result, kind.name);
       return;
@@ -180,17 +183,16 @@ export class Cell implements Runnable, ChildHandle {
     const { asking, incarnation } = this;
     const subject = this.compiled?.hasSubject === true ? this.kernel.recorder.currentSubject() : '';
     this.#isParked = true;
-    if (asking !== undefined) this.#unanswered.park(asking);
+    this.ensureExtras().unanswered.park(asking, this.kernel.host.monotonicMs());
     const isOver = () => this.incarnation !== incarnation || !this.#isParked;
     promise.then(
       (value) => {
-        if (asking !== undefined) this.#unanswered.answerParked(asking, value);
         if (isOver()) return;
+        this.extras?.unanswered.answerParked(value);
         this.#isParked = false;
         this.asking = undefined;
         this.trace = undefined;
-        if (this.#isStopRequested) this.#end(STOPPED, true);
-        else if (this.#inbox.hasMail) this.#makeReady();
+        this.#goOn();
       },
       (error: unknown) => {
         if (isOver()) return;
@@ -211,7 +213,7 @@ export class Cell implements Runnable, ChildHandle {
       this.#startCompiled(incarnation);
       return;
     }
-    this.kernel.resolveDefinition(this.spec).then(
+    this.kernel.resolveDefinition(this.spec.start).then(
       (compiled) => {
         this.compiled = compiled;
         if (this.#isStarting(incarnation)) this.#startCompiled(incarnation);
@@ -226,7 +228,7 @@ export class Cell implements Runnable, ChildHandle {
 
   /** Ends abnormally: by its own crash, or by that of a child set that gave up. */
   fail(cause: ExitCause): void {
-    this.lastError = `${cause.code}: ${cause.message ?? ''}`;
+    this.ensureExtras().lastError = `${cause.code}: ${cause.message ?? ''}`;
     this.asking?.fail('actor_crashed', cause.code);
     this.#end(cause, false);
   }
@@ -237,12 +239,17 @@ export class Cell implements Runnable, ChildHandle {
     else this.#isStopRequested = true;
   }
 
-  async stop(timeoutMs: number): Promise<void> {
-    if (!this.#isLive) return;
-    this.#whenOver ??= createDeferred<void>();
-    const over = this.#whenOver.promise;
+  stop(timeoutMs: number): Promise<void> | undefined {
+    if (!this.#isLive) return undefined;
     if (timeoutMs === 0) this.kill('killed');
     else this.requestStop();
+    return this.#isLive ? this.#whenOver(timeoutMs) : undefined;
+  }
+
+  async #whenOver(timeoutMs: number): Promise<void> {
+    const extras = this.ensureExtras();
+    extras.whenOver ??= createDeferred<void>();
+    const over = extras.whenOver.promise;
     const timer = this.kernel.host.setTimer(timeoutMs, () => this.kill('shutdown_timeout'));
     await over;
     timer.cancel();
@@ -258,17 +265,10 @@ export class Cell implements Runnable, ChildHandle {
   dispose(): void {
     this.kill('disposed');
     this.status = 'gone';
-    this.kernel.remove(this);
-    while (this.#inbox.size > 0) this.#drop(this.#inbox.dropOldest(), 'actor_dead');
-    this.#tellWatchers({ kind: 'unreachable', code: 'no_such_actor' });
-  }
-
-  watch(watcher: Watcher): void {
-    this.#watchers.add(watcher);
-  }
-
-  unwatch(id: number | string): void {
-    this.#watchers.remove(id);
+    if (this.parent === undefined) this.kernel.removeRoot(this);
+    const { inbox } = this;
+    while (inbox?.size) this.kernel.giveUp(this, inbox.dropOldest(), 'actor_dead');
+    this.extras?.watchers.tell(this, { kind: 'unreachable', code: 'no_such_actor' });
   }
 
   /** This actor's children, made at the first use: most actors have none. */
@@ -289,16 +289,20 @@ export class Cell implements Runnable, ChildHandle {
     const { definition } = this.compiled as Compiled;
     const self = new KernelSelf(this);
     this.self = self;
-    const failed = (error: unknown) => this.#startFailed(incarnation, error);
     try {
       const state: unknown = definition.start(self, this.spec.start.args, this.kernel.deps);
-      if (isThenable(state)) {
-        // Also what `supervise` throws after an awaited start.
-        state.then((value) => this.#stateReady(incarnation, value)).then(undefined, failed);
-      } else this.#stateReady(incarnation, state);
+      if (isThenable(state)) this.#awaitState(incarnation, state);
+      else this.#stateReady(incarnation, state);
     } catch (error) {
-      failed(error);
+      this.#startFailed(incarnation, error);
     }
+  }
+
+  #awaitState(incarnation: number, state: PromiseLike<unknown>): void {
+    state
+      .then((value) => this.#stateReady(incarnation, value))
+      // Also what `supervise` throws after an awaited start.
+      .then(undefined, (error: unknown) => this.#startFailed(incarnation, error));
   }
 
   #stateReady(incarnation: number, state: unknown): void {
@@ -306,7 +310,8 @@ export class Cell implements Runnable, ChildHandle {
     this.state = state;
     this.#hasState = true;
     const { definition } = this.compiled as Compiled;
-    const specs = definition.supervise?.(this.spec.start.args).children ?? [];
+    const supervision = definition.supervise?.(this.spec.start.args);
+    const specs = supervision === undefined ? [] : (checkSupervision(supervision).children ?? []);
     if (specs.length === 0) {
       this.#running(incarnation);
       return;
@@ -322,9 +327,13 @@ export class Cell implements Runnable, ChildHandle {
   #running(incarnation: number): void {
     if (!this.#isStarting(incarnation)) return;
     this.status = 'running';
-    this.owner.started(this, incarnation);
+    this.owner.started(incarnation);
+    this.#goOn();
+  }
+
+  #goOn(): void {
     if (this.#isStopRequested) this.#end(STOPPED, true);
-    else if (this.#inbox.hasMail) this.#makeReady();
+    else if (this.inbox?.hasMail === true) this.#makeReady();
   }
 
   #startFailed(incarnation: number, error: unknown): void {
@@ -338,7 +347,7 @@ export class Cell implements Runnable, ChildHandle {
     const incarnation = this.incarnation;
     this.status = 'ending';
     this.#isParked = false;
-    this.timers?.cancelAll();
+    this.extras?.timers.cancelAll();
     if (!isOrderly) this.#revoke();
     const { self } = this;
     const definition = this.compiled?.definition;
@@ -352,7 +361,7 @@ export class Cell implements Runnable, ChildHandle {
       if (hasStop) await definition.stop?.(this.state, self ?? new KernelSelf(this));
     };
     const note = (error: unknown) => {
-      this.lastError = `stop: ${codeOf(error)}: ${messageOf(error)}`;
+      this.ensureExtras().lastError = `stop: ${codeOf(error)}: ${messageOf(error)}`;
       this.kernel.counters.failed_stops += 1;
     };
     void finish()
@@ -363,8 +372,6 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #over(cause: ExitCause): void {
-    this.timers?.cancelAll();
-    this.timers = undefined;
     this.#revoke();
     this.status = 'waiting';
     this.#isParked = false;
@@ -373,28 +380,21 @@ export class Cell implements Runnable, ChildHandle {
     this.children = undefined;
     this.asking = undefined;
     this.trace = undefined;
-    this.kernel.counters.stale_outcomes += this.#inbox.dropUrgent();
-    this.#unanswered.failAll(cause.code);
-    this.#tellWatchers(cause);
-    const whenOver = this.#whenOver;
-    this.#whenOver = undefined;
-    this.owner.ended(this, this.incarnation, cause);
+    this.kernel.counters.stale_outcomes += this.inbox?.dropUrgent() ?? 0;
+    const { extras } = this;
+    const whenOver = extras?.whenOver;
+    if (extras !== undefined) {
+      extras.timers.cancelAll();
+      extras.whenOver = undefined;
+      extras.unanswered.failAll(cause.code);
+      extras.watchers.tell(this, cause);
+    }
+    this.owner.ended(this.incarnation, cause);
     whenOver?.resolve();
   }
 
   #revoke(): void {
-    this.self?.revoked();
     this.self = undefined;
-    this.work.abortAll();
-  }
-
-  #tellWatchers(cause: ExitCause): void {
-    this.#watchers.tell({ ref: this.ref, incarnation: this.incarnation, cause });
-  }
-
-  #drop(taken: Taken | undefined, reason: 'mailbox_full' | 'actor_dead'): void {
-    if (taken === undefined) return;
-    if (isAsk(taken.meta)) taken.meta.fail(reason, 'given up before it was handled');
-    this.kernel.deadLetter(this.path, taken.kind.name, reason);
+    this.extras?.forget(this);
   }
 }

@@ -1,6 +1,6 @@
 /** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
-import type { ActorRef, ChildEnded, Deadline, Down } from '../actor.ts';
-import { type ChildSpec, checkChildSpec } from '../child-spec.ts';
+import { type ActorRef, type ChildEnded, DEFINITION, type Deadline, type Down } from '../actor.ts';
+import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
 import { AskError, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
@@ -8,9 +8,13 @@ import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
-import { type AskEnd, type AskEnvelope, Asks, type OpenAsk } from './asks.ts';
+import { type Resolve, resolveByImport } from '../thread/resolve.ts';
+import type { CodeName } from '../thread/spare.ts';
+import { type AskEnd, type AskEnvelope, Asks, isAsk, type OpenAsk } from './asks.ts';
+
 import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
+import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Watcher } from './watchers.ts';
@@ -41,9 +45,8 @@ export interface KernelOptions {
   readonly thread: string;
   readonly host: Host;
   readonly recorder: FlightRecorder;
-  emit(event: SystemEvent): void;
-  /** `import(module)` unless the thread setup has its own. */
-  resolve(module: string, exportName: string): Promise<AnyDefinition>;
+  /** Undefined where nobody listens. */
+  readonly emit: ((event: SystemEvent) => void) | undefined;
   /** Where a child that is not for this thread is started; undefined where this thread can't. */
   readonly placeElsewhere?: (
     spec: ChildSpec<unknown, unknown>,
@@ -55,7 +58,8 @@ export interface KernelOptions {
 }
 
 export class Kernel {
-  readonly thread: string;
+  /** Where it runs; a worker gets its place after its birth. */
+  thread: string;
   readonly host: Host;
   readonly recorder: FlightRecorder;
   readonly scheduler: Scheduler;
@@ -76,9 +80,13 @@ export class Kernel {
   remotes: Remotes | undefined = undefined;
   /** What every actor of this thread gets; set once by the thread setup, before the first spawn. */
   deps: unknown = undefined;
+  /** The thread setup may have its own. */
+  resolve: Resolve = resolveByImport;
   readonly #options: KernelOptions;
-  readonly #cells = new Map<string, Cell>();
+  /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
+  readonly #roots = new Map<string, Cell>();
   readonly #compiled = new Map<string, Compiled>();
+  readonly #definitions = new WeakMap<AnyDefinition, Compiled>();
   readonly #lateEntries = new Map<string, KindEntry>();
   #nextUid: number;
 
@@ -99,7 +107,7 @@ export class Kernel {
     }
     const cell = this.find(ref);
     if (cell !== undefined) return this.sendTo(cell, kind, payload, trace);
-    if (this.remotes !== undefined && !this.#cells.has(pathOf(ref.address))) {
+    if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined) {
       return this.remotes.send(ref, kind, payload, trace);
     }
     this.deadLetter(ref.address, kind, 'no_such_actor');
@@ -143,7 +151,7 @@ export class Kernel {
         ask.fail('mailbox_full', 'not sent');
       }
     } else if (cell !== undefined) this.#askLocal(cell, payload, ask);
-    else if (this.remotes !== undefined && !this.#cells.has(path)) {
+    else if (this.remotes !== undefined && this.at(path) === undefined) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
@@ -171,21 +179,28 @@ export class Kernel {
 
   watch(ref: ActorRef<unknown>, watcher: Watcher): void {
     const cell = this.find(ref);
-    if (cell !== undefined) cell.watch(watcher);
-    else if (this.remotes !== undefined && !this.#cells.has(pathOf(ref.address)))
+    if (cell !== undefined) cell.ensureExtras().watchers.add(watcher);
+    else if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined)
       this.remotes.watch(ref.address, watcher);
     else watcher.notify(noSuchActor(ref));
   }
 
   unwatch(ref: ActorRef<unknown>, id: number | string): void {
     const cell = this.find(ref);
-    if (cell !== undefined) cell.unwatch(id);
+    if (cell !== undefined) cell.extras?.watchers.remove(id);
     else this.remotes?.unwatch(ref.address, id);
   }
 
   deadLetter(path: string, kind: string, reason: string): void {
     this.counters.dead_letters += 1;
-    this.#options.emit({ type: 'dead_letter', address: path, kind, reason });
+    this.#options.emit?.({ type: 'dead_letter', address: path, kind, reason });
+  }
+
+  /** A message that was taken and is not handled. */
+  giveUp(cell: Cell, taken: Taken | undefined, reason: 'mailbox_full' | 'actor_dead'): void {
+    if (taken === undefined) return;
+    if (isAsk(taken.meta)) taken.meta.fail(reason, 'given up before it was handled');
+    this.deadLetter(cell.path, taken.kind.name, reason);
   }
 
   find(ref: ActorRef<unknown>): Cell | undefined {
@@ -193,26 +208,30 @@ export class Kernel {
     if (cached?.status === 'gone') (ref as CachedRef)[LOCAL_CELL] = undefined;
     else if (cached?.kernel === this) return cached;
     const uid = uidOf(ref.address);
-    const cell = this.#cells.get(pathOf(ref.address));
+    const cell = this.at(pathOf(ref.address));
     if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;
     rememberCell(ref, cell);
     return cell;
   }
 
   at(path: string): Cell | undefined {
-    return this.#cells.get(path);
+    const root = this.#roots.get(path);
+    if (root !== undefined) return root;
+    const cut = path.lastIndexOf('/');
+    if (cut === -1) return undefined;
+    const handle = this.at(path.slice(0, cut))?.children?.at(path.slice(cut + 1));
+    return handle instanceof Cell ? handle : undefined;
   }
 
-  /** A cell that its owner starts. `uid` is given where the main thread has chosen it. */
-  create(
+  /** A cell at a path of its own, that its owner starts. `uid` is given where the main thread has chosen it. */
+  createRoot(
     path: string,
     spec: ChildSpec<unknown, unknown>,
     owner: ChildOwner,
-    known?: { readonly uid: number },
+    uid = this.nextUid(),
   ): Cell {
-    const uid = known?.uid ?? this.nextUid();
-    const cell = new Cell(this, { path, uid }, spec, owner);
-    this.#cells.set(path, cell);
+    const cell = new Cell(this, { uid, path, parent: undefined }, spec, owner);
+    this.#roots.set(path, cell);
     return cell;
   }
 
@@ -222,13 +241,14 @@ export class Kernel {
     return uid;
   }
 
-  remove(cell: Cell): void {
-    if (this.#cells.get(cell.path) === cell) this.#cells.delete(cell.path);
+  removeRoot(cell: Cell): void {
+    if (this.#roots.get(cell.path) === cell) this.#roots.delete(cell.path);
   }
 
   /** A cell's children, under the supervision that its definition asks for. */
   createChildren(parent: Cell): ChildSet {
     const supervision = parent.compiled?.definition.supervise?.(parent.spec.start.args);
+    if (supervision !== undefined) checkSupervision(supervision);
     return new ChildSet(supervision ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
   }
 
@@ -238,6 +258,7 @@ export class Kernel {
       address: parent.path,
       place: (spec, owner) => this.#place(parent, checkChildSpec(spec), owner),
       escalate: (cause) => parent.fail(cause),
+      shutDown: () => parent.requestStop(),
       childEnded: (ended: ChildEnded) => {
         const { self, compiled } = parent;
         if (self === undefined || parent.status !== 'running') return undefined;
@@ -252,64 +273,85 @@ export class Kernel {
         }
       },
       removed: () => undefined,
-      emit: (event) => this.#options.emit(event),
+      emit: this.#options.emit,
     };
   }
 
   #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): ChildHandle {
-    const path = `${parent.path}/${spec.id}`;
-    const { placeElsewhere, thread } = this.#options;
+    const { thread } = this;
+    const { placeElsewhere } = this.#options;
     const isHere =
       spec.placement === 'with-parent' || (spec.placement === 'main' && thread === 'main');
-    if (!isHere && placeElsewhere !== undefined) return placeElsewhere(spec, path, owner);
+    if (!isHere && placeElsewhere !== undefined)
+      return placeElsewhere(spec, `${parent.path}/${spec.id}`, owner);
     if (!isHere && thread !== 'main') {
       throw new RuntimeError(
         'placement_unsupported',
-        `${path}: an actor on ${thread} starts its children with-parent only`,
+        `${parent.path}/${spec.id}: an actor on ${thread} starts its children with-parent only`,
       );
     }
-    const cell = this.create(path, spec, owner);
-    cell.recorderId = parent.recorderId;
-    return cell;
+    return new Cell(this, { uid: this.nextUid(), path: '', parent }, spec, owner);
   }
 
-  compiledOf(spec: ChildSpec<unknown, unknown>): Compiled | undefined {
-    return this.#compiled.get(keyOf(spec));
+  compiledOf(code: CodeName): Compiled | undefined {
+    const definition = (code as { readonly [DEFINITION]?: AnyDefinition })[DEFINITION];
+    // A thread's own way from a name to code comes before what the spec was made of.
+    const isKnown =
+      definition !== undefined &&
+      this.resolve === resolveByImport &&
+      definition.module === code.module &&
+      definition.export === code.export;
+    return isKnown ? this.#compile(definition) : this.#compiled.get(keyOf(code));
   }
 
-  async resolveDefinition(spec: ChildSpec<unknown, unknown>): Promise<Compiled> {
-    const { module, export: exportName } = spec.start;
+  #compile(definition: AnyDefinition): Compiled {
+    const known = this.#definitions.get(definition);
+    if (known !== undefined) return known;
+    const compiled = compile(definition);
+    this.#definitions.set(definition, compiled);
+    return compiled;
+  }
+
+  async resolveDefinition(code: CodeName): Promise<Compiled> {
+    const { module, export: exportName } = code;
     let definition: unknown;
     try {
-      definition = await this.#options.resolve(module, exportName);
+      definition = await this.resolve(module, exportName);
     } catch (error) {
-      throw new RuntimeError('unknown_module', `${spec.id}: cannot load ${module}`, {
+      throw new RuntimeError('unknown_module', `cannot load ${module}`, {
         cause: error,
       });
     }
     if (!isDefinition(definition)) {
       throw new RuntimeError(
         'unknown_module',
-        `${spec.id}: ${module} exports no actor definition '${exportName}'`,
+        `${module} exports no actor definition '${exportName}'`,
       );
     }
-    const known = this.#compiled.get(keyOf(spec));
-    if (known !== undefined) return known;
-    const compiled = compile(definition);
-    this.#compiled.set(keyOf(spec), compiled);
+    const compiled = this.#compile(definition);
+    this.#compiled.set(keyOf(code), compiled);
     return compiled;
   }
 
   snapshot(): readonly ActorSnapshot[] {
-    return [...this.#cells.values()].map((cell) => ({
-      path: cell.path,
-      thread: this.thread,
-      state: stateOf(cell),
-      incarnation: cell.incarnation,
-      restarts: Math.max(0, cell.incarnation - 1),
-      mailbox: cell.mailboxSize,
-      lastError: cell.lastError,
-    }));
+    const found: ActorSnapshot[] = [];
+    const nowMs = this.host.monotonicMs();
+    const look = (cell: Cell, path: string) => {
+      found.push({
+        path,
+        thread: this.thread,
+        state: stateOf(cell),
+        incarnation: cell.incarnation,
+        restarts: Math.max(0, cell.incarnation - 1),
+        mailbox: cell.inbox?.size ?? 0,
+        handlingMs: sinceMs(cell.extras?.unanswered.parkedAtMs, nowMs),
+        lastError: cell.extras?.lastError ?? '',
+      });
+      for (const [id, handle] of cell.children?.handles() ?? [])
+        if (handle instanceof Cell) look(handle, `${path}/${id}`);
+    };
+    for (const [path, cell] of this.#roots) look(cell, path);
+    return found;
   }
 }
 
@@ -317,8 +359,12 @@ export function noSuchActor(ref: ActorRef<unknown>): Down {
   return { ref, incarnation: 0, cause: { kind: 'unreachable', code: 'no_such_actor' } };
 }
 
-function keyOf(spec: ChildSpec<unknown, unknown>): string {
-  return `${spec.start.module}\0${spec.start.export}`;
+function keyOf(code: CodeName): string {
+  return `${code.module}\0${code.export}`;
+}
+
+function sinceMs(atMs: number | undefined, nowMs: number): number {
+  return atMs === undefined || atMs === 0 ? 0 : Math.max(0, nowMs - atMs);
 }
 
 function stateOf(cell: Cell): ActorSnapshot['state'] {

@@ -2,12 +2,13 @@
 import type { Host, Timer } from '../host/host.ts';
 
 export class NamedTimers {
-  readonly #timers = new Map<string, Timer>();
+  #timers: Map<string, Timer> | undefined = undefined;
 
   set(host: Host, name: string, delayMs: number, fire: () => void): void {
     this.cancel(name);
+    this.#timers ??= new Map();
     const timer = host.setTimer(delayMs, () => {
-      if (this.#timers.get(name) !== timer) return;
+      if (this.#timers?.get(name) !== timer) return;
       this.#timers.delete(name);
       fire();
     });
@@ -15,12 +16,12 @@ export class NamedTimers {
   }
 
   cancel(name: string): void {
-    this.#timers.get(name)?.cancel();
-    this.#timers.delete(name);
+    this.#timers?.get(name)?.cancel();
+    this.#timers?.delete(name);
   }
 
   cancelAll(): void {
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    for (const timer of this.#timers?.values() ?? []) timer.cancel();
+    this.#timers = undefined;
   }
 }

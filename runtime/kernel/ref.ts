@@ -25,10 +25,11 @@ export interface CachedRef extends ActorRef<unknown> {
   [OUTBOUND]?: { readonly kernel: Kernel; readonly way: RememberedWay } | undefined;
 }
 
-export function createRef(path: string, uid: number): ActorRef<unknown> {
+/** `cell`: where it leads to in this thread, where that is known. */
+export function createRef(path: string, uid: number, cell?: Cell): ActorRef<unknown> {
   const ref: CachedRef = {
     address: `${path}#${uid}`,
-    [LOCAL_CELL]: undefined,
+    [LOCAL_CELL]: cell,
     [OUTBOUND]: undefined,
   };
   return ref;

@@ -18,8 +18,9 @@ export class Scheduler {
   readonly #afterTurn: () => void;
   #first: Runnable | undefined = undefined;
   #last: Runnable | undefined = undefined;
-  #isTurnPlanned = false;
+  isTurnPlanned = false;
   #sliceEndMs = 0;
+  #turnBeganMs = 0;
   #untilClockCheck = MESSAGES_PER_CLOCK_CHECK;
   #isSliceOver = false;
   /** True while actors run; what is sent meanwhile leaves at the end of the turn. */
@@ -41,19 +42,25 @@ export class Scheduler {
 
   /** Plans a turn, also when no actor is ready: what was sent from outside of a turn leaves then. */
   wake(): void {
-    if (this.#isTurnPlanned || this.isRunning) return;
-    this.#isTurnPlanned = true;
+    if (this.isTurnPlanned || this.isRunning) return;
+    this.isTurnPlanned = true;
+    this.#turnBeganMs = this.#host.monotonicMs();
     this.#host.nextTurn(() => {
-      this.#isTurnPlanned = false;
+      this.isTurnPlanned = false;
       this.#runSlice();
       this.#afterTurn();
       if (this.#first !== undefined) this.wake();
     });
   }
 
-  /** One slice at once, for what a link has brought; the answers leave together at the end of the event-loop turn. */
+  /** Whether actors and links have had less than a slice of this event-loop turn. */
+  get isTurnYoung(): boolean {
+    return !this.isTurnPlanned || this.#host.monotonicMs() - this.#turnBeganMs < SLICE_MS;
+  }
+
+  /** One slice a turn at once, for what a link has brought; the answers leave together at the end of the turn. */
   runNow(): void {
-    if (this.isRunning) return;
+    if (this.isRunning || this.isTurnPlanned || this.#first === undefined) return;
     this.#runSlice();
     this.wake();
   }

@@ -7,13 +7,10 @@ import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
-import { NamedTimers } from './named-timers.ts';
 
 export class KernelSelf implements Self<unknown> {
   readonly #cell: Cell;
   readonly #incarnation: number;
-  /** By address. */
-  #watched: Map<string, ActorRef<unknown>> | undefined = undefined;
 
   constructor(cell: Cell) {
     this.#cell = cell;
@@ -40,7 +37,7 @@ export class KernelSelf implements Self<unknown> {
   get signal(): AbortSignal {
     const cell = this.#cell;
     if (cell.self !== this) return AbortSignal.abort();
-    return cell.work.signal();
+    return cell.ensureExtras().work.signal();
   }
 
   get trace(): string | undefined {
@@ -48,16 +45,16 @@ export class KernelSelf implements Self<unknown> {
   }
 
   set trace(trace: string | undefined) {
-    this.#live().trace = trace;
+    KernelSelf.#live(this).trace = trace;
   }
 
   tell(ref: ActorRef<unknown>, kind: string, payload: unknown): boolean {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     return cell.kernel.send(ref, kind, payload, cell.trace);
   }
 
   ask(ref: ActorRef<unknown>, kind: string, payload: unknown, deadline: Deadline): Promise<never> {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     const { trace } = cell;
     const end = new PromiseEnd();
     cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
@@ -72,7 +69,7 @@ export class KernelSelf implements Self<unknown> {
     done: string,
     about: unknown,
   ): void {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     const { trace } = cell;
     const end = new MessageEnd(cell, this, entryOf(cell, done), about);
     cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
@@ -83,16 +80,15 @@ export class KernelSelf implements Self<unknown> {
   }
 
   after(name: string, delayMs: number, kind: string, payload: unknown): void {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     const entry = entryOf(cell, kind);
-    cell.timers ??= new NamedTimers();
-    cell.timers.set(cell.kernel.host, name, delayMs, () => {
+    cell.ensureExtras().timers.set(cell.kernel.host, name, delayMs, () => {
       cell.enqueueUrgent(entry, payload, undefined);
     });
   }
 
   cancel(name: string): void {
-    this.#live().timers?.cancel(name);
+    KernelSelf.#live(this).extras?.timers.cancel(name);
   }
 
   run<T>(
@@ -100,12 +96,13 @@ export class KernelSelf implements Self<unknown> {
     done: string,
     toPayload: (outcome: Settled<T>) => unknown,
   ): () => void {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     const entry = entryOf(cell, done);
     const { trace } = cell;
-    const running = cell.work.begin();
+    const { work: allWork } = cell.ensureExtras();
+    const running = allWork.begin();
     const settle = (outcome: Settled<T>) => {
-      cell.work.end(running);
+      allWork.end(running);
       if (cell.self !== this) {
         cell.kernel.counters.stale_outcomes += 1;
         return;
@@ -124,34 +121,29 @@ export class KernelSelf implements Self<unknown> {
   }
 
   watch(ref: ActorRef<unknown>): void {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     const entry = cell.compiled?.down;
-    this.#watched ??= new Map();
-    this.#watched.set(ref.address, ref);
+    const extras = cell.ensureExtras();
+    extras.watched ??= new Map();
+    extras.watched.set(ref.address, ref);
     cell.kernel.watch(ref, {
       id: cell.uid,
       notify: (down) => {
-        this.#watched?.delete(ref.address);
-        if (cell.self === this && entry !== undefined) cell.enqueueUrgent(entry, down, undefined);
+        if (cell.self !== this) return;
+        extras.watched?.delete(ref.address);
+        if (entry !== undefined) cell.enqueueUrgent(entry, down, undefined);
       },
     });
   }
 
   unwatch(ref: ActorRef<unknown>): void {
-    const cell = this.#live();
-    this.#watched?.delete(ref.address);
+    const cell = KernelSelf.#live(this);
+    cell.extras?.watched?.delete(ref.address);
     cell.kernel.unwatch(ref, cell.uid);
   }
 
-  /** Its incarnation is over: nobody has to tell it anything any more. */
-  revoked(): void {
-    const { kernel, uid } = this.#cell;
-    for (const ref of this.#watched?.values() ?? []) kernel.unwatch(ref, uid);
-    this.#watched = undefined;
-  }
-
   spawn<Q, A>(spec: ChildSpec<Q, A>): ActorRef<Q> {
-    const cell = this.#live();
+    const cell = KernelSelf.#live(this);
     // Its children are stopped already: nobody would stop another one.
     if (cell.status === 'ending')
       throw new RuntimeError('system_stopped', `${cell.path} is stopping and starts no child`);
@@ -159,8 +151,8 @@ export class KernelSelf implements Self<unknown> {
     return children.spawn(spec as ChildSpec<unknown, unknown>) as ActorRef<Q>;
   }
 
-  async stopChild(id: string): Promise<void> {
-    await this.#live().children?.stopChild(id);
+  stopChild(id: string): Promise<void> {
+    return KernelSelf.#live(this).children?.stopChild(id) ?? DONE;
   }
 
   children(): readonly { readonly id: string; readonly ref: ActorRef<unknown> }[] {
@@ -168,15 +160,18 @@ export class KernelSelf implements Self<unknown> {
   }
 
   stop(): void {
-    this.#live().requestStop();
+    KernelSelf.#live(this).requestStop();
   }
 
-  #live(): Cell {
-    const cell = this.#cell;
-    if (cell.self !== this) throw new StaleIncarnation(cell.ref.address, this.#incarnation);
+  /** Static: a private method of its own costs each instance a slot. */
+  static #live(self: KernelSelf): Cell {
+    const cell = self.#cell;
+    if (cell.self !== self) throw new StaleIncarnation(cell.ref.address, self.#incarnation);
     return cell;
   }
 }
+
+const DONE = Promise.resolve();
 
 /** The outcome of a request is a message to the incarnation that made it. */
 class MessageEnd implements AskEnd {

@@ -13,6 +13,8 @@ export class Unanswered {
   #deferred: LinkedList<UnansweredPlace> | undefined = undefined;
   /** Of the message that parks the mailbox. */
   #parked: AskEnvelope | undefined = undefined;
+  /** Since when it does; 0 while none does. */
+  parkedAtMs = 0;
 
   add(place: UnansweredPlace, ask: AskEnvelope): void {
     place.ask = ask;
@@ -28,21 +30,28 @@ export class Unanswered {
     this.#take(place)?.fail('refused', `${codeOf(error)}: ${messageOf(error)}`);
   }
 
-  park(ask: AskEnvelope): void {
+  /** The message being handled, asked or told, is not over. */
+  park(ask: AskEnvelope | undefined, nowMs: number): void {
     this.#parked = ask;
+    this.parkedAtMs = nowMs;
   }
 
-  answerParked(ask: AskEnvelope, value: unknown): void {
-    if (this.#parked !== ask) return;
-    this.#parked = undefined;
-    ask.reply(value);
+  /** It is. */
+  answerParked(value: unknown): void {
+    const ask = this.#unpark();
+    ask?.reply(value);
   }
 
   failAll(code: string): void {
+    this.#unpark()?.fail('actor_crashed', code);
+    for (const place of this.#deferred ?? []) this.#take(place)?.fail('actor_crashed', code);
+  }
+
+  #unpark(): AskEnvelope | undefined {
     const parked = this.#parked;
     this.#parked = undefined;
-    parked?.fail('actor_crashed', code);
-    for (const place of this.#deferred ?? []) this.#take(place)?.fail('actor_crashed', code);
+    this.parkedAtMs = 0;
+    return parked;
   }
 
   #take(place: UnansweredPlace): AskEnvelope | undefined {

@@ -1,9 +1,14 @@
 /** Who wants to know when an incarnation ends; each is told once. */
-import type { Down } from '../actor.ts';
+import type { ActorRef, Down, ExitCause } from '../actor.ts';
 
 export interface Watcher {
   readonly id: number | string;
   notify(down: Down): void;
+}
+
+export interface Watched {
+  readonly ref: ActorRef<unknown>;
+  readonly incarnation: number;
 }
 
 export class Watchers {
@@ -18,9 +23,9 @@ export class Watchers {
     this.#list = this.#list?.filter((watcher) => watcher.id !== id);
   }
 
-  tell(down: Down): void {
+  tell({ ref, incarnation }: Watched, cause: ExitCause): void {
     const list = this.#list;
     this.#list = undefined;
-    for (const watcher of list ?? []) watcher.notify(down);
+    for (const watcher of list ?? []) watcher.notify({ ref, incarnation, cause });
   }
 }

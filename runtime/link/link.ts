@@ -8,6 +8,7 @@ import { type KindEntry, LATE } from '../kernel/compiled.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
 import type { ControlMessage } from './control-message.ts';
+import { isFlat } from './flat.ts';
 import {
   DEFINE_ONLY,
   FAILURE_ROUTE,
@@ -19,6 +20,7 @@ import {
   type WireMeta,
   type WireRoute,
 } from './frame.ts';
+import { FrameSize } from './frame-size.ts';
 import type { Outbound } from './outbound.ts';
 
 export interface LinkPorts {
@@ -26,12 +28,11 @@ export interface LinkPorts {
   readonly control: MessagePort;
 }
 
-/** Sent and not yet taken in. The window is the bound of the lag that a flood makes on the other side. */
+/** Sent and not yet taken in: the window is the lag that a flood makes on the other side. */
 const WINDOW_MESSAGES = 1_024;
 const WINDOW_BYTES = 8 * 1_024 * 1_024;
 /** Waiting on this side for credit; beyond it a tell is refused. */
 const QUEUE_LIMIT = 8_192;
-const FRAME_MESSAGES = 256;
 /** What the name of a route counts for that is sent unpacked, without a message. */
 const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
@@ -50,6 +51,7 @@ export class Link {
   readonly #kernel: Kernel;
   readonly #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
+  readonly #frameSize = new FrameSize();
   #lastRoute = 0;
   /** Numbers whose route was given back. */
   readonly #freeRoutes: number[] = [];
@@ -108,12 +110,13 @@ export class Link {
     if (!this.#isClosed) this.#ports.control.postMessage(message);
   }
 
-  /** Sends what the credits allow. */
+  /** End of a turn: sends what the credits allow, and gives credit for what was taken in. */
   flush(): void {
+    this.#giveCredit();
     while (this.#waiting > 0 && !this.#isClosed) {
       const credit = WINDOW_MESSAGES - this.#inFlightMessages;
       if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
-      const count = Math.min(credit, FRAME_MESSAGES, this.#waiting / 3);
+      const count = Math.min(credit, this.#frameSize.messages, this.#waiting / 3);
       this.#post(this.#refreshed(this.#takeOut(count * 3)), count);
     }
   }
@@ -166,8 +169,12 @@ export class Link {
 
   #push(route: WireRoute, meta: unknown, payload: unknown): void {
     this.#queue.push(route, meta, payload);
-    if (this.#waiting === FRAME_MESSAGES * 3) this.flush();
-    if (!this.#kernel.scheduler.isRunning) this.#kernel.scheduler.wake();
+    if (this.#waiting >= this.#frameSize.messages * 3) this.flush();
+    const { scheduler } = this.#kernel;
+    if (scheduler.isRunning) return;
+    // The first one of a turn finds nobody to wait for; those after it leave together at its end.
+    if (!scheduler.isTurnPlanned) this.flush();
+    scheduler.wake();
   }
 
   #define(to: Outbound, kind: string): WireRoute {
@@ -184,10 +191,16 @@ export class Link {
 
   #post(triples: unknown[], count: number): void {
     try {
+      if (count === 1 && isFlat(triples[2])) {
+        this.#ports.data.postMessage(triples);
+        this.#sent(1, DEFINITION_BYTES);
+        return;
+      }
       const wire = this.#codec.encode(triples);
       const beside = wire.beside.map(([, , bytes]) => bytes);
       this.#ports.data.postMessage(beside.length === 0 ? wire.frame : wire, beside);
       this.#sent(count, sizeOf(wire));
+      this.#frameSize.sent(count, wire.frame.length);
     } catch (error) {
       this.#codec.forget();
       if (count === 1) {
@@ -251,8 +264,14 @@ export class Link {
     this.#kernel.counters.messages_received += count;
     for (let i = 0; i < triples.length; i += 3)
       this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
-    this.#giveCredit(count, bytes);
+    this.#takenMessages += count;
+    this.#takenBytes += bytes;
     this.#kernel.scheduler.runNow();
+    // Always at once it would let a flood keep this thread from its timers: a port gives all that it has in one turn.
+    if (this.#kernel.scheduler.isTurnYoung) this.#giveCredit();
+    else if (this.#isCreditDue) this.#kernel.scheduler.wake();
+    // One that came alone is answered at once.
+    if (count === 1) this.#kernel.remotes?.flush();
   }
 
   /** Later frames name the shapes that this one had: nothing from that thread can be read any more. */
@@ -354,10 +373,12 @@ export class Link {
     if (!this.#isClosed) this.#push(route, id, payload);
   }
 
-  #giveCredit(messages: number, bytes: number): void {
-    this.#takenMessages += messages;
-    this.#takenBytes += bytes;
-    if (this.#takenMessages < WINDOW_MESSAGES / 4 && this.#takenBytes < WINDOW_BYTES / 4) return;
+  get #isCreditDue(): boolean {
+    return this.#takenMessages >= WINDOW_MESSAGES / 4 || this.#takenBytes >= WINDOW_BYTES / 4;
+  }
+
+  #giveCredit(): void {
+    if (!this.#isCreditDue) return;
     this.control({ type: 'credit', messages: this.#takenMessages, bytes: this.#takenBytes });
     this.#takenMessages = 0;
     this.#takenBytes = 0;

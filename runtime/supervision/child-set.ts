@@ -1,10 +1,11 @@
 /** The children of one actor: started in order, restarted by the strategy, stopped in reverse. It runs in the parent's thread. */
 import type { ActorRef, ChildEnded, ExitCause } from '../actor.ts';
-import type { Backoff, ChildSpec, Supervision } from '../child-spec.ts';
-import { createDeferred, type Deferral } from '../deferred.ts';
+import type { Backoff, ChildSpec, RestartLimit, Supervision } from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Timer } from '../host/host.ts';
-import type { ChildHandle, ChildOwner, ChildSetPorts } from './child-handle.ts';
+import { STOPPED, toCrash } from '../kernel/exit-cause.ts';
+import { Child, type ChildKeeper } from './child.ts';
+import type { ChildHandle, ChildSetPorts } from './child-handle.ts';
+import { GroupRestart } from './group-restart.ts';
 import {
   affectedBy,
   backoffDelayMs,
@@ -14,53 +15,49 @@ import {
   isRestarted,
 } from './restart-policy.ts';
 
-interface Child {
-  readonly spec: ChildSpec<unknown, unknown>;
-  readonly handle: ChildHandle;
-  status: 'starting' | 'running' | 'restarting' | 'stopping' | 'gone';
-  incarnation: number;
-  startedAtMs: number;
-  backoffStep: number;
-  timer: Timer | undefined;
-  startTimer: Timer | undefined;
-  /** Who waits for the incarnation that is starting. */
-  starting: Deferral<void> | undefined;
-  /** Its stop under way: whoever stops it too waits for this one. */
-  halting: Promise<void> | undefined;
-}
-
 const DEFAULT_START_TIMEOUT_MS = 30_000;
+/** Of a child whose limit is used up: its delay is the longest one. */
+const LAST_BACKOFF_STEP = 64;
 
-export class ChildSet implements ChildOwner {
+export class ChildSet implements ChildKeeper {
   readonly #ports: ChildSetPorts;
   readonly #supervision: Supervision;
   readonly #backoff: Backoff;
-  readonly #children: Child[] = [];
+  /** By id, in start order. */
+  readonly #children = new Map<string, Child>();
+  #group: GroupRestart | undefined = undefined;
   #history: readonly number[] = [];
   #isStopping = false;
-  #isRecovering = false;
-  #failedMeanwhile: Child | undefined = undefined;
-  #pause: Deferral<void> | undefined = undefined;
-  isDegraded = false;
   restarts = 0;
 
   constructor(supervision: Supervision, ports: ChildSetPorts) {
     this.#supervision = supervision;
-    this.#backoff = { ...DEFAULT_BACKOFF, ...supervision.backoff };
+    this.#backoff =
+      supervision.backoff === undefined
+        ? DEFAULT_BACKOFF
+        : { ...DEFAULT_BACKOFF, ...supervision.backoff };
     this.#ports = ports;
   }
 
-  list(): readonly {
-    readonly id: string;
-    readonly ref: ActorRef<unknown>;
-    readonly status: string;
-    readonly incarnation: number;
-  }[] {
-    return this.#children.map(({ spec, handle, status, incarnation }) => ({
+  /** Whether a child has used up a limit and has not run long enough since to be trusted again. */
+  get isDegraded(): boolean {
+    for (const child of this.#children.values())
+      if (child.trouble?.isExhausted === true && !this.#hasRunLong(child)) return true;
+    return false;
+  }
+
+  at(id: string): ChildHandle | undefined {
+    return this.#children.get(id)?.handle;
+  }
+
+  *handles(): Generator<readonly [id: string, handle: ChildHandle]> {
+    for (const [id, { handle }] of this.#children) yield [id, handle];
+  }
+
+  list(): readonly { readonly id: string; readonly ref: ActorRef<unknown> }[] {
+    return Array.from(this.#children.values(), ({ spec, handle }) => ({
       id: spec.id,
       ref: handle.ref,
-      status,
-      incarnation,
     }));
   }
 
@@ -69,7 +66,7 @@ export class ChildSet implements ChildOwner {
     for (const spec of specs) {
       if (this.#isStopping) throw refusal(this.#ports.address);
       const child = this.#add(spec);
-      const started = this.#awaitStart(child);
+      const started = child.whenStarted();
       this.#launch(child);
       await started;
     }
@@ -79,126 +76,142 @@ export class ChildSet implements ChildOwner {
     if (this.#isStopping) throw refusal(this.#ports.address);
     const child = this.#add(spec);
     this.#launch(child);
-    return child.handle.ref;
+    return child.handle.newRef();
   }
 
   /** Settles when the child's present start has succeeded; rejects with its failure. */
   async whenStarted(ref: ActorRef<unknown>): Promise<void> {
-    const { address } = this.#ports;
-    const child = this.#children.find(({ handle }) => handle.ref.address === ref.address);
-    if (child === undefined)
-      throw new RuntimeError('start_failed', `${ref.address} is not a child of ${address}`);
-    if (child.status !== 'running') await this.#awaitStart(child);
+    for (const child of this.#children.values()) {
+      if (child.handle.ref.address !== ref.address) continue;
+      if (child.status !== 'running') await child.whenStarted();
+      return;
+    }
+    throw new RuntimeError(
+      'start_failed',
+      `${ref.address} is not a child of ${this.#ports.address}`,
+    );
   }
 
-  async stopChild(id: string): Promise<void> {
-    const child = this.#children.find(({ spec }) => spec.id === id);
-    if (child !== undefined) await this.#stopOne(child);
+  /** Undefined when it is gone already. */
+  stopChild(id: string): Promise<void> | undefined {
+    const child = this.#children.get(id);
+    return child === undefined ? undefined : this.#stopOne(child);
   }
 
-  async #stopOne(child: Child): Promise<void> {
-    await this.#halt(child);
-    this.#remove(child, { kind: 'stopped', code: 'shutdown' });
+  /** Undefined when it is done. */
+  #stopOne(child: Child): Promise<void> | undefined {
+    const halting = this.#halt(child);
+    if (halting !== undefined) return halting.then(() => this.#remove(child, STOPPED));
+    this.#remove(child, STOPPED);
+    return undefined;
   }
 
   /** In reverse start order; no restart happens any more. */
   async stopAll(): Promise<void> {
-    this.#isStopping = true;
-    this.#pause?.resolve();
-    for (const child of [...this.#children].reverse()) await this.#stopOne(child);
+    for (const child of this.#closeDown()) {
+      const stopping = this.#stopOne(child);
+      if (stopping !== undefined) await stopping;
+    }
   }
 
   /** At once and for good: whoever could wait for them is over itself. */
   killAll(code: string): void {
-    this.#isStopping = true;
-    this.#pause?.resolve();
-    for (const child of [...this.#children].reverse()) {
-      const cause: ExitCause = { kind: 'killed', code };
+    const cause: ExitCause = { kind: 'killed', code };
+    for (const child of this.#closeDown()) {
       this.#remove(child, cause);
-      child.starting?.reject(toError(child, cause));
+      child.settleStart(cause);
     }
   }
 
-  started(handle: ChildHandle, incarnation: number): void {
-    const child = this.#find(handle, incarnation);
-    if (child === undefined || child.status !== 'starting') return;
-    child.startTimer?.cancel();
+  childStarted(child: Child): void {
+    if (child.status !== 'starting') return;
+    child.cancelTimer();
     child.status = 'running';
-    child.startedAtMs = this.#ports.host.monotonicMs();
-    child.starting?.resolve();
-    child.starting = undefined;
+    // Whole milliseconds: a fraction costs each child an object.
+    child.startedAtMs = Math.trunc(this.#ports.host.monotonicMs());
+    child.settleStart();
   }
 
-  ended(handle: ChildHandle, incarnation: number, cause: ExitCause): void {
-    const child = this.#find(handle, incarnation);
-    if (child === undefined || child.status === 'gone' || child.status === 'stopping') return;
-    const wasStarting = child.status === 'starting';
-    child.startTimer?.cancel();
-    child.status = 'restarting';
-    const starting = child.starting;
-    child.starting = undefined;
-    if (this.#isStopping) {
-      starting?.reject(toError(child, cause));
-      return;
-    }
+  childOver(child: Child, cause: ExitCause): void {
+    if (child.status === 'gone' || child.status === 'stopping') return;
     // A static child's first start is its parent's start: the failure is the parent's, not a restart.
-    if (wasStarting && incarnation === 1 && starting !== undefined) {
-      this.#remove(child, cause);
-      starting.reject(toError(child, cause));
-      return;
-    }
-    starting?.reject(toError(child, cause));
-    this.#decide(child, cause);
+    const isFirstStart = child.status === 'starting' && child.incarnation === 1 && child.isAwaited;
+    child.cancelTimer();
+    child.status = 'restarting';
+    if (isFirstStart && !this.#isStopping) this.#remove(child, cause);
+    child.settleStart(cause);
+    if (!isFirstStart && !this.#isStopping) this.#decide(child, cause);
   }
 
   #decide(child: Child, cause: ExitCause): void {
-    if (!isRestarted(child.spec.restart, cause)) {
-      const ended: ChildEnded = this.#toEnded(child, cause);
-      // One that was to end, and did, is no news, and there may be thousands in a second.
-      const isNews = child.spec.restart !== 'temporary' || cause.kind !== 'stopped';
-      this.#remove(child, cause, isNews);
-      this.#tellParent(ended, () => undefined);
-      return;
+    const verdict = cause.kind === 'stopped' ? 'restart' : this.#judge(child, cause);
+    if (typeof verdict !== 'string') {
+      this.#ports.escalate(verdict);
+    } else if (verdict === 'stop' || !isRestarted(child.spec.restart, cause)) {
+      this.#giveUp(child, cause);
+    } else if (this.#charge(child, cause)) {
+      this.#restart(child, cause);
     }
-    if (
-      cause.kind !== 'stopped' &&
-      this.#supervision.escalateCodes?.includes(cause.code) === true
-    ) {
-      this.#ports.escalate(cause);
-      return;
-    }
-    if (!this.#charge(child, cause)) return;
-    this.restarts += 1;
-    // Whoever lost its thread to another's fault starts again at once.
-    const delayMs = isCharged(cause) ? this.#nextDelayMs(child) : 0;
-    this.#report(child, cause, delayMs);
-    const ended = this.#toEnded(child, cause);
-    this.#tellParent(ended, () => {
-      // Its group may have started it again while its parent was being told.
-      if (child.incarnation === ended.incarnation) this.#recover(child, delayMs);
-    });
   }
 
-  /** False when the supervisor gives up. */
+  /** What to do, or the cause with which to escalate. A judge that throws has its supervisor crash. */
+  #judge(child: Child, cause: ExitCause): 'restart' | 'stop' | ExitCause {
+    try {
+      const verdict = this.#supervision.decide?.(child.toEnded(cause)) ?? 'restart';
+      return verdict === 'escalate' ? cause : verdict;
+    } catch (error) {
+      return toCrash(error, { fallback: 'crashed', during: 'decide', subject: '' });
+    }
+  }
+
+  /** It ended by itself and is not coming back. */
+  #giveUp(child: Child, cause: ExitCause): void {
+    const { restart, significant } = child.spec;
+    const ended = child.toEnded(cause);
+    // One that was to end, and did, is no news, and there may be thousands in a second.
+    this.#remove(child, cause, restart !== 'temporary' || cause.kind !== 'stopped');
+    this.#tellParent(ended, () => undefined);
+    if (significant === true && this.#isPurposeServed()) this.#ports.shutDown();
+  }
+
+  #isPurposeServed(): boolean {
+    switch (this.#supervision.autoShutdown) {
+      case 'any_significant':
+        return true;
+      case 'all_significant':
+        return ![...this.#children.values()].some(({ spec }) => spec.significant === true);
+      default:
+        return false;
+    }
+  }
+
+  /** False when a limit is reached and the supervisor gives up. */
   #charge(child: Child, cause: ExitCause): boolean {
     if (!isCharged(cause)) return true;
-    const { intensity, periodMs, whenExhausted } = this.#supervision;
-    const charged = chargeRestart(this.#history, this.#ports.host.monotonicMs(), {
-      intensity,
-      periodMs,
-    });
-    this.#history = charged.history;
-    if (!charged.isExhausted) return true;
-    const degraded = whenExhausted === 'degrade';
-    this.#ports.emit({
+    const nowMs = this.#ports.host.monotonicMs();
+    const { restartLimit: own } = child.spec;
+    const common = chargeRestart(this.#history, nowMs, this.#supervision);
+    const single =
+      own === undefined ? undefined : chargeRestart(child.ensureTrouble().history, nowMs, own);
+    this.#history = common.history;
+    if (single !== undefined) child.ensureTrouble().history = single.history;
+    if (single?.isExhausted === true && own !== undefined) return this.#exhaust(child, cause, own);
+    return common.isExhausted ? this.#exhaust(child, cause, this.#supervision) : true;
+  }
+
+  #exhaust(child: Child, cause: ExitCause, { intensity, periodMs }: RestartLimit): boolean {
+    const degraded = this.#supervision.whenExhausted === 'degrade';
+    const { address } = this.#ports;
+    this.#ports.emit?.({
       type: 'supervisor.exhausted',
-      address: this.#ports.address,
+      address,
       child: child.spec.id,
       degraded,
     });
     if (degraded) {
-      this.isDegraded = true;
-      child.backoffStep = 64;
+      const trouble = child.ensureTrouble();
+      trouble.isExhausted = true;
+      trouble.backoffStep = LAST_BACKOFF_STEP;
       return true;
     }
     this.#report(child, cause, -1);
@@ -210,89 +223,58 @@ export class ChildSet implements ChildOwner {
     return false;
   }
 
+  #restart(child: Child, cause: ExitCause): void {
+    this.restarts += 1;
+    // Whoever lost its thread to another's fault starts again at once.
+    const delayMs = isCharged(cause) ? this.#nextDelayMs(child) : 0;
+    this.#report(child, cause, delayMs);
+    const ended = child.toEnded(cause);
+    this.#tellParent(ended, () => {
+      // Its group may have started it again while its parent was being told.
+      if (child.incarnation === ended.incarnation) this.#recover(child, delayMs);
+    });
+  }
+
   #recover(child: Child, delayMs: number): void {
     if (this.#isStopping || child.status !== 'restarting') return;
     if (this.#supervision.strategy === 'one_for_one') {
       child.timer = this.#ports.host.setTimer(delayMs, () => {
-        child.timer = undefined;
-        if (!this.#isStopping && child.status === 'restarting') this.#launch(child);
+        if (!this.#isStopping) this.#launch(child);
       });
       return;
     }
-    if (this.#isRecovering) {
-      const earlier = this.#failedMeanwhile;
-      if (
-        earlier === undefined ||
-        this.#children.indexOf(child) < this.#children.indexOf(earlier)
-      ) {
-        this.#failedMeanwhile = child;
-      }
-      return;
-    }
-    this.#recoverGroup(child, delayMs).catch((error: unknown) => {
+    this.#group ??= this.#createGroup();
+    this.#group.add(child, delayMs).catch((error: unknown) => {
       this.#ports.escalate({ kind: 'crashed', code: 'internal_error', message: String(error) });
     });
   }
 
-  /** rest_for_one and one_for_all: stop the others in reverse, wait, start all in order; again when one fails meanwhile. */
-  async #recoverGroup(first: Child, delayMs: number): Promise<void> {
-    this.#isRecovering = true;
-    let failed: Child | undefined = first;
-    let waitMs = delayMs;
-    while (failed !== undefined && !this.#isStopping) {
-      this.#failedMeanwhile = undefined;
-      const indices = affectedBy(
-        this.#supervision.strategy,
-        this.#children.indexOf(failed),
-        this.#children.length,
-      );
-      const group = indices.flatMap((i) => this.#children[i] ?? []);
-      for (const child of [...group].reverse()) await this.#halt(child);
-      await this.#sleep(waitMs);
-      if (this.#isStopping) break;
-      failed = (await this.#startInOrder(group)) ?? this.#failedMeanwhile;
-      if (failed !== undefined) waitMs = this.#nextDelayMs(failed);
-    }
-    this.#isRecovering = false;
-  }
-
-  async #startInOrder(group: readonly Child[]): Promise<Child | undefined> {
-    for (const child of group) {
-      if (this.#isStopping || child.status === 'gone') continue;
-      if (this.#failedMeanwhile === child) this.#failedMeanwhile = undefined;
-      const started = this.#awaitStart(child);
-      this.#launch(child);
-      const ok = await started.then(
-        () => true,
-        () => false,
-      );
-      if (!ok && this.#children.includes(child)) return child;
-      if (this.#failedMeanwhile !== undefined) return this.#failedMeanwhile;
-    }
-    return this.#failedMeanwhile;
+  #createGroup(): GroupRestart {
+    return new GroupRestart({
+      host: this.#ports.host,
+      groupOf: (failed) =>
+        affectedBy(this.#supervision.strategy, [...this.#children.values()], failed),
+      halt: async (child) => this.#halt(child),
+      giveUp: (child) => this.#remove(child, STOPPED),
+      launch: (child) => this.#launch(child),
+    });
   }
 
   #add(spec: ChildSpec<unknown, unknown>): Child {
-    if (this.#children.some((child) => child.spec.id === spec.id)) {
+    const { maxChildren = Number.POSITIVE_INFINITY } = this.#supervision;
+    const { address } = this.#ports;
+    if (this.#children.has(spec.id))
+      throw new RuntimeError('duplicate_child', `${address} has a child '${spec.id}' already`);
+    if (this.#children.size >= maxChildren) {
       throw new RuntimeError(
-        'duplicate_child',
-        `${this.#ports.address} has a child '${spec.id}' already`,
+        'too_many_children',
+        `${address} has ${maxChildren} children already, as many as it may`,
+        { retryable: true },
       );
     }
-    const handle = this.#ports.place(spec, this);
-    const child: Child = {
-      spec,
-      handle,
-      status: 'starting',
-      incarnation: 0,
-      startedAtMs: 0,
-      backoffStep: 0,
-      timer: undefined,
-      startTimer: undefined,
-      starting: undefined,
-      halting: undefined,
-    };
-    this.#children.push(child);
+    const child = new Child(spec, this);
+    child.handle = this.#ports.place(spec, child);
+    this.#children.set(spec.id, child);
     return child;
   }
 
@@ -300,63 +282,67 @@ export class ChildSet implements ChildOwner {
     child.status = 'starting';
     child.incarnation += 1;
     const { incarnation } = child;
-    const timeoutMs = this.#supervision.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
     child.handle.start(incarnation);
     if (child.status !== 'starting' || child.incarnation !== incarnation) return;
-    child.startTimer = this.#ports.host.setTimer(timeoutMs, () =>
-      child.handle.kill('start_timeout'),
-    );
+    const timeoutMs = this.#supervision.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
+    child.timer = this.#ports.host.setTimer(timeoutMs, () => child.handle.kill('start_timeout'));
   }
 
-  #awaitStart(child: Child): Promise<void> {
-    child.starting ??= createDeferred<void>();
-    return child.starting.promise;
-  }
-
-  async #halt(child: Child): Promise<void> {
-    child.timer?.cancel();
-    child.timer = undefined;
-    child.startTimer?.cancel();
+  /** Undefined when it is over. */
+  #halt(child: Child): Promise<void> | undefined {
+    child.cancelTimer();
     if (child.status === 'running' || child.status === 'starting') {
       child.status = 'stopping';
-      child.halting = child.handle.stop(child.spec.shutdownTimeoutMs);
+      const halting = child.handle.stop(child.spec.shutdownTimeoutMs);
+      if (halting !== undefined) child.ensureTrouble().halting = halting;
     }
-    await child.halting;
-    child.halting = undefined;
+    const halting = child.trouble?.halting;
+    if (halting !== undefined) return halting.then(() => this.#halted(child));
+    this.#halted(child);
+    return undefined;
+  }
+
+  #halted(child: Child): void {
+    if (child.trouble !== undefined) child.trouble.halting = undefined;
     if (child.status !== 'gone') child.status = 'restarting';
-    child.starting?.reject(toError(child, { kind: 'stopped', code: 'shutdown' }));
-    child.starting = undefined;
+    child.settleStart(STOPPED);
+  }
+
+  #closeDown(): readonly Child[] {
+    this.#isStopping = true;
+    this.#group?.cancel();
+    return [...this.#children.values()].reverse();
   }
 
   #remove(child: Child, cause: ExitCause, isNews = true): void {
     if (child.status === 'gone') return;
     child.status = 'gone';
-    child.timer?.cancel();
-    child.startTimer?.cancel();
-    this.#children.splice(this.#children.indexOf(child), 1);
+    child.cancelTimer();
+    this.#children.delete(child.spec.id);
     child.handle.dispose();
-    const { address } = child.handle.ref;
-    if (isNews) this.#ports.emit({ type: 'actor.stopped', address, cause });
+    const { emit } = this.#ports;
+    if (isNews && emit !== undefined)
+      emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 
-  #nextDelayMs(child: Child): number {
-    const ranMs = this.#ports.host.monotonicMs() - child.startedAtMs;
-    if (child.startedAtMs > 0 && ranMs >= this.#backoff.resetAfterMs) child.backoffStep = 0;
-    const { host } = this.#ports;
-    const delayMs = backoffDelayMs(this.#backoff, child.backoffStep, () => host.random());
-    child.backoffStep += 1;
-    child.startedAtMs = 0;
-    return delayMs;
+  #hasRunLong({ status, startedAtMs }: Child): boolean {
+    const ranMs = this.#ports.host.monotonicMs() - startedAtMs;
+    return status === 'running' && ranMs >= this.#backoff.resetAfterMs;
   }
 
-  async #sleep(ms: number): Promise<void> {
-    const pause = createDeferred<void>();
-    this.#pause = pause;
-    const timer = this.#ports.host.setTimer(ms, () => pause.resolve());
-    await pause.promise;
-    timer.cancel();
-    this.#pause = undefined;
+  #nextDelayMs(child: Child): number {
+    const trouble = child.ensureTrouble();
+    const ranMs = this.#ports.host.monotonicMs() - child.startedAtMs;
+    if (child.startedAtMs > 0 && ranMs >= this.#backoff.resetAfterMs) {
+      trouble.backoffStep = 0;
+      trouble.isExhausted = false;
+    }
+    const { host } = this.#ports;
+    const delayMs = backoffDelayMs(this.#backoff, trouble.backoffStep, () => host.random());
+    trouble.backoffStep += 1;
+    child.startedAtMs = 0;
+    return delayMs;
   }
 
   #tellParent(ended: ChildEnded, then: () => void): void {
@@ -365,12 +351,8 @@ export class ChildSet implements ChildOwner {
     else waiting.then(then, then);
   }
 
-  #toEnded(child: Child, cause: ExitCause): ChildEnded {
-    return { id: child.spec.id, ref: child.handle.ref, incarnation: child.incarnation, cause };
-  }
-
   #report(child: Child, cause: ExitCause, restartInMs: number): void {
-    this.#ports.emit({
+    this.#ports.emit?.({
       type: 'actor.crashed',
       address: child.handle.ref.address,
       cause,
@@ -378,21 +360,6 @@ export class ChildSet implements ChildOwner {
       restartInMs,
     });
   }
-
-  #find(handle: ChildHandle, incarnation: number): Child | undefined {
-    return this.#children.find(
-      (child) => child.handle === handle && child.incarnation === incarnation,
-    );
-  }
-}
-
-function toError(child: Child, cause: ExitCause): Error & { readonly exit: ExitCause } {
-  const detail = cause.message === undefined ? '' : `: ${cause.message}`;
-  const error = new RuntimeError(
-    'start_failed',
-    `${child.spec.id} ended by ${cause.code}${detail}`,
-  );
-  return Object.assign(error, { code: cause.code, exit: cause });
 }
 
 function refusal(address: string): RuntimeError {

@@ -1,6 +1,6 @@
 /** The decisions of a supervisor as pure functions: who restarts, who goes along, how often, how late. */
 import type { ExitCause } from '../actor.ts';
-import type { Backoff, Restart, Strategy, Supervision } from '../child-spec.ts';
+import type { Backoff, Restart, RestartLimit, Strategy, Supervision } from '../child-spec.ts';
 
 export const DEFAULT_BACKOFF: Backoff = {
   minMs: 100,
@@ -34,18 +34,24 @@ export function isCharged(cause: ExitCause): boolean {
   return cause.kind !== 'thread-lost' || cause.culprit === true;
 }
 
-/** Indices, in start order, of the children that restart when `index` of `count` ended. */
-export function affectedBy(strategy: Strategy, index: number, count: number): readonly number[] {
-  const from = strategy === 'one_for_all' ? 0 : index;
-  const to = strategy === 'one_for_one' ? index + 1 : count;
-  return Array.from({ length: to - from }, (_, i) => from + i);
+/** Of all children in start order, those that restart when `failed` has ended. */
+export function affectedBy<T>(strategy: Strategy, children: readonly T[], failed: T): readonly T[] {
+  const index = children.indexOf(failed);
+  switch (strategy) {
+    case 'one_for_one':
+      return [failed];
+    case 'rest_for_one':
+      return index === -1 ? [] : children.slice(index);
+    case 'one_for_all':
+      return children;
+  }
 }
 
 /** OTP's rule: the restart that makes more than `intensity` within `periodMs` is one too many. */
 export function chargeRestart(
   history: readonly number[],
   nowMs: number,
-  limits: { readonly intensity: number; readonly periodMs: number },
+  limits: RestartLimit,
 ): { readonly history: readonly number[]; readonly isExhausted: boolean } {
   const recent = history.filter((atMs) => nowMs - atMs < limits.periodMs);
   recent.push(nowMs);

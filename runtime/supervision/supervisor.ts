@@ -1,6 +1,11 @@
 /** An actor that only supervises: no messages of its own, children as data, so it starts in any thread. */
 import { type ActorDefinition, child, defineActor } from '../actor.ts';
-import type { ChildSpec, Placement, Supervision } from '../child-spec.ts';
+import {
+  type ChildSpec,
+  checkSupervision,
+  type Placement,
+  type Supervision,
+} from '../child-spec.ts';
 
 /** Nobody talks to a supervisor. */
 type SupervisorProtocol = Record<never, never>;
@@ -8,10 +13,10 @@ type SupervisorProtocol = Record<never, never>;
 export const supervisorActor: ActorDefinition<
   SupervisorProtocol,
   SupervisorProtocol,
-  Supervision,
+  SupervisionData,
   null,
   unknown
-> = defineActor<SupervisorProtocol, SupervisorProtocol, Supervision, null, unknown>({
+> = defineActor<SupervisorProtocol, SupervisorProtocol, SupervisionData, null, unknown>({
   module: import.meta.url,
   export: 'supervisorActor',
   name: 'supervisor',
@@ -24,15 +29,18 @@ export const supervisorActor: ActorDefinition<
 /** How long a supervisor may take to stop: its children have their own deadlines within it. */
 const SUPERVISOR_SHUTDOWN_TIMEOUT_MS = 30_000;
 
-/** A child spec for a supervisor over `supervision.children`. */
+/** As data, so that it starts in any thread: code that decides stands in an actor's own `supervise`. */
+export type SupervisionData = Omit<Supervision, 'decide'>;
+
+/** A child spec for a supervisor over `supervision.children`. Throws `bad_child_spec`. */
 export function supervisor(
   id: string,
-  supervision: Supervision,
+  supervision: SupervisionData,
   placement: Placement = 'with-parent',
-): ChildSpec<SupervisorProtocol, Supervision> {
+): ChildSpec<SupervisorProtocol, SupervisionData> {
   return child(supervisorActor, {
     id,
-    args: supervision,
+    args: checkSupervision(supervision),
     placement,
     shutdownTimeoutMs: SUPERVISOR_SHUTDOWN_TIMEOUT_MS,
   });

@@ -8,6 +8,9 @@ const INCARNATION = 2;
 const KIND = 3;
 const MESSAGES = 4;
 const SUBJECT_BYTES = 5;
+/** In units of 4 KiB. */
+const EXTERNAL = 6;
+const EXTERNAL_UNIT = 4_096;
 const HEADER_BYTES = 64;
 const LONGEST_SUBJECT_BYTES = 64;
 
@@ -29,8 +32,14 @@ export class FlightRecorder {
     this.#subject = new Uint8Array(this.page, HEADER_BYTES, LONGEST_SUBJECT_BYTES);
   }
 
-  beat(): void {
+  beat(externalBytes: number): void {
+    this.#words[EXTERNAL] = externalBytes / EXTERNAL_UNIT;
     Atomics.add(this.#words, HEARTBEAT, 1);
+  }
+
+  /** Of the thread's buffers, at its last beat. */
+  get externalBytes(): number {
+    return (this.#words[EXTERNAL] ?? 0) * EXTERNAL_UNIT;
   }
 
   get heartbeat(): number {

@@ -45,6 +45,10 @@ export class RemoteChild implements ChildHandle {
     options.routes.opening(options.path);
   }
 
+  newRef(): ActorRef<unknown> {
+    return this.ref;
+  }
+
   get isLive(): boolean {
     return this.#live !== 0;
   }
@@ -104,7 +108,7 @@ export class RemoteChild implements ChildHandle {
   }
 
   started(incarnation: number): void {
-    if (incarnation === this.#live) this.#options.owner.started(this, incarnation);
+    if (incarnation === this.#live) this.#options.owner.started(incarnation);
   }
 
   ended(incarnation: number, cause: ExitCause): void {
@@ -112,7 +116,7 @@ export class RemoteChild implements ChildHandle {
     this.#live = 0;
     this.#over?.resolve();
     this.#over = undefined;
-    this.#options.owner.ended(this, incarnation, cause);
+    this.#options.owner.ended(incarnation, cause);
   }
 
   lost(cause: ExitCause): void {

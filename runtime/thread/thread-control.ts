@@ -1,7 +1,8 @@
 /** What the main thread calls in a worker, through Comlink. Actor messages never go this way. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ChildSpec } from '../child-spec.ts';
-import type { ActorSnapshot } from '../system.ts';
+import type { ActorSnapshot, LoopDelay, ThreadSetupName } from '../system.ts';
+import type { CodeName } from './spare.ts';
 
 export interface StartRequest {
   readonly uid: number;
@@ -13,11 +14,16 @@ export interface StartRequest {
 export interface ThreadReport {
   readonly actors: readonly ActorSnapshot[];
   readonly counters: Readonly<Record<string, number>>;
+  readonly loopDelayMs: LoopDelay;
 }
 
 export interface ThreadControl {
   /** Runs the thread setup; rejects with its error. */
   setUp(): Promise<void>;
+  /** Loads code that may be needed soon; rejects where one of it cannot be loaded. */
+  preload(names: readonly CodeName[]): Promise<void>;
+  /** It has a place now, and gets messages. */
+  adopt(place: Place): void;
   /** Settles when messages for the path can be taken; `started` or `ended` follows on the control lane. */
   start(request: StartRequest): Promise<void>;
   stop(uid: number, timeoutMs: number): Promise<void>;
@@ -30,20 +36,25 @@ export interface ThreadControl {
   close(): Promise<void>;
 }
 
+export interface Place {
+  readonly slot: number;
+  readonly name: string;
+  /** It keeps main's priority. */
+  readonly isUrgent: boolean;
+}
+
 /** How a worker is told what it is. */
 export interface WorkerBirth {
   readonly name: string;
-  readonly slot: number;
-  /** It has main's priority. */
-  readonly isUrgent: boolean;
+  readonly number: number;
   readonly page: SharedArrayBuffer;
-  readonly thread: { readonly module: string; readonly export: string; readonly args: unknown };
+  readonly setup: ThreadSetupName | undefined;
   readonly calls: MessagePort;
   readonly data: MessagePort;
   readonly control: MessagePort;
 }
 
-/** Uids given by a worker start here, so that no two threads give the same. */
-export function firstUidOf(slot: number): number {
-  return slot * 2 ** 40 + 1;
+/** Uids given by a worker start here: no two threads of a system, nor a thread and the one that replaces it, give the same. */
+export function firstUidOf(number: number): number {
+  return number * 2 ** 32 + 1;
 }

@@ -10,19 +10,24 @@ import type { Link } from '../link/link.ts';
 import { RouteTable } from '../link/route-table.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
+import { NO_DELAY } from './heartbeat.ts';
 import { RemoteChild } from './remote-child.ts';
+import { SpareThread } from './spare.ts';
+import { Thread } from './thread.ts';
 import type { ThreadReport, WorkerBirth } from './thread-control.ts';
 import { type ThreadLoss, ThreadSlot } from './thread-slot.ts';
 
 export interface ThreadPoolOptions extends ThreadOptions {
   readonly name: string;
-  readonly thread: WorkerBirth['thread'];
+  readonly setup: WorkerBirth['setup'];
   readonly host: Host;
   emit(event: SystemEvent): void;
 }
 
+const DEFAULT_STALL_WARN_MS = 2_000;
 const DEFAULT_STALL_KILL_MS = 10_000;
 const DEFAULT_HEAP_MB = 256;
+const DEFAULT_EXTERNAL_MB = 512;
 const INSPECT_TIMEOUT_MS = 500;
 
 export class ThreadPool {
@@ -31,10 +36,17 @@ export class ThreadPool {
   readonly #children = new Map<number, RemoteChild>();
   #routes: RouteTable | undefined = undefined;
   #kernel: Kernel | undefined = undefined;
+  readonly #spare: SpareThread;
+  #lastNumber = 0;
   #isStopping = false;
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
+    this.#spare = new SpareThread({
+      host: options.host,
+      isWanted: options.spare ?? true,
+      create: () => this.#createThread(),
+    });
   }
 
   async start(kernel: Kernel): Promise<void> {
@@ -49,6 +61,7 @@ export class ThreadPool {
     );
     for (let i = 0; i < this.#options.pool; i += 1) this.#addSlot(`pool-${i}`, urgent.includes(i));
     await Promise.all(this.#slots.map((slot) => slot.start()));
+    this.#spare.fill();
   }
 
   place(spec: ChildSpec<unknown, unknown>, path: string, owner: ChildOwner): ChildHandle {
@@ -59,6 +72,7 @@ export class ThreadPool {
     }
     const slot = this.#slotFor(spec);
     slot.actors += 1;
+    this.#spare.heardOf(spec.start);
     const child = new RemoteChild({
       uid: kernel.nextUid(),
       path,
@@ -81,44 +95,60 @@ export class ThreadPool {
       readonly name: string;
       readonly state: ThreadSlot['state'];
       readonly restarts: number;
+      readonly externalBytes: number;
     })[]
   > {
     return Promise.all(
       this.#slots.map(async (slot) => {
-        const { name, state, restarts } = slot;
+        const { name, state, restarts, externalBytes } = slot;
         const report: ThreadReport = await slot
           .call('inspect', (thread) => thread.inspect(), INSPECT_TIMEOUT_MS)
-          .catch(() => ({ actors: [], counters: {} }));
-        return { name, state, restarts, ...report };
+          .catch(() => ({ actors: [], counters: {}, loopDelayMs: NO_DELAY }));
+        return { name, state, restarts, externalBytes, ...report };
       }),
     );
   }
 
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
-    await Promise.all(this.#slots.map((slot) => slot.stop(deadlineMs)));
+    await Promise.all([
+      ...this.#slots.map((slot) => slot.stop(deadlineMs)),
+      this.#spare.stop(deadlineMs),
+    ]);
     this.#routes?.close();
   }
 
+  #createThread(): Thread {
+    const { setup, host, maxHeapMb, createWorker } = this.#options;
+    this.#lastNumber += 1;
+    return new Thread({
+      number: this.#lastNumber,
+      name: `worker-${this.#lastNumber}`,
+      setup,
+      host,
+      maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
+      ...(createWorker === undefined ? {} : { createWorker }),
+    });
+  }
+
   #addSlot(name: string, isUrgent = false): ThreadSlot {
-    const { thread, host, stallKillMs, maxHeapMb } = this.#options;
+    const { host, emit, stallWarnMs, stallKillMs, maxExternalMb } = this.#options;
     const slot = new ThreadSlot({
       slot: this.#slots.length + 1,
       name,
-      thread,
       isUrgent,
       host,
-      stallKillMs: stallKillMs ?? DEFAULT_STALL_KILL_MS,
-      maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
+      limits: {
+        stallWarnMs: stallWarnMs ?? DEFAULT_STALL_WARN_MS,
+        stallKillMs: stallKillMs ?? DEFAULT_STALL_KILL_MS,
+        maxExternalMb: maxExternalMb ?? DEFAULT_EXTERNAL_MB,
+      },
+      take: () => this.#spare.take(),
       connect: (at, ports) => this.#routes?.connect(at.slot, ports),
-      ready: () => this.#options.emit({ type: 'thread.started', thread: name }),
-      stalled: (_at, forMs, { actor }) => {
-        this.#options.emit({
-          type: 'thread.stalled',
-          thread: name,
-          forMs,
-          culprit: this.#children.get(actor)?.path ?? '',
-        });
+      ready: () => emit({ type: 'thread.started', thread: name }),
+      stalled: (_at, forMs, { actor, subject }) => {
+        const culprit = this.#children.get(actor)?.path ?? '';
+        emit({ type: 'thread.stalled', thread: name, forMs, culprit, subject });
       },
       lost: (at, loss) => this.#lost(at, loss),
     });
@@ -157,8 +187,8 @@ export class ThreadPool {
       : pool[threads[number % threads.length] ?? 0];
   }
 
-  /** One event: the actor that was running is charged, its neighbours are told that they were not. */
-  #lost(slot: ThreadSlot, { code, recording }: ThreadLoss): void {
+  /** One event: the actor that was running is charged, its neighbours are told that they were not. Whether one is. */
+  #lost(slot: ThreadSlot, { code, recording }: ThreadLoss): boolean {
     const here = [...this.#children.values()].filter(
       (child) => child.slot === slot && child.isLive,
     );
@@ -183,6 +213,7 @@ export class ThreadPool {
     }));
     this.#routes?.lost(slot.slot, cause, new Map(ends.map((end) => [end.child.path, end])));
     for (const end of ends) end.child.lost(end.cause);
+    return culprit !== undefined;
   }
 
   #control(message: ControlMessage, link: Link): void {

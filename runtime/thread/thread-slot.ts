@@ -1,15 +1,13 @@
 /** A place for a thread: the worker that runs there now, its loss and its replacement. The slot outlives its workers. */
-
-import { extname } from 'node:path';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type Remote, transfer, wrap } from 'comlink';
-import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import type { Remote } from 'comlink';
 import { createDeferred, type Deferral } from '../deferred.ts';
-import { codeOf, RuntimeError } from '../errors.ts';
+import { RuntimeError } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
 import type { LinkPorts } from '../link/link.ts';
-import { FlightRecorder, type Recording } from './flight-recorder.ts';
-import type { ThreadControl, WorkerBirth } from './thread-control.ts';
+import type { Recording } from './flight-recorder.ts';
+import type { Thread } from './thread.ts';
+import type { ThreadControl } from './thread-control.ts';
+import { Watchdog, type WatchdogLimits } from './watchdog.ts';
 
 export interface ThreadLoss {
   readonly code: string;
@@ -19,21 +17,20 @@ export interface ThreadLoss {
 export interface ThreadSlotOptions {
   readonly slot: number;
   readonly name: string;
-  readonly thread: WorkerBirth['thread'];
   readonly isUrgent: boolean;
-  readonly stallKillMs: number;
-  readonly maxHeapMb: number;
+  readonly limits: WatchdogLimits;
   readonly host: Host;
-  /** A worker is up, its setup not yet run: its link can be made. */
+  /** A thread whose setup has run. */
+  take(): Promise<Thread>;
+  /** A thread has this place: its link can be made. */
   connect(slot: ThreadSlot, ports: LinkPorts): void;
   ready(slot: ThreadSlot): void;
   stalled(slot: ThreadSlot, forMs: number, recording: Recording): void;
-  lost(slot: ThreadSlot, loss: ThreadLoss): void;
+  /** Whether an actor is charged with the loss. */
+  lost(slot: ThreadSlot, loss: ThreadLoss): boolean;
 }
 
-/** A setup that has not run by then counts as a lost thread. */
-const SETUP_TIMEOUT_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 5_000;
+const ADOPT_TIMEOUT_MS = 5_000;
 const RESPAWN_MIN_MS = 100;
 const RESPAWN_MAX_MS = 10_000;
 /** A thread that lived so long is replaced at once. */
@@ -43,18 +40,12 @@ export class ThreadSlot {
   readonly slot: number;
   readonly name: string;
   readonly #options: ThreadSlotOptions;
-  #worker: Worker | undefined = undefined;
-  #calls: Remote<ThreadControl> | undefined = undefined;
-  #callsPort: MessagePort | undefined = undefined;
-  #recorder = new FlightRecorder();
+  readonly #watchdog: Watchdog;
+  #thread: Thread | undefined = undefined;
   #ready: Deferral<void> = createDeferred<void>();
-  /** Calls without an answer yet, each its own: a race with one long-lived promise would keep every answer. */
-  readonly #open = new Set<Deferral<never>>();
-  #whenExited: Deferral<void> = createDeferred<void>();
-  #watchdog: Timer | undefined = undefined;
   #respawn: Timer | undefined = undefined;
-  #lossCode = '';
   #startedAtMs = 0;
+  /** In a row, that no actor answers for. */
   #losses = 0;
   #isStopping = false;
   state: 'starting' | 'running' | 'lost' = 'starting';
@@ -66,166 +57,114 @@ export class ThreadSlot {
     this.#options = options;
     this.slot = options.slot;
     this.name = options.name;
+    this.#watchdog = new Watchdog(options.host, options.limits, {
+      stalled: (forMs, recording) => options.stalled(this, forMs, recording),
+      bites: (code) => this.kill(code),
+    });
     this.#guard();
   }
 
-  /** Settles when the thread's setup has run, after a loss that of the next worker. */
+  /** Settles when a thread runs here, after a loss the next one. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
 
+  /** Rejects with the setup's error. */
   async start(): Promise<void> {
+    const { host, slot, name, isUrgent } = this.#options;
     this.state = 'starting';
-    this.#startedAtMs = this.#options.host.monotonicMs();
-    this.#recorder = new FlightRecorder();
-    const calls = new MessageChannel();
-    const data = new MessageChannel();
-    const control = new MessageChannel();
-    const birth: WorkerBirth = {
-      name: this.name,
-      slot: this.slot,
-      page: this.#recorder.page,
-      isUrgent: this.#options.isUrgent,
-      thread: this.#options.thread,
-      calls: calls.port2,
-      data: data.port2,
-      control: control.port2,
-    };
-    const worker = new Worker(
-      new URL(`./worker-entry${extname(import.meta.url)}`, import.meta.url),
-      {
-        workerData: birth,
-        transferList: [calls.port2, data.port2, control.port2],
-        name: this.name,
-        resourceLimits: { maxOldGenerationSizeMb: this.#options.maxHeapMb },
-      },
-    );
-    this.#worker = worker;
-    worker.on('error', (error) => {
-      this.#lossCode = codeOf(error) === 'uncoded' ? 'thread_error' : codeOf(error);
-    });
-    worker.on('messageerror', () => void worker.terminate());
-    worker.on('exit', () => this.#exited(worker));
-    this.#callsPort = calls.port1;
-    this.#calls = wrap<ThreadControl>(nodeEndpoint(calls.port1));
-    this.#options.connect(this, { data: data.port1, control: control.port1 });
-    await this.call('setUp', (thread) => thread.setUp(), SETUP_TIMEOUT_MS);
+    this.#startedAtMs = host.monotonicMs();
+    const thread = await this.#options.take();
+    if (this.#isStopping) {
+      thread.terminate('shutdown');
+      throw new RuntimeError('system_stopped', `${name} is stopping`);
+    }
+    this.#thread = thread;
+    void thread.exited.then((code) => this.#exited(thread, code));
+    this.#options.connect(this, thread.ports);
+    const place = { slot, name, isUrgent };
+    await thread.call('adopt', (calls) => calls.adopt(place), ADOPT_TIMEOUT_MS);
     this.state = 'running';
-    this.#watch(this.#recorder.heartbeat, this.#options.host.monotonicMs());
+    this.#watchdog.watch(thread.recorder);
     this.#ready.resolve();
     this.#options.ready(this);
   }
 
+  /** Of its buffers, at its last beat. */
+  get externalBytes(): number {
+    return this.#thread?.recorder.externalBytes ?? 0;
+  }
+
   /** A call that ends: by its answer, the thread's loss, or the deadline. */
   async call<T>(
-    name: string,
+    what: string,
     make: (thread: Remote<ThreadControl>) => Promise<T>,
     deadlineMs: number,
   ): Promise<T> {
-    const calls = this.#calls;
-    if (calls === undefined || this.state === 'lost') {
-      throw new RuntimeError('thread_unavailable', `${this.name} is not running`, {
-        retryable: true,
-      });
-    }
-    const late = createDeferred<never>();
-    const timer = this.#options.host.setTimer(deadlineMs, () => {
-      late.reject(
-        new RuntimeError(
-          'control_timeout',
-          `${this.name} did not answer ${name} in ${deadlineMs} ms`,
-        ),
-      );
-    });
-    this.#open.add(late);
-    try {
-      return await Promise.race([make(calls), late.promise]);
-    } finally {
-      this.#open.delete(late);
-      timer.cancel();
-    }
+    return this.#running().call(what, make, deadlineMs);
   }
 
-  async connectTo(peer: number, { data, control }: LinkPorts): Promise<void> {
-    await this.call(
-      'connect',
-      (thread) => thread.connect(peer, transfer(data, [data]), transfer(control, [control])),
-      CONNECT_TIMEOUT_MS,
-    );
+  async connectTo(peer: number, ports: LinkPorts): Promise<void> {
+    await this.#running().connectTo(peer, ports);
   }
 
   /** Asks the thread to end by itself, terminates it at the deadline. */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
     this.#respawn?.cancel();
-    this.#watchdog?.cancel();
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const late = createDeferred<void>();
-    const timer = this.#options.host.setTimer(deadlineMs, () => late.resolve());
-    if (this.state === 'running') {
-      this.call('close', (thread) => thread.close(), deadlineMs).catch(() => late.resolve());
-    } else late.resolve();
-    await Promise.race([this.#whenExited.promise, late.promise]);
-    timer.cancel();
-    await worker.terminate();
+    this.#watchdog.stop();
+    if (this.state === 'running') await this.#thread?.close(deadlineMs);
+    else this.#thread?.terminate('shutdown');
+    await this.#thread?.exited;
   }
 
-  /** Its thread ends now, and another one takes its place; no actor of it is charged. */
+  /** Its thread ends now, and another one takes its place. */
   kill(code: string): void {
-    this.#lossCode = code;
-    void this.#worker?.terminate();
+    this.#thread?.terminate(code);
   }
 
-  #exited(worker: Worker): void {
-    if (worker !== this.#worker) return;
-    const { host } = this.#options;
-    this.#worker = undefined;
-    this.#calls = undefined;
-    this.#callsPort?.close();
-    this.#watchdog?.cancel();
+  #running(): Thread {
+    if (this.#thread !== undefined && this.state !== 'lost') return this.#thread;
+    const message = `${this.name} is not running`;
+    throw new RuntimeError('thread_unavailable', message, { retryable: true });
+  }
+
+  #exited(thread: Thread, code: string): void {
+    this.#thread = undefined;
+    this.#watchdog.stop();
     this.state = 'lost';
-    this.#whenExited.resolve();
-    const code = this.#lossCode === '' ? 'thread_exit' : this.#lossCode;
-    this.#lossCode = '';
-    const gone = `${this.name} is gone: ${code}`;
-    for (const call of this.#open)
-      call.reject(new RuntimeError('thread_unavailable', gone, { retryable: true }));
     if (this.#isStopping) return;
+    const { host } = this.#options;
     this.restarts += 1;
-    this.#losses = host.monotonicMs() - this.#startedAtMs > RESPAWN_RESET_MS ? 0 : this.#losses + 1;
     this.#ready = createDeferred<void>();
-    this.#whenExited = createDeferred<void>();
     this.#guard();
-    this.#options.lost(this, { code, recording: this.#recorder.read() });
-    const delayMs =
-      this.#losses <= 1 ? 0 : Math.min(RESPAWN_MAX_MS, RESPAWN_MIN_MS * 2 ** (this.#losses - 2));
-    this.#respawn = host.setTimer(delayMs, () => {
-      this.start().catch(() => this.#worker?.terminate());
+    const isCharged = this.#options.lost(this, { code, recording: thread.recorder.read() });
+    const livedMs = host.monotonicMs() - this.#startedAtMs;
+    // Whoever is charged waits itself; a thread that nobody answers for must not be made again and again.
+    this.#losses = isCharged || livedMs > RESPAWN_RESET_MS ? 0 : this.#losses + 1;
+    if (this.#losses <= 1) this.#replace();
+    else {
+      const delayMs = Math.min(RESPAWN_MAX_MS, RESPAWN_MIN_MS * 2 ** (this.#losses - 2));
+      this.#respawn = host.setTimer(delayMs, () => this.#replace());
+    }
+  }
+
+  #replace(): void {
+    this.start().catch(() => {
+      // Its exit, if it came to life, is heard by itself.
+      if (this.#thread !== undefined) this.#thread.terminate('start_failed');
+      else if (!this.#isStopping) this.#retry();
     });
+  }
+
+  #retry(): void {
+    this.#losses += 1;
+    const delayMs = Math.min(RESPAWN_MAX_MS, RESPAWN_MIN_MS * 2 ** this.#losses);
+    this.#respawn = this.#options.host.setTimer(delayMs, () => this.#replace());
   }
 
   /** Nobody may be waiting when it rejects. */
   #guard(): void {
     this.#ready.promise.catch(() => undefined);
-  }
-
-  #watch(lastBeat: number, sinceMs: number): void {
-    const { host, stallKillMs } = this.#options;
-    this.#watchdog = host.setTimer(stallKillMs / 4, () => {
-      const beat = this.#recorder.heartbeat;
-      const nowMs = host.monotonicMs();
-      if (beat !== lastBeat) {
-        this.#watch(beat, nowMs);
-        return;
-      }
-      if (nowMs - sinceMs < stallKillMs) {
-        this.#watch(lastBeat, sinceMs);
-        return;
-      }
-      this.#lossCode = 'thread_stalled';
-      this.#options.stalled(this, nowMs - sinceMs, this.#recorder.read());
-      void this.#worker?.terminate();
-    });
   }
 }

@@ -4,19 +4,21 @@ import { isMainThread, type MessagePort, workerData } from 'node:worker_threads'
 import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { RuntimeError } from '../errors.ts';
-import type { Timer } from '../host/host.ts';
-import { createNodeHost } from '../host/node-host.ts';
+import { createNodeHost, externalBytes } from '../host/node-host.ts';
 import { giveWayToMain } from '../host/priority.ts';
 import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import { RouteTable } from '../link/route-table.ts';
 import type { ChildOwner } from '../supervision/child-handle.ts';
-import type { SystemEvent, ThreadSetup, ThreadWorld } from '../system.ts';
+import type { SystemEvent, ThreadWorld } from '../system.ts';
 import { FlightRecorder } from './flight-recorder.ts';
-import { resolveByImport } from './resolve.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { setUpThread } from './resolve.ts';
+import type { CodeName } from './spare.ts';
 import {
   firstUidOf,
+  type Place,
   type StartRequest,
   type ThreadControl,
   type ThreadReport,
@@ -24,7 +26,6 @@ import {
 } from './thread-control.ts';
 
 const MAIN_SLOT = 0;
-const HEARTBEAT_MS = 100;
 /** Dead letters are counted without a limit and reported up to so many a heartbeat. */
 const REPORTED_DEAD_LETTERS = 10;
 
@@ -34,14 +35,14 @@ if (isMainThread)
     'worker-entry is the entry of a worker thread, not a module to import',
   );
 
-class WorkerThread implements ThreadControl, ChildOwner {
+class WorkerThread implements ThreadControl {
   readonly #birth: WorkerBirth;
   readonly #recorder: FlightRecorder;
   readonly #kernel: Kernel;
   readonly #routes: RouteTable;
   readonly #cells = new Map<number, Cell>();
   #world: ThreadWorld = { deps: undefined };
-  #heartbeat: Timer | undefined = undefined;
+  readonly #heartbeat: Heartbeat;
   #deadLettersLeft = REPORTED_DEAD_LETTERS;
 
   constructor(birth: WorkerBirth) {
@@ -52,8 +53,7 @@ class WorkerThread implements ThreadControl, ChildOwner {
       host: createNodeHost(),
       recorder: this.#recorder,
       emit: (event) => this.#emit(event),
-      resolve: (module, exportName) => (this.#world.resolve ?? resolveByImport)(module, exportName),
-      firstUid: firstUidOf(birth.slot),
+      firstUid: firstUidOf(birth.number),
     });
     this.#routes = new RouteTable({
       kernel: this.#kernel,
@@ -62,20 +62,15 @@ class WorkerThread implements ThreadControl, ChildOwner {
     });
     this.#kernel.remotes = this.#routes;
     this.#routes.connect(MAIN_SLOT, { data: birth.data, control: birth.control });
-    this.#beat();
+    this.#heartbeat = new Heartbeat(this.#kernel.host, () => {
+      this.#recorder.beat(externalBytes());
+      this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
+    });
   }
 
   async setUp(): Promise<void> {
-    const { thread, name } = this.#birth;
-    const loaded = (await import(thread.module)) as Record<string, unknown>;
-    const setup = loaded[thread.export];
-    if (typeof setup !== 'function') {
-      throw new RuntimeError(
-        'unknown_module',
-        `${thread.module} exports no thread setup '${thread.export}'`,
-      );
-    }
-    this.#world = await (setup as ThreadSetup)(thread.args, {
+    const { setup, name } = this.#birth;
+    this.#world = await setUpThread(setup, {
       name,
       isMain: false,
       clock: this.#kernel.host,
@@ -85,13 +80,23 @@ class WorkerThread implements ThreadControl, ChildOwner {
         ),
     });
     this.#kernel.deps = this.#world.deps;
+    const { resolve } = this.#world;
+    if (resolve !== undefined) this.#kernel.resolve = resolve;
+  }
+
+  async preload(names: readonly CodeName[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#kernel.resolveDefinition(name)));
+  }
+
+  adopt({ name, isUrgent }: Place): void {
+    this.#kernel.thread = name;
+    if (!isUrgent) giveWayToMain();
   }
 
   async start({ uid, path, spec, incarnation }: StartRequest): Promise<void> {
     let cell = this.#cells.get(uid);
     if (cell === undefined) {
-      cell = this.#kernel.create(path, spec, this, { uid });
-      cell.recorderId = uid;
+      cell = this.#kernel.createRoot(path, spec, this.#ownerOf(uid), uid);
       this.#cells.set(uid, cell);
     }
     // Main may have given the one before up while this thread was too busy to hear of it.
@@ -125,14 +130,14 @@ class WorkerThread implements ThreadControl, ChildOwner {
     return {
       actors: this.#kernel.snapshot(),
       counters: { ...counters, asks_timed_out: asks.timedOut, asks_open: asks.size },
+      loopDelayMs: this.#heartbeat.delays(),
     };
   }
 
   async close(): Promise<void> {
     this.#kernel.asks.stop();
     await this.#world.close?.();
-    this.#heartbeat?.cancel();
-    this.#heartbeat = undefined;
+    this.#heartbeat.stop();
     // The answer to this very call has to leave before its port closes.
     this.#kernel.host.nextTurn(() => {
       this.#routes.close();
@@ -140,12 +145,12 @@ class WorkerThread implements ThreadControl, ChildOwner {
     });
   }
 
-  started(handle: unknown, incarnation: number): void {
-    this.#tellMain({ type: 'started', uid: (handle as Cell).uid, incarnation });
-  }
-
-  ended(handle: unknown, incarnation: number, cause: Parameters<ChildOwner['ended']>[2]): void {
-    this.#tellMain({ type: 'ended', uid: (handle as Cell).uid, incarnation, cause });
+  /** The child set that it belongs to is on main. */
+  #ownerOf(uid: number): ChildOwner {
+    return {
+      started: (incarnation) => this.#tellMain({ type: 'started', uid, incarnation }),
+      ended: (incarnation, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
+    };
   }
 
   #control(message: ControlMessage): void {
@@ -155,12 +160,6 @@ class WorkerThread implements ThreadControl, ChildOwner {
     if (message.type !== 'located') return;
     if (message.slot === -1) this.#routes.closed(message.path);
     else this.#routes.opened(message.path, message.slot);
-  }
-
-  #beat(): void {
-    this.#recorder.beat();
-    this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
-    this.#heartbeat = this.#kernel.host.setTimer(HEARTBEAT_MS, () => this.#beat());
   }
 
   #emit(event: SystemEvent): void {
@@ -177,5 +176,4 @@ class WorkerThread implements ThreadControl, ChildOwner {
 }
 
 const birth = workerData as WorkerBirth;
-if (!birth.isUrgent) giveWayToMain();
 expose(new WorkerThread(birth), nodeEndpoint(birth.calls));

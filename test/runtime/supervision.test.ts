@@ -256,24 +256,6 @@ for (const mode of MODES) {
     assert.is((await within('the end', system.ended)).code, 'store_locked');
   });
 
-  starts(`S6 an escalating code ends every supervisor that names it, ${mode}`, async () => {
-    const system = await createSystem({ name: 't', threads, thread: SETUP });
-    const tree = supervisor('root', {
-      strategy: 'one_for_one',
-      intensity: 9,
-      periodMs: 1_000,
-      escalateCodes: ['fatal'],
-      children: [
-        traceChild,
-        child(lifeActor, { id: 'a', args: { name: 'a', trace }, placement: 'pool' }),
-      ],
-    });
-    await system.started(system.spawn(tree));
-    system.tell(lifeAt('root/a'), 'crash', 'fatal');
-    const cause = await within('the end', system.ended);
-    assert.equal([cause.kind, cause.code], ['crashed', 'fatal']);
-  });
-
   starts(`Y2 a system that was stopped leaves no handle, ${mode}`, async () => {
     const before = process.getActiveResourcesInfo().filter((name) => name !== 'Timeout').length;
     for (let i = 0; i < 3; i += 1) {

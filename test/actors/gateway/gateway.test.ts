@@ -53,6 +53,7 @@ const actor = (path: string, state: ActorSnapshot['state']): ActorSnapshot => ({
   incarnation: 1,
   restarts: 0,
   mailbox: 0,
+  handlingMs: 0,
   lastError: '',
 });
 
@@ -199,7 +200,15 @@ gateway('draining twice is once', async () => {
 gateway('a store that failed is not answered by a restart', () => {
   const supervision = gatewayActor.supervise?.(ARGS);
   assert.is(supervision?.strategy, 'rest_for_one');
-  assert.ok(supervision?.escalateCodes?.includes('store_failed'));
+  const verdictOn = (code: string) =>
+    supervision?.decide?.({
+      id: 'ledger',
+      ref: { address: 'palyra/gateway/ledger#1' },
+      incarnation: 1,
+      cause: { kind: 'crashed', code },
+    });
+  assert.is(verdictOn('store_failed'), 'escalate');
+  assert.is(verdictOn('anything_else'), 'restart');
 });
 
 gateway.run();

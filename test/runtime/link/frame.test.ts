@@ -1,6 +1,8 @@
 /** The frames of a link, both ends in one thread: runtime/SEMANTICS.md M7, and what shapes by number must not do. */
+import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { isFlat } from '../../../runtime/link/flat.ts';
 import { FrameCodec } from '../../../runtime/link/frame.ts';
 import { decodeRow, encodeChangeSet, encodedRow, unpack } from '../../../runtime/store/encoding.ts';
 import { randomFrom } from '../../../runtime/testing/index.ts';
@@ -131,6 +133,32 @@ test('a binary that came within a frame is copied out of it when it is sent on',
   assert.is(sent?.byteLength, 20_000);
   assert.ok(new Uint8Array(sent ?? new ArrayBuffer(0)).every((byte) => byte === 7));
   assert.is(got.in.bytes.byteLength, 20_000);
+});
+
+test('what needs no frame comes out of one as it comes out of the platform’s own copy', () => {
+  const values = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({
+      unit: fc.integer({ min: 0xd7f0, max: 0xe010 }).map((n) => String.fromCharCode(n)),
+    }),
+    fc.double(),
+    fc.integer(),
+    fc.bigInt(),
+    fc.boolean(),
+    fc.constantFrom(null, undefined, new Date(0), new Uint8Array(3), [1]),
+  );
+  const payloads = fc.oneof(values, fc.dictionary(fc.string({ unit: 'binary' }), values));
+  let flat = 0;
+  void fc.assert(
+    fc.property(payloads, (payload) => {
+      if (!isFlat(payload)) return;
+      flat += 1;
+      const wire = new FrameCodec().encode([1, 0, payload]);
+      assert.equal(new FrameCodec().decode(wire)[2], structuredClone(payload));
+    }),
+    { numRuns: 5_000, seed: 7_142 },
+  );
+  assert.ok(flat > 1_000, `${flat} were flat`);
 });
 
 test.run();

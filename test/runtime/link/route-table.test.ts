@@ -54,7 +54,6 @@ function createThread() {
     host: createNodeHost(),
     recorder: new FlightRecorder(),
     emit: () => undefined,
-    resolve: async () => watchingActor as never,
     firstUid: 1,
   });
   const routes = new RouteTable({
@@ -173,7 +172,7 @@ test('W3 a watch ends with the incarnation that watches', async () => {
     routes.opened('t/a', 2);
     const spec = child(watchingActor, { id: 'w', args: null });
     const owner = { started: () => undefined, ended: () => undefined };
-    const cell = kernel.create('t/w', spec as never, owner);
+    const cell = kernel.createRoot('t/w', spec as never, owner);
     const heard = () => peer.said.map(({ type }) => type);
     cell.start(1);
     await until('it watches', () => heard().length === 1);

@@ -15,12 +15,17 @@ export interface CounterProtocol {
   crash(reason: string): void;
   slow(ms: number): string;
   misbehave(how: 'exit' | 'loop' | 'oom' | 'throw-later'): void;
+  /** Holds the thread. */
+  block(ms: number): void;
+  /** Keeps so many megabytes of buffers. */
+  hoard(mb: number): void;
   relay(request: { readonly to: ActorRef<CounterProtocol>; readonly n: number }): number;
   echo(value: unknown): unknown;
 }
 
 interface CounterState {
   total: number;
+  readonly hoard: Buffer[];
 }
 
 export const counterActor = defineActor<
@@ -34,8 +39,8 @@ export const counterActor = defineActor<
   export: 'counterActor',
   name: 'counter',
   mailbox: { limitMessages: 100_000, overflow: 'reject' },
-  start: (_self, { from }) => ({ total: from ?? 0 }),
-  subject: (kind) => (kind === 'misbehave' ? 'subject-of-misbehave' : ''),
+  start: (_self, { from }) => ({ total: from ?? 0, hoard: [] }),
+  subject: (kind) => (kind === 'misbehave' || kind === 'block' ? `subject-of-${kind}` : ''),
   receive: {
     add(state, n) {
       state.total += n;
@@ -48,6 +53,13 @@ export const counterActor = defineActor<
     slow: (_state, ms) => new Promise((resolve) => setTimeout(() => resolve('done'), ms)),
     misbehave(_state, how) {
       misbehave(how);
+    },
+    block(_state, ms) {
+      const endMs = performance.now() + ms;
+      while (performance.now() < endMs) Math.sqrt(2);
+    },
+    hoard(state, mb) {
+      state.hoard.push(Buffer.alloc(mb * 1_048_576, 1));
     },
     relay: (_state, { to, n }, self) => {
       self.tell(to, 'add', n);
@@ -111,6 +123,8 @@ export interface LifeProtocol {
   deferAnswer(ms: number): string;
   crash(reason: string): void;
   crashLate(reason: string): void;
+  /** Takes its thread with it. */
+  exit(code: number): void;
   ping(nothing: null): number;
 }
 
@@ -208,6 +222,9 @@ export const lifeActor = defineActor<LifeProtocol, LifeOwn, LifeArgs, LifeArgs, 
         }
       }, 20);
       throw Object.assign(new Error(reason), { code: reason });
+    },
+    exit(_state, code) {
+      process.exit(code);
     },
     ping: (_state, _nothing, self) => self.incarnation,
     fired(state, name, self) {
