@@ -1,14 +1,40 @@
 /** Every bench case. */
 import type { BenchCase } from './bench-case.ts';
-import { crossThreadTell } from './cross-thread-tell.ts';
+import {
+  crossThreadAskComlink,
+  crossThreadAskPiscina,
+  crossThreadRtt,
+} from './cross-thread-ask.ts';
+import { crossThreadTell, crossThreadTellKb } from './cross-thread-tell.ts';
+import { flood } from './flood.ts';
 import { idleGateway } from './idle-gateway.ts';
-import { localTell } from './local-tell.ts';
+import { localAsk } from './local-ask.ts';
+import { localFanIn, localTell, localXstate } from './local-tell.ts';
+import { idleActor, skynetLarge, skynetSmall, spawnAndStop, spawnRate } from './spawn.ts';
+import { threadLoss } from './thread-loss.ts';
+import { timerLagOther, timerLagOwn } from './timer-lag.ts';
 import { webhookIngress64, webhookIngress256 } from './webhook-ingress.ts';
 import { webhookToReply } from './webhook-to-reply.ts';
 
 export const cases: readonly BenchCase[] = [
   localTell,
+  localFanIn,
+  localXstate,
+  localAsk,
   crossThreadTell,
+  crossThreadTellKb,
+  crossThreadRtt,
+  crossThreadAskComlink,
+  crossThreadAskPiscina,
+  spawnRate,
+  spawnAndStop,
+  idleActor,
+  skynetSmall,
+  skynetLarge,
+  timerLagOwn,
+  timerLagOther,
+  threadLoss,
+  flood,
   webhookIngress64,
   webhookIngress256,
   webhookToReply,

@@ -1,19 +1,33 @@
 /**
- * How fast do two actors of one thread exchange messages? Two players, one ball. A good number is ten times nact's:
- * a message is three slots in a ring here and an object with closures and a timer hop there.
+ * How fast do actors of one thread exchange messages? Two players and one ball; a thousand senders and twenty sinks; and
+ * beside XState's `send`, which is a call that runs at once and not a message that waits for its turn. A good number is ten
+ * times nact's, five for the crowd, twice XState's: a message is three slots in a ring here.
  */
-import { dispatch, type Ref, spawnStateless, start, stop } from 'nact';
-import { child, createSystem } from '../runtime/index.ts';
-import type { BenchCase } from './bench-case.ts';
-import { SETUP } from './plain-setup.ts';
+import { createActor, fromTransition } from 'xstate';
+import type { BenchCase, Contest } from './bench-case.ts';
+import { crowdActor } from './crowd.ts';
+import { openInline, startOne } from './open-system.ts';
+import { createNactPeer } from './peers/nact.ts';
 import { playerActor } from './players.ts';
 
 const OUR_EXCHANGES = 1_000_000;
 const PEER_EXCHANGES = 100_000;
+const OUR_EACH = 500;
+const PEER_EACH = 50;
+const SENDS = 1_000_000;
+const MINUTE = { inMs: 60_000 };
 
-interface Ball {
-  readonly from: Ref<Ball>;
-  readonly left: number;
+async function openPlayers(): Promise<{
+  play(exchanges: number): Promise<number>;
+  close(): Promise<void>;
+}> {
+  const system = await openInline();
+  const a = await startOne(system, playerActor, 'a', null);
+  const b = await startOne(system, playerActor, 'b', null);
+  return {
+    play: (rounds) => system.ask(a, 'play', { opponent: b, rounds }, MINUTE),
+    close: () => system.stop(),
+  };
 }
 
 export const localTell: BenchCase = {
@@ -21,17 +35,32 @@ export const localTell: BenchCase = {
   unit: 'messages/s',
   peerName: 'nact',
   bar: 10,
-  async open(scale) {
-    const system = await createSystem({ name: 'bench', threads: 'inline', thread: SETUP });
-    const players = ['a', 'b'].map((id) => system.spawn(child(playerActor, { id, args: null })));
-    await Promise.all(players.map((player) => system.started(player)));
-    const [a, b] = players;
-    if (a === undefined || b === undefined) throw new Error('no players');
-    const nact = createNactMatch();
+  async open(scale): Promise<Contest> {
+    const players = await openPlayers();
+    const nact = createNactPeer();
     return {
-      ours: () =>
-        system.ask(a, 'play', { opponent: b, rounds: OUR_EXCHANGES * scale }, { inMs: 60_000 }),
-      peer: () => nact.play(PEER_EXCHANGES * scale),
+      ours: () => players.play(OUR_EXCHANGES * scale),
+      peer: () => nact.pingPong(PEER_EXCHANGES * scale),
+      async close() {
+        nact.close();
+        await players.close();
+      },
+    };
+  },
+};
+
+export const localFanIn: BenchCase = {
+  name: 'local-tell/fan-in',
+  unit: 'messages/s',
+  peerName: 'nact',
+  bar: 5,
+  async open(scale): Promise<Contest> {
+    const system = await openInline();
+    const crowd = await startOne(system, crowdActor, 'crowd', null);
+    const nact = createNactPeer();
+    return {
+      ours: () => system.ask(crowd, 'go', Math.ceil(OUR_EACH * scale), MINUTE),
+      peer: () => nact.fanIn(Math.ceil(PEER_EACH * scale)),
       async close() {
         nact.close();
         await system.stop();
@@ -40,25 +69,28 @@ export const localTell: BenchCase = {
   },
 };
 
-function createNactMatch(): { play(rounds: number): Promise<number>; close(): void } {
-  const system = start();
-  let finished: () => void = () => undefined;
-  const player = (name: string): Ref<Ball> =>
-    spawnStateless(
-      system,
-      ({ from, left }: Ball, { self }: { readonly self: Ref<Ball> }) => {
-        if (left > 0) dispatch(from, { from: self, left: left - 1 });
-        else finished();
-      },
-      name,
+export const localXstate: BenchCase = {
+  name: 'local-tell/xstate',
+  unit: 'messages/s',
+  peerName: 'xstate send (a call)',
+  bar: 2,
+  async open(scale): Promise<Contest> {
+    const players = await openPlayers();
+    const counter = createActor(
+      fromTransition((count: number, _event: { readonly type: 'add' }) => count + 1, 0),
     );
-  const [a, b] = [player('a'), player('b')];
-  return {
-    play: (rounds) =>
-      new Promise((resolve) => {
-        finished = () => resolve(rounds * 2);
-        dispatch(a, { from: b, left: rounds * 2 - 1 });
-      }),
-    close: () => stop(system),
-  };
-}
+    counter.start();
+    const add = { type: 'add' } as const;
+    return {
+      ours: () => players.play(OUR_EXCHANGES * scale),
+      async peer() {
+        for (let i = 0; i < SENDS * scale; i += 1) counter.send(add);
+        return SENDS * scale;
+      },
+      async close() {
+        counter.stop();
+        await players.close();
+      },
+    };
+  },
+};
