@@ -15,10 +15,15 @@ const MAIN = join(DIST, 'cli/main.js');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const LINE_MS = 30_000;
 
-/** The first fenced block of a language after a heading. */
+/** The fenced blocks of a language under a heading. */
+function blocks(heading: string, language: string): readonly string[] {
+  const [section = ''] = README.slice(README.indexOf(`## ${heading}`) + 3).split('\n## ');
+  const fence = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g');
+  return [...section.matchAll(fence)].map(([, text = '']) => text);
+}
+
 function block(heading: string, language: string): string {
-  const section = README.slice(README.indexOf(`## ${heading}`));
-  const found = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(section)?.[1];
+  const [found] = blocks(heading, language);
   assert.ok(found, `README has a ${language} block under ${heading}`);
   return found ?? '';
 }
@@ -45,9 +50,13 @@ function runModule(name: string, source: string) {
 
 const test = suite('README');
 
-test('the runtime example runs and prints what its comment says', () => {
-  const { stdout, stderr } = runModule('runtime', block('Embed the runtime', 'js'));
-  assert.is(stdout.trim(), '2', stderr);
+test('the runtime examples run and print what their comments say, and are short', () => {
+  const examples = blocks('Embed the runtime', 'js');
+  const printed = examples.map((source, i) => runModule(`runtime-${i}`, source));
+  const [inline, threads] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
+  assert.is(inline, '2');
+  assert.is(threads, 'back as incarnation 2');
+  for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 26, source);
 });
 
 test('the gateway example starts, listens and stops', () => {
