@@ -42,10 +42,11 @@ export function logEvent(log: Log, event: SystemEvent): void {
         stalled: event.thread,
         forMs: event.forMs,
         culprit: event.culprit,
+        subject: event.subject,
       });
       return;
     case 'thread.started':
-      log('debug', 'a thread has started', { started: event.thread });
+      log('debug', 'a thread has started', { started: event.thread, worker: event.worker });
       return;
     case 'dead_letter':
       log('debug', 'a message found nobody', {

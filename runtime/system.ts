@@ -123,7 +123,8 @@ export type SystemEvent =
       readonly culprit: string;
       readonly subject: string;
     }
-  | { readonly type: 'thread.started'; readonly thread: string }
+  /** `worker` is the name that its setup was given. */
+  | { readonly type: 'thread.started'; readonly thread: string; readonly worker: string }
   | {
       readonly type: 'dead_letter';
       readonly address: string;

@@ -145,7 +145,7 @@ export class ThreadPool {
       },
       take: () => this.#spare.take(),
       connect: (at, ports) => this.#routes?.connect(at.slot, ports),
-      ready: () => emit({ type: 'thread.started', thread: name }),
+      ready: ({ worker }) => emit({ type: 'thread.started', thread: name, worker }),
       stalled: (_at, forMs, { actor, subject }) => {
         const culprit = this.#children.get(actor)?.path ?? '';
         emit({ type: 'thread.stalled', thread: name, forMs, culprit, subject });

@@ -90,6 +90,11 @@ export class ThreadSlot {
     this.#options.ready(this);
   }
 
+  /** The name of the thread that runs here now; '' while none does. */
+  get worker(): string {
+    return this.#thread?.name ?? '';
+  }
+
   /** Of its buffers, at its last beat. */
   get externalBytes(): number {
     return this.#thread?.recorder.externalBytes ?? 0;

@@ -29,6 +29,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 
 export class Thread {
   readonly number: number;
+  readonly name: string;
   readonly recorder = new FlightRecorder();
   /** Main's ends of its link. */
   readonly ports: LinkPorts;
@@ -45,6 +46,7 @@ export class Thread {
   constructor(birth: ThreadBirth) {
     this.#birth = birth;
     this.number = birth.number;
+    this.name = birth.name;
     const { number, name, setup, maxHeapMb } = birth;
     const calls = new MessageChannel();
     const data = new MessageChannel();
