@@ -63,7 +63,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   get ref(): ActorRef<unknown> {
-    return refOfCell(this);
+    return this.extras?.ref ?? refOfCell(this);
   }
 
   newRef(): ActorRef<unknown> {

@@ -19,8 +19,9 @@ export class Scheduler {
   #first: Runnable | undefined = undefined;
   #last: Runnable | undefined = undefined;
   isTurnPlanned = false;
-  #sliceEndMs = 0;
-  #turnBeganMs = 0;
+  // No small integers: a field that begins as one and becomes a fraction has V8 compile its users again and again.
+  #sliceEndMs = Number.NEGATIVE_INFINITY;
+  #turnBeganMs = Number.NEGATIVE_INFINITY;
   #untilClockCheck = MESSAGES_PER_CLOCK_CHECK;
   #isSliceOver = false;
   /** True while actors run; what is sent meanwhile leaves at the end of the turn. */
