@@ -6,4 +6,10 @@ export {
   type Effect,
   rejectionCode,
 } from './behavior-kit.ts';
+export { createProbe, type Probe, type ProbeMessage, type ProbeOptions } from './probe.ts';
 export { randomFrom, VirtualHost, type VirtualHostOptions } from './virtual-host.ts';
+export {
+  createVirtualSystem,
+  type VirtualSystem,
+  type VirtualSystemOptions,
+} from './virtual-system.ts';

@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RESTARTS, type Restart, STRATEGIES, type Strategy } from '../../runtime/child-spec.ts';
-import { child, createSystem, refTo, type System, supervisor } from '../../runtime/index.ts';
-import { VirtualHost } from '../../runtime/testing/index.ts';
+import { child, refTo, supervisor } from '../../runtime/index.ts';
+import { createVirtualSystem, type VirtualSystem } from '../../runtime/testing/index.ts';
 import { type LifeProtocol, lifeActor } from '../runtime/support/actors.ts';
 import { type TeamProtocol, teamActor } from '../runtime/support/team-actor.ts';
 
@@ -149,18 +149,15 @@ class Model {
 
 /** The real one, on a machine whose time is ours. */
 class Real {
-  readonly #system: System;
-  readonly #host: VirtualHost;
+  readonly #world: VirtualSystem;
   readonly #team = refTo<TeamProtocol>('t', 'root/team');
 
-  private constructor(system: System, host: VirtualHost) {
-    this.#system = system;
-    this.#host = host;
+  private constructor(world: VirtualSystem) {
+    this.#world = world;
   }
 
   static async open(strategy: Strategy): Promise<Real> {
-    const host = new VirtualHost({ seed: 1 });
-    const system = await createSystem({ name: 't', threads: 'inline', thread: SETUP, host });
+    const world = await createVirtualSystem({ name: 't' });
     const member = ([id, restart]: readonly [string, Restart]) => lifeOf(id, restart);
     const team = child(teamActor, {
       id: 'team',
@@ -173,76 +170,47 @@ class Real {
       backoff: { minMs: TEAM_DELAY_MS, maxMs: TEAM_DELAY_MS, jitter: 0 },
       children: [team],
     });
-    const started = system.started(system.spawn(root));
-    const real = new Real(system, host);
-    await real.settle();
-    await started;
-    return real;
+    await world.run(world.system.started(world.system.spawn(root)));
+    return new Real(world);
   }
 
   get nowMs(): number {
-    return this.#host.monotonicMs();
+    return this.#world.host.monotonicMs();
   }
 
-  /** Until nothing happens without time. */
-  async settle(): Promise<void> {
-    for (let idle = 0; idle < 2; ) {
-      await new Promise((resolve) => setImmediate(resolve));
-      idle = this.#host.turn() ? 0 : idle + 1;
-    }
-  }
-
-  async advance(ms: number): Promise<void> {
-    let isOver = false;
-    this.#host.setTimer(ms, () => {
-      isOver = true;
-    });
-    while (!isOver) {
-      this.#host.advance();
-      await this.settle();
-    }
+  advance(ms: number): Promise<void> {
+    return this.#world.advance(ms);
   }
 
   async tell(id: string, kind: 'crash' | 'leave'): Promise<void> {
     const ref = refTo<LifeProtocol>('t', `root/team/${id}`);
-    if (kind === 'crash') this.#system.tell(ref, 'crash', 'told_to');
-    else this.#system.tell(ref, 'leave', null);
-    await this.settle();
+    if (kind === 'crash') this.#world.system.tell(ref, 'crash', 'told_to');
+    else this.#world.system.tell(ref, 'leave', null);
+    await this.#world.settle();
   }
 
   async stop(id: string): Promise<void> {
-    this.#system.tell(this.#team, 'stopChild', id);
-    await this.settle();
+    this.#world.system.tell(this.#team, 'stopChild', id);
+    await this.#world.settle();
   }
 
   async spawn(id: string, restart: Restart): Promise<void> {
-    this.#system.tell(this.#team, 'trySpawn', lifeOf(id, restart));
-    await this.settle();
+    this.#world.system.tell(this.#team, 'trySpawn', lifeOf(id, restart));
+    await this.#world.settle();
   }
 
   /** As `id incarnation state`, in the order of the supervisor. */
   async look(): Promise<readonly string[]> {
-    const { actors } = await this.#system.inspect();
+    const { actors } = await this.#world.system.inspect();
     return actors
       .filter(({ path }) => path.startsWith('t/root/team'))
       .map(({ path, incarnation, state }) => `${path} ${incarnation} ${state}`);
   }
 
-  async close(): Promise<void> {
-    const stopped = this.#system.stop({ deadlineMs: 1_000 });
-    for (let i = 0; i < 50; i += 1) {
-      await this.settle();
-      if (!this.#host.advance()) break;
-    }
-    await stopped;
+  close(): Promise<void> {
+    return this.#world.stop();
   }
 }
-
-const SETUP = {
-  module: new URL('../runtime/support/plain-setup.js', import.meta.url).href,
-  export: 'setup',
-  args: {},
-};
 
 function lifeOf(id: string, restart: Restart) {
   const trace = refTo<never>('t', 'nobody');
