@@ -46,6 +46,19 @@ export {
   RuntimeError,
   StaleIncarnation,
 } from './errors.ts';
+// To find actors by what they do
+export {
+  type Listing,
+  type ListingReceiver,
+  type ReceptionistLimits,
+  type ReceptionistProtocol,
+  receptionist,
+  type Service,
+  type ServiceKey,
+  type Subscription,
+  serviceKey,
+  servicesIn,
+} from './receptionist.ts';
 export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {
   ActorSnapshot,
