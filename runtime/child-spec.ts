@@ -1,6 +1,6 @@
 /** A child as data: what to start, where, and what its end means. Data, so any thread can start it and any log can print it. */
 import type { ChildEnded } from './actor.ts';
-import { RuntimeError } from './errors.ts';
+import { messageOf, RuntimeError } from './errors.ts';
 
 export const RESTARTS = ['permanent', 'transient', 'temporary'] as const;
 /** permanent: always restarted · transient: after an abnormal end only · temporary: never. */
@@ -96,6 +96,7 @@ export function checkChildSpec<P, A>(spec: ChildSpec<P, A>): ChildSpec<P, A> {
   if (!isPlacement(placement)) {
     fail('placement', placement, "'main' | 'pool' | 'own' | 'with-parent' | { hash, group? }");
   }
+  if (placement !== 'main' && placement !== 'with-parent') checkArgs(spec.start.args);
   const { restartLimit, significant = false } = spec;
   if (restartLimit !== undefined) checkLimit('restartLimit.', restartLimit);
   if (typeof significant !== 'boolean') fail('significant', significant, 'a boolean');
@@ -126,6 +127,15 @@ export function checkSupervision(supervision: Supervision): Supervision {
       fail('autoShutdown', autoShutdown, `one that heeds '${spec.id}', which is significant`);
   }
   return supervision;
+}
+
+/** Another thread gets a copy. */
+function checkArgs(args: unknown): void {
+  try {
+    structuredClone(args);
+  } catch (error) {
+    fail('start.args', args, `data that another thread can be given (${messageOf(error)})`);
+  }
 }
 
 function checkLimit(at: string, { intensity, periodMs }: RestartLimit): void {

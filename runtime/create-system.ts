@@ -3,9 +3,11 @@ import type { ActorRef, Asks as AskKinds, Deadline, ExitCause, In, Kind, Out } f
 import { type ChildSpec, checkChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
-import { createNodeHost, externalBytes } from './host/node-host.ts';
+import { createNodeHost, externalBytes, isProduction } from './host/node-host.ts';
 import { PromiseEnd } from './kernel/asks.ts';
+import { Border } from './kernel/border.ts';
 import { Kernel } from './kernel/kernel.ts';
+import { carryAlone } from './link/frame.ts';
 import { ChildSet } from './supervision/child-set.ts';
 import type {
   System,
@@ -50,6 +52,9 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       ? {}
       : { placeElsewhere: (spec, path, owner) => pool.place(spec, path, owner) }),
     firstUid: 1,
+    ...(pool === undefined && (options.checkMessages ?? !isProduction())
+      ? { border: new Border(carryAlone()) }
+      : {}),
   });
   const system = new RunningSystem(options.name, kernel, pool, emit);
   const world = await setUpThread(options.thread, {

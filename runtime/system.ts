@@ -87,6 +87,11 @@ export interface SystemOptions {
   readonly thread?: ThreadSetupName;
   /** The powers of the machine. Default: Node's. Another one (a simulator's) only works inline. */
   readonly host?: Host;
+  /**
+   * Inline: a message that threads could not carry is refused as `not_encodable`, one that they would copy is copied, and
+   * one that goes by reference is frozen to its ends. Default: unless `NODE_ENV` is `production`. Threads need no check.
+   */
+  readonly checkMessages?: boolean;
   /** Hears what happens; must not throw. */
   readonly onEvent?: (event: SystemEvent) => void;
 }

@@ -24,3 +24,8 @@ export function createNodeHost(): Host {
 export function externalBytes(): number {
   return getHeapStatistics().external_memory;
 }
+
+/** As frameworks ask it: `NODE_ENV`. */
+export function isProduction(): boolean {
+  return process.env.NODE_ENV === 'production';
+}

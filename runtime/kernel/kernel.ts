@@ -1,7 +1,7 @@
 /** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
 import { type ActorRef, type ChildEnded, DEFINITION, type Deadline, type Down } from '../actor.ts';
 import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
-import { AskError, RuntimeError } from '../errors.ts';
+import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
 import { ChildSet } from '../supervision/child-set.ts';
@@ -11,12 +11,13 @@ import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { type Resolve, resolveByImport } from '../thread/resolve.ts';
 import type { CodeName } from '../thread/spare.ts';
 import { type AskEnd, type AskEnvelope, Asks, isAsk, type OpenAsk } from './asks.ts';
-
+import type { Border } from './border.ts';
 import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
 import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
 import { Scheduler } from './scheduler.ts';
+import { addSnapshots } from './snapshot.ts';
 import type { Watcher } from './watchers.ts';
 
 /** The other threads, as a kernel sees them. */
@@ -39,6 +40,8 @@ export interface AskRequest {
   /** Paths of the actors that wait for the asker, and its own. */
   readonly chain: readonly string[];
   readonly trace: string | undefined;
+  /** Undefined where the asker is no actor. */
+  readonly from?: Cell | undefined;
 }
 
 export interface KernelOptions {
@@ -55,6 +58,8 @@ export interface KernelOptions {
   ) => ChildHandle;
   /** The first uid that this thread gives. */
   readonly firstUid: number;
+  /** Where no threads part the actors, and what they send is to be checked all the same. */
+  readonly border?: Border;
 }
 
 export class Kernel {
@@ -83,6 +88,7 @@ export class Kernel {
   /** The thread setup may have its own. */
   resolve: Resolve = resolveByImport;
   readonly #options: KernelOptions;
+  readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
   readonly #roots = new Map<string, Cell>();
   readonly #compiled = new Map<string, Compiled>();
@@ -92,6 +98,7 @@ export class Kernel {
 
   constructor(options: KernelOptions) {
     this.#options = options;
+    this.#border = options.border;
     this.thread = options.thread;
     this.host = options.host;
     this.recorder = options.recorder;
@@ -100,13 +107,23 @@ export class Kernel {
     this.#nextUid = options.firstUid;
   }
 
-  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
+  /** `from`: undefined where the sender is no actor. */
+  send(
+    ref: ActorRef<unknown>,
+    kind: string,
+    payload: unknown,
+    trace: string | undefined,
+    from?: Cell,
+  ): boolean {
     const remembered = (ref as CachedRef)[OUTBOUND];
     if (remembered !== undefined && remembered.kernel === this && !remembered.way.isStale) {
       return remembered.way.send(kind, payload, trace ?? 0);
     }
     const cell = this.find(ref);
-    if (cell !== undefined) return this.sendTo(cell, kind, payload, trace);
+    if (cell !== undefined) {
+      if (this.#border === undefined) return this.sendTo(cell, kind, payload, trace);
+      return this.#border.send(cell, kind, payload, trace, from);
+    }
     if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined) {
       return this.remotes.send(ref, kind, payload, trace);
     }
@@ -130,7 +147,7 @@ export class Kernel {
 
   /** `end` hears of it once, at once where it cannot be sent. */
   ask(request: AskRequest, end: AskEnd): void {
-    const { ref, kind, payload, deadline, chain, trace } = request;
+    const { ref, kind, payload, deadline, chain, trace, from } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
     const way = remembered?.kernel === this && !remembered.way.isStale ? remembered.way : undefined;
     const cell = way === undefined ? this.find(ref) : undefined;
@@ -141,7 +158,8 @@ export class Kernel {
       return;
     }
     const { inMs, signal } = deadline;
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    const heard = cell === undefined ? end : (this.#border?.end(end, kind, from, cell) ?? end);
+    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, heard);
     const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (!this.asks.isOpen(ask)) return;
@@ -150,14 +168,20 @@ export class Kernel {
       if (!way.send(kind, payload, [id, inMs, trace ?? 0, chain])) {
         ask.fail('mailbox_full', 'not sent');
       }
-    } else if (cell !== undefined) this.#askLocal(cell, payload, ask);
+    } else if (cell !== undefined) this.#askLocal(cell, request, ask);
     else if (this.remotes !== undefined && this.at(path) === undefined) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
 
-  #askLocal(cell: Cell, payload: unknown, ask: OpenAsk): void {
-    const { kind } = ask;
+  #askLocal(cell: Cell, { kind, payload: given, from }: AskRequest, ask: OpenAsk): void {
+    let payload = given;
+    try {
+      if (this.#border !== undefined) payload = this.#border.pass(given, from, cell);
+    } catch (error) {
+      ask.fail('not_encodable', codeOf(error));
+      return;
+    }
     if (this.entryOf(cell, kind) === undefined) {
       ask.fail('unknown_kind', `${cell.path} handles no such message`);
     } else if (!this.sendTo(cell, kind, payload, ask)) {
@@ -336,21 +360,7 @@ export class Kernel {
   snapshot(): readonly ActorSnapshot[] {
     const found: ActorSnapshot[] = [];
     const nowMs = this.host.monotonicMs();
-    const look = (cell: Cell, path: string) => {
-      found.push({
-        path,
-        thread: this.thread,
-        state: stateOf(cell),
-        incarnation: cell.incarnation,
-        restarts: Math.max(0, cell.incarnation - 1),
-        mailbox: cell.inbox?.size ?? 0,
-        handlingMs: sinceMs(cell.extras?.unanswered.parkedAtMs, nowMs),
-        lastError: cell.extras?.lastError ?? '',
-      });
-      for (const [id, handle] of cell.children?.handles() ?? [])
-        if (handle instanceof Cell) look(handle, `${path}/${id}`);
-    };
-    for (const [path, cell] of this.#roots) look(cell, path);
+    for (const [path, cell] of this.#roots) addSnapshots(found, cell, path, nowMs);
     return found;
   }
 }
@@ -361,23 +371,4 @@ export function noSuchActor(ref: ActorRef<unknown>): Down {
 
 function keyOf(code: CodeName): string {
   return `${code.module}\0${code.export}`;
-}
-
-function sinceMs(atMs: number | undefined, nowMs: number): number {
-  return atMs === undefined || atMs === 0 ? 0 : Math.max(0, nowMs - atMs);
-}
-
-function stateOf(cell: Cell): ActorSnapshot['state'] {
-  switch (cell.status) {
-    case 'created':
-    case 'starting':
-      return 'starting';
-    case 'running':
-      return cell.children?.isDegraded === true ? 'degraded' : 'running';
-    case 'waiting':
-      return 'restarting';
-    case 'ending':
-    case 'gone':
-      return 'stopping';
-  }
 }

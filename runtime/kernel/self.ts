@@ -7,6 +7,7 @@ import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
+import type { AskRequest } from './kernel.ts';
 
 export class KernelSelf implements Self<unknown> {
   readonly #cell: Cell;
@@ -50,14 +51,13 @@ export class KernelSelf implements Self<unknown> {
 
   tell(ref: ActorRef<unknown>, kind: string, payload: unknown): boolean {
     const cell = KernelSelf.#live(this);
-    return cell.kernel.send(ref, kind, payload, cell.trace);
+    return cell.kernel.send(ref, kind, payload, cell.trace, cell);
   }
 
   ask(ref: ActorRef<unknown>, kind: string, payload: unknown, deadline: Deadline): Promise<never> {
     const cell = KernelSelf.#live(this);
-    const { trace } = cell;
     const end = new PromiseEnd();
-    cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
+    cell.kernel.ask(requestOf(cell, ref, kind, payload, deadline), end);
     return end.promise as Promise<never>;
   }
 
@@ -70,9 +70,8 @@ export class KernelSelf implements Self<unknown> {
     about: unknown,
   ): void {
     const cell = KernelSelf.#live(this);
-    const { trace } = cell;
     const end = new MessageEnd(cell, this, entryOf(cell, done), about);
-    cell.kernel.ask({ ref, kind, payload, deadline, chain: chainOf(cell), trace }, end);
+    cell.kernel.ask(requestOf(cell, ref, kind, payload, deadline), end);
   }
 
   defer<T>(): Deferred<T> {
@@ -204,8 +203,16 @@ class MessageEnd implements AskEnd {
   }
 }
 
-function chainOf({ asking, path }: Cell): readonly string[] {
-  return asking === undefined ? [path] : [...asking.chain, path];
+function requestOf(
+  from: Cell,
+  ref: ActorRef<unknown>,
+  kind: string,
+  payload: unknown,
+  deadline: Deadline,
+): AskRequest {
+  const { asking, path, trace } = from;
+  const chain = asking === undefined ? [path] : [...asking.chain, path];
+  return { ref, kind, payload, deadline, chain, trace, from };
 }
 
 /** Work that throws at once is met where work that rejects is. */

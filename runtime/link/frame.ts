@@ -1,5 +1,6 @@
 /** The form of what crosses between threads: flat triples (route, meta, payload), many to a frame. */
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
+import { RuntimeError } from '../errors.ts';
 
 /** A number names a route that this link has seen; the array names it and gives it its number. */
 export type WireRoute = number | readonly [id: number, address: string, kind: string];
@@ -96,8 +97,26 @@ export class FrameCodec {
   }
 }
 
+/** One payload there and back, as alone in a frame. Throws where it has no form. */
+export function carryAlone(): (payload: unknown) => unknown {
+  let codec = new FrameCodec();
+  return (payload) => {
+    try {
+      return codec.decode(codec.encode([REPLY_ROUTE, 0, payload]))[2];
+    } catch (error) {
+      codec = new FrameCodec();
+      throw error;
+    }
+  };
+}
+
+/** A function would be lost without a word. */
+function refuseFunction(): never {
+  throw new RuntimeError('not_encodable', 'a function has no form between threads');
+}
+
 function createPackr(): Packr {
-  return new Packr({
+  const packr: Packr & { writeFunction?: () => never } = new Packr({
     // The library keeps a note of its own under this name among the shapes.
     useRecords: (object: object) => !Object.hasOwn(object, '__keys__'),
     mapsAsObjects: true,
@@ -106,6 +125,8 @@ function createPackr(): Packr {
     encodeUndefinedAsNil: false,
     copyBuffers: true,
   });
+  packr.writeFunction = refuseFunction;
+  return packr;
 }
 
 function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {

@@ -2,7 +2,14 @@
 import { getEventListeners } from 'node:events';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { AskError, child, refTo, supervisor } from '../../runtime/index.ts';
+import {
+  AskError,
+  checkChildSpec,
+  child,
+  createSystem,
+  refTo,
+  supervisor,
+} from '../../runtime/index.ts';
 import { until, within } from '../support/within.ts';
 import {
   type CounterProtocol,
@@ -26,6 +33,13 @@ const PAIR = [
   child(lifeActor, { id: 'life', args: { name: 'life', trace }, placement: { hash: 'b' } }),
 ];
 const IN_2S = { inMs: 2_000 };
+
+class Own {
+  readonly n = 1;
+  get twice(): number {
+    return this.n * 2;
+  }
+}
 
 async function codeOf(ask: Promise<unknown>): Promise<string> {
   try {
@@ -73,6 +87,50 @@ for (const mode of MODES) {
     const answers = Array.from({ length: 3 }, () => system.ask(a, 'total', null, IN_2S));
     await parked;
     assert.equal(await Promise.all(answers), [0, 0, 0]);
+  });
+
+  it('M7 a message that cannot be encoded fails its asker; its neighbours arrive', async ({
+    system,
+    events,
+  }) => {
+    for (const formless of [Symbol('x'), { deep: [() => 1] }, { big: 2n ** 70n }]) {
+      const before = system.ask(a, 'echo', 1, IN_2S);
+      const broken = codeOf(system.ask(a, 'echo', formless, IN_2S));
+      const after = system.ask(a, 'echo', 2, IN_2S);
+      assert.is(await broken, 'not_encodable');
+      assert.equal(await Promise.all([before, after]), [1, 2]);
+    }
+    assert.is(await codeOf(system.ask(a, 'giveFunction', null, IN_2S)), 'not_encodable');
+    await system.ask(a, 'relay', { to: b, n: 1 }, IN_2S);
+    assert.is(
+      system.tell(b, 'echo', () => 1),
+      true,
+      'as a thread says that will not carry it',
+    );
+    const isLost = ({ type, ...event }: { type: string; reason?: string }) =>
+      type === 'dead_letter' && event.reason === 'not_encodable';
+    await until('it is a dead letter', () => events.some(isLost));
+  });
+
+  it('M9 over a border a message is what a frame makes of it', async ({ system }) => {
+    const sent = {
+      map: new Map([['k', 1]]),
+      set: new Set([1]),
+      at: new Date(5),
+      counter: new Own(),
+    };
+    const got = await system.ask(a, 'echo', sent, IN_2S);
+    assert.equal(got, { map: { k: 1 }, set: [1], at: new Date(5), counter: { n: 1 } });
+    assert.not.instance((got as { counter: unknown }).counter, Own);
+    assert.is(Object.isFrozen(sent), false, 'what was copied is its sender’s alone');
+  });
+
+  it('M9 a child that is to leave its thread is given data', async ({ system }) => {
+    const args = { from: 1, callback: () => 1 };
+    const spec = child(counterActor, { id: 'x', args, placement: { hash: 'x' } });
+    assert.throws(() => checkChildSpec(spec), /start\.args is object, expected data that another/);
+    assert.is(checkChildSpec({ ...spec, placement: 'with-parent' }).start.args, args);
+    assert.is((await system.inspect()).counters.crashes, 0);
   });
 
   it('M6 a name that is not in the table is refused, also a name of every object', async ({
@@ -219,16 +277,6 @@ for (const mode of MODES) {
 
 const threads = suite('messages, between threads only');
 
-threads('M7 a message that cannot be encoded fails its asker; its neighbours arrive', async () => {
-  await withTree('threads', { children: PAIR }, async ({ system }) => {
-    const before = system.ask(a, 'echo', 1, IN_2S);
-    const broken = codeOf(system.ask(a, 'echo', { f: Symbol('no form') }, IN_2S));
-    const after = system.ask(a, 'echo', 2, IN_2S);
-    assert.is(await broken, 'not_encodable');
-    assert.equal(await Promise.all([before, after]), [1, 2]);
-  });
-});
-
 threads(
   'an actor below one that was placed in a thread is reached from every other thread',
   async () => {
@@ -270,3 +318,33 @@ threads('M8 a sender faster than its receiver is refused, and memory stays bound
 });
 
 threads.run();
+
+const references = suite('messages by reference');
+
+async function echoed(options: { readonly checkMessages?: boolean }): Promise<{
+  readonly sent: { readonly rows: number[] };
+  readonly got: unknown;
+}> {
+  const system = await createSystem({ name: 't', threads: 'inline', ...options });
+  try {
+    const echo = system.spawn(child(counterActor, { id: 'echo', args: {} }));
+    const sent = { rows: [1, 2], bytes: new Uint8Array(2), call: () => 1 };
+    return { sent, got: await system.ask(echo, 'echo', sent, IN_2S) };
+  } finally {
+    await system.stop();
+  }
+}
+
+references('M10 within a thread the payload itself arrives, frozen to its ends', async () => {
+  const { sent, got } = await echoed({});
+  assert.is(got, sent);
+  assert.throws(() => sent.rows.push(3), /not extensible/);
+});
+
+references('M10 in production nothing is frozen', async () => {
+  const { sent, got } = await echoed({ checkMessages: false });
+  assert.is(got, sent);
+  assert.is(sent.rows.push(3), 3);
+});
+
+references.run();

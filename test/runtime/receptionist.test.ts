@@ -36,7 +36,12 @@ async function paths(system: System): Promise<readonly string[]> {
 
 function servants(...ids: readonly string[]) {
   return ids.map((id) =>
-    child(servantActor, { id, args: { desk, key: KEY }, placement: { hash: id } }),
+    child(servantActor, {
+      id,
+      args: { desk, key: KEY },
+      placement: { hash: id },
+      restart: 'transient',
+    }),
   );
 }
 

@@ -21,6 +21,8 @@ export interface CounterProtocol {
   hoard(mb: number): void;
   relay(request: { readonly to: ActorRef<CounterProtocol>; readonly n: number }): number;
   echo(value: unknown): unknown;
+  /** An answer that no thread could be given. */
+  giveFunction(nothing: null): unknown;
 }
 
 interface CounterState {
@@ -66,6 +68,7 @@ export const counterActor = defineActor<
       return self.ask(to, 'total', null, { inMs: 5_000 });
     },
     echo: (_state, value) => value,
+    giveFunction: () => () => 1,
   },
 });
 
