@@ -1,7 +1,7 @@
 /** The ledger: the one writer of the gateway's durable state. It decides nothing about what is written. */
 import type { OperationReply } from '../../proto/control/owner.ts';
 import { PalyraError } from '../../proto/errors.ts';
-import { createUlids } from '../../proto/ids.ts';
+import { createUlids, ulidTimeMs } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
@@ -139,6 +139,8 @@ function freshState(
     readonly space: Space;
   },
 ): LedgerState {
+  const newest = given.store.keys({ table: JOBS_TABLE, limit: 1, reverse: true }).keys[0];
+  const newestJobMs = newest === undefined ? -1 : ulidTimeMs(newest);
   // Not secret: it only keeps two jobs of one millisecond apart.
   const randomBytes = (size: number) =>
     Uint8Array.from({ length: size }, () => Math.floor(self.random() * 256));
@@ -148,7 +150,7 @@ function freshState(
     limits: { ...DEFAULT_LIMITS, ...given.args.limits },
     retention: given.args.retention,
     queue: new CommitQueue(),
-    nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }),
+    nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }, newestJobMs),
     flight: undefined,
     isAnswering: false,
     isPumpPlanned: false,

@@ -127,6 +127,18 @@ test('one backup at a time, and none where there is no room for a copy', async (
   assert.is(!third.ok && third.error.code, 'storage_low');
 });
 
+test('a job begun after the clock was set back sorts behind those of an earlier process', async () => {
+  const before = await openLedger();
+  const first = await call(before, 'backup.create', {});
+  await before.drain();
+  const { job_id } = (first.ok ? first.output : {}) as { job_id: string };
+  const store = createHeldStore(before.store);
+  const after = await openLedger({ store, wallMs: NOW_MS - 3_600_000 });
+  const second = await call(after, 'backup.create', {});
+  await after.drain();
+  assert.ok(second.ok && (second.output as { job_id: string }).job_id > job_id);
+});
+
 test('an unknown job is not found', async () => {
   const opened = await openLedger();
   const job = await call(opened, 'jobs.get', { job_id: '0'.repeat(26) });
