@@ -18,8 +18,9 @@ import type {
   LedgerState,
 } from './ledger-state.ts';
 import type { CommitReply, CommitRequest, LedgerProtocol } from './protocol.ts';
-import { retain, startRetention } from './retention.ts';
-import { JOBS_TABLE, jobsInterrupted } from './rows.ts';
+import { momentOf, retain, startRetention } from './retention.ts';
+import { startRetentionClock } from './retention-clock.ts';
+import { JOBS_TABLE, jobsInterrupted, keptClockMs } from './rows.ts';
 import { ballastMoved, checkSpace } from './space.ts';
 
 const MIB = 1_024 * 1_024;
@@ -158,6 +159,7 @@ function freshState(
     space: given.space,
     bytesSinceSpaceCheck: 0,
     lastBatchMs: 1,
+    retentionClock: startRetentionClock(keptClockMs(given.store), momentOf(self)),
     sweep: { rule: 0, after: '' },
     backup: undefined,
     counts: { batches: 0, changeSets: 0, conflicts: 0, busy: 0, storageLow: 0, retained: 0 },

@@ -4,6 +4,7 @@ import type { CommitOutcome, Store } from '../../runtime/store/store.ts';
 import type { CommitQueue, QueuedCommit, QueuedLook } from './commit-queue.ts';
 import type { IntakeLimits, Space, SpaceLimits } from './decide.ts';
 import type { LedgerProtocol } from './protocol.ts';
+import type { RetentionClock } from './retention-clock.ts';
 import type { JobRow, RetentionRule } from './rows.ts';
 
 export interface LedgerArgs {
@@ -80,6 +81,7 @@ export interface LedgerState {
   space: Space;
   bytesSinceSpaceCheck: number;
   lastBatchMs: number;
+  retentionClock: RetentionClock;
   sweep: { readonly rule: number; readonly after: string };
   backup: { readonly jobId: string; readonly row: JobRow } | undefined;
   readonly counts: {

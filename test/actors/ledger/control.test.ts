@@ -217,6 +217,45 @@ test('retention removes what is old in small slices and leaves what is young or 
   for (const batch of store.batches) for (const set of batch) assert.ok(set.remove.length <= 500);
 });
 
+test('a wall clock that jumps by years removes nothing at once, in a running process and over a restart', async () => {
+  const retention = [{ table: 'dedupe', maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' }];
+  const store = createHeldStore();
+  const rows = [
+    ['week', NOW_MS - 7 * DAY_MS],
+    ['now', NOW_MS],
+  ] as const;
+  const put = rows.map(([key, acceptedAtMs]) => ({
+    table: 'dedupe',
+    key,
+    row: { v: 1, acceptedAtMs },
+  }));
+  await store.commit([{ expect: [], put, remove: [], facts: [] }], NOW_MS);
+  const sweep = async (opened: Opened) => {
+    for (let n = 0; n < 60; n += 1) {
+      await opened.kit.advance(1_000);
+      await opened.kit.settle();
+    }
+  };
+  const kept = () => store.keys({ table: 'dedupe', limit: 10 }).keys;
+  const running = await openLedger({ store, args: { retention } });
+  await sweep(running);
+  const { wallMs } = running.kit.self.clock;
+  running.kit.self.clock.wallMs = () => wallMs() + 73 * 365 * DAY_MS;
+  await running.kit.advance(900_000);
+  await sweep(running);
+  assert.equal(kept(), ['now', 'week']);
+  // What the process before wrote while its clock was wrong tells the next one nothing wrong.
+  const again = createHeldStore(store);
+  const wrong = { store: again, args: { retention }, wallMs: NOW_MS + 73 * 365 * DAY_MS };
+  await sweep(await openLedger(wrong));
+  assert.equal(kept(), ['now', 'week']);
+  const right = { store: createHeldStore(again), args: { retention }, wallMs: NOW_MS + 2 * DAY_MS };
+  const late = await openLedger(right);
+  for (let hour = 0; hour < 8; hour += 1) await late.kit.advance(3_600_000);
+  await sweep(late);
+  assert.equal(kept(), ['now']);
+});
+
 test('metrics name no table row and are well formed', async () => {
   const opened = await openLedger();
   await writeFacts(opened, 2);
