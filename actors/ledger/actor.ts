@@ -5,7 +5,16 @@ import { createUlids, ulidTimeMs } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
-import { enqueueCommit, enqueueLook, flushRest, land, pump, pumpSoon } from './commit-flow.ts';
+import {
+  checkFlight,
+  commitAgeMs,
+  enqueueCommit,
+  enqueueLook,
+  flushRest,
+  land,
+  pump,
+  pumpSoon,
+} from './commit-flow.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { endBackup, metrics, operate } from './control.ts';
 import { mayWait, retryAfterMs, type Space } from './decide.ts';
@@ -32,12 +41,12 @@ const DEFAULT_LIMITS: LedgerLimits = {
   lowFreeBytes: 8 * MIB,
   ballastBytes: 16 * MIB,
 };
-const SPACE_CHECK_MS = 1_000;
+const DISK_CHECK_MS = 1_000;
 const STORAGE_LOW_RETRY_MS = 5_000;
 
 /**
- * Main thread. A failed flush crashes it with `store_failed`: the process must end (exit 74), because a store that
- * refused a commit cannot be believed before it is opened again.
+ * Main thread. A failed flush, or one without an answer for a minute, crashes it with `store_failed`: the process must end
+ * (exit 74), because a store that refused a commit cannot be believed before it is opened again.
  */
 export const ledgerActor = defineActor<
   LedgerProtocol,
@@ -60,10 +69,11 @@ export const ledgerActor = defineActor<
       }),
     scan: (state, query, self) => look<ScanPage>(state, self, () => state.store.scan(query)),
     keys: (state, query, self) => look<KeyPage>(state, self, () => state.store.keys(query)),
-    health: (state) => ({
+    health: (state, _nothing, self) => ({
       ...state.store.health(),
       admitting: state.space.admitting,
       pending: state.queue.length,
+      commitAgeMs: commitAgeMs(state, self),
     }),
     operate(state, call, self) {
       const later = self.defer<OperationReply>();
@@ -79,9 +89,10 @@ export const ledgerActor = defineActor<
       state.isPumpPlanned = false;
       pump(state, self);
     },
-    checkSpace(state, _nothing, self) {
+    checkDisk(state, _nothing, self) {
+      checkFlight(state, self);
       checkSpace(state, self);
-      self.after('checkSpace', SPACE_CHECK_MS, 'checkSpace', null);
+      self.after('checkDisk', DISK_CHECK_MS, 'checkDisk', null);
     },
     ballastMoved,
     retain: (state, _nothing, self) => retain(state, self),
@@ -101,7 +112,7 @@ async function startLedger(
     const space = { admitting: true, ballast: await makeBallast(deps) } as const;
     const state = freshState(self, { store, args, deps, space });
     checkSpace(state, self);
-    self.after('checkSpace', SPACE_CHECK_MS, 'checkSpace', null);
+    self.after('checkDisk', DISK_CHECK_MS, 'checkDisk', null);
     startRetention(state, self);
     return state;
   } catch (error) {
@@ -153,6 +164,7 @@ function freshState(
     queue: new CommitQueue(),
     nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }, newestJobMs),
     flight: undefined,
+    lateFlight: undefined,
     isAnswering: false,
     isPumpPlanned: false,
     hasFailed: false,

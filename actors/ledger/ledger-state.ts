@@ -45,7 +45,8 @@ export interface LedgerOwn {
   flushed(landing: Landing): void;
   /** Takes the next batch off; goes on with looks that did not fit in the slice before. */
   pump(nothing: null): void;
-  checkSpace(nothing: null): void;
+  /** How full it is, and whether it still answers. */
+  checkDisk(nothing: null): void;
   ballastMoved(move: { readonly wanted: 'there' | 'gone'; readonly code: string }): void;
   retain(nothing: null): void;
   backupEnded(end: { readonly jobId: string; readonly ok: boolean; readonly detail: string }): void;
@@ -74,6 +75,8 @@ export interface LedgerState {
   readonly queue: CommitQueue;
   readonly nextJobId: () => string;
   flight: Flight | undefined;
+  /** The last one that was too long under way when it was looked at. */
+  lateFlight: Flight | undefined;
   isAnswering: boolean;
   isPumpPlanned: boolean;
   /** The store refused a commit: nothing may be written any more. */
