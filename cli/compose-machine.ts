@@ -1,5 +1,6 @@
 /** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
@@ -25,7 +26,11 @@ export function machineSecrets(stateRoot: string): VaultDeps {
 
 async function readBounded(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
   try {
-    await using file = await open(path, 'r');
+    // A FIFO would hold a thread of the pool until somebody writes to it.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!(await file.stat()).isFile()) {
+      throw Object.assign(new Error('not a regular file'), { code: 'not_a_file' });
+    }
     const buffer = Buffer.alloc(maxBytes + 1);
     let length = 0;
     while (length < buffer.length) {

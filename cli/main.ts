@@ -12,8 +12,9 @@ if (process.argv[2] === 'serve') {
   process.on('SIGINT', leaveInOrder);
 }
 // Loaded only now: a signal may come while it is.
-const [{ packageVersion }, { runCli }, { shellWord }] = await Promise.all([
+const [{ packageVersion }, { endProcess }, { runCli }, { shellWord }] = await Promise.all([
   import('./compose-version.ts'),
+  import('./process-guard.ts'),
   import('./program.ts'),
   import('./terminal.ts'),
 ]);
@@ -46,7 +47,7 @@ const exitCode = await runCli({
 });
 await Promise.all([written(process.stdout), written(process.stderr)]);
 // Idle connections and stopped threads must not keep a finished command alive.
-process.exit(exitCode);
+await endProcess(exitCode);
 
 /** Settles when everything written before has left the process, or never will. */
 function written(stream: NodeJS.WriteStream): Promise<void> {

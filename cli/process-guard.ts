@@ -1,4 +1,5 @@
-/** Signals and uncaught errors of the process that serves. It decides when the process ends, not how the gateway stops. */
+/** Signals and uncaught errors of the process that serves, and its end. It decides when the process ends, not how the gateway stops. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from './exit-codes.ts';
 import type { Log } from './log.ts';
 
@@ -57,4 +58,25 @@ export function guardProcess(guard: ProcessGuard): () => void {
   return () => {
     for (const [event, handler] of handlers) process.off(event, handler);
   };
+}
+
+/** For file work that still goes on when everything is over, e.g. a write to a disk that does not answer. */
+const FILE_WORK_GRACE_MS = 2_000;
+const LOOK_AGAIN_MS = 20;
+
+/**
+ * Ends the process with `code`. An exit waits for the threads that do file work; while one hangs in the kernel it would
+ * wait for ever, and the process ends by SIGKILL instead, so that whoever started it sees an end.
+ */
+export async function endProcess(code: number): Promise<never> {
+  const untilMs = performance.now() + FILE_WORK_GRACE_MS;
+  while (doesFileWork()) {
+    if (performance.now() > untilMs) process.kill(process.pid, 'SIGKILL');
+    await sleep(LOOK_AGAIN_MS);
+  }
+  process.exit(code);
+}
+
+function doesFileWork(): boolean {
+  return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
 }

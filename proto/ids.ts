@@ -32,9 +32,10 @@ export interface UlidSource {
 
 /**
  * A monotonic ULID source (https://github.com/ulid/spec): ids sort in the order they were made, also within one
- * millisecond and when the wall clock steps back.
+ * millisecond and when the wall clock steps back. All are of later milliseconds than `afterMs`: with the newest id that
+ * an earlier process made durable, the order holds over its end too.
  */
-export function createUlids(source: UlidSource): () => string {
+export function createUlids(source: UlidSource, afterMs = -1): () => string {
   let lastMs = -1;
   let time = '';
   /** 16 base-32 digits, counted up within a millisecond. */
@@ -42,7 +43,7 @@ export function createUlids(source: UlidSource): () => string {
   /** All of the id but its last digit, which is what changes from one to the next. */
   let head = '';
   return () => {
-    const nowMs = Math.trunc(source.wallMs());
+    const nowMs = Math.max(Math.trunc(source.wallMs()), afterMs + 1);
     if (nowMs > lastMs) {
       lastMs = nowMs;
       time = encodeTime(nowMs);

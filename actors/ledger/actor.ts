@@ -1,11 +1,20 @@
 /** The ledger: the one writer of the gateway's durable state. It decides nothing about what is written. */
 import type { OperationReply } from '../../proto/control/owner.ts';
 import { PalyraError } from '../../proto/errors.ts';
-import { createUlids } from '../../proto/ids.ts';
+import { createUlids, ulidTimeMs } from '../../proto/ids.ts';
 import { defineActor } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../runtime/store/store.ts';
-import { enqueueCommit, enqueueLook, flushRest, land, pump, pumpSoon } from './commit-flow.ts';
+import {
+  checkFlight,
+  commitAgeMs,
+  enqueueCommit,
+  enqueueLook,
+  flushRest,
+  land,
+  pump,
+  pumpSoon,
+} from './commit-flow.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { endBackup, metrics, operate } from './control.ts';
 import { mayWait, retryAfterMs, type Space } from './decide.ts';
@@ -18,8 +27,9 @@ import type {
   LedgerState,
 } from './ledger-state.ts';
 import type { CommitReply, CommitRequest, LedgerProtocol } from './protocol.ts';
-import { retain, startRetention } from './retention.ts';
-import { JOBS_TABLE, jobsInterrupted } from './rows.ts';
+import { momentOf, retain, startRetention } from './retention.ts';
+import { startRetentionClock } from './retention-clock.ts';
+import { JOBS_TABLE, jobsInterrupted, keptClockMs } from './rows.ts';
 import { ballastMoved, checkSpace } from './space.ts';
 
 const MIB = 1_024 * 1_024;
@@ -31,12 +41,12 @@ const DEFAULT_LIMITS: LedgerLimits = {
   lowFreeBytes: 8 * MIB,
   ballastBytes: 16 * MIB,
 };
-const SPACE_CHECK_MS = 1_000;
+const DISK_CHECK_MS = 1_000;
 const STORAGE_LOW_RETRY_MS = 5_000;
 
 /**
- * Main thread. A failed flush crashes it with `store_failed`: the process must end (exit 74), because a store that
- * refused a commit cannot be believed before it is opened again.
+ * Main thread. A failed flush, or one without an answer for a minute, crashes it with `store_failed`: the process must end
+ * (exit 74), because a store that refused a commit cannot be believed before it is opened again.
  */
 export const ledgerActor = defineActor<
   LedgerProtocol,
@@ -59,10 +69,11 @@ export const ledgerActor = defineActor<
       }),
     scan: (state, query, self) => look<ScanPage>(state, self, () => state.store.scan(query)),
     keys: (state, query, self) => look<KeyPage>(state, self, () => state.store.keys(query)),
-    health: (state) => ({
+    health: (state, _nothing, self) => ({
       ...state.store.health(),
       admitting: state.space.admitting,
       pending: state.queue.length,
+      commitAgeMs: commitAgeMs(state, self),
     }),
     operate(state, call, self) {
       const later = self.defer<OperationReply>();
@@ -78,9 +89,10 @@ export const ledgerActor = defineActor<
       state.isPumpPlanned = false;
       pump(state, self);
     },
-    checkSpace(state, _nothing, self) {
+    checkDisk(state, _nothing, self) {
+      checkFlight(state, self);
       checkSpace(state, self);
-      self.after('checkSpace', SPACE_CHECK_MS, 'checkSpace', null);
+      self.after('checkDisk', DISK_CHECK_MS, 'checkDisk', null);
     },
     ballastMoved,
     retain: (state, _nothing, self) => retain(state, self),
@@ -100,7 +112,7 @@ async function startLedger(
     const space = { admitting: true, ballast: await makeBallast(deps) } as const;
     const state = freshState(self, { store, args, deps, space });
     checkSpace(state, self);
-    self.after('checkSpace', SPACE_CHECK_MS, 'checkSpace', null);
+    self.after('checkDisk', DISK_CHECK_MS, 'checkDisk', null);
     startRetention(state, self);
     return state;
   } catch (error) {
@@ -139,6 +151,8 @@ function freshState(
     readonly space: Space;
   },
 ): LedgerState {
+  const newest = given.store.keys({ table: JOBS_TABLE, limit: 1, reverse: true }).keys[0];
+  const newestJobMs = newest === undefined ? -1 : ulidTimeMs(newest);
   // Not secret: it only keeps two jobs of one millisecond apart.
   const randomBytes = (size: number) =>
     Uint8Array.from({ length: size }, () => Math.floor(self.random() * 256));
@@ -148,14 +162,16 @@ function freshState(
     limits: { ...DEFAULT_LIMITS, ...given.args.limits },
     retention: given.args.retention,
     queue: new CommitQueue(),
-    nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }),
+    nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }, newestJobMs),
     flight: undefined,
+    lateFlight: undefined,
     isAnswering: false,
     isPumpPlanned: false,
     hasFailed: false,
     space: given.space,
     bytesSinceSpaceCheck: 0,
     lastBatchMs: 1,
+    retentionClock: startRetentionClock(keptClockMs(given.store), momentOf(self)),
     sweep: { rule: 0, after: '' },
     backup: undefined,
     counts: { batches: 0, changeSets: 0, conflicts: 0, busy: 0, storageLow: 0, retained: 0 },

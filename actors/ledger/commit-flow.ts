@@ -13,6 +13,9 @@ const MAX_BATCH_BYTES = 8 * 1_024 * 1_024;
 // Free space is looked at again after this much was written, without waiting for the timer.
 const SPACE_CHECK_BYTES = 1_024 * 1_024;
 
+// Longer than any disk takes that is only busy.
+const HUNG_AFTER_MS = 60_000;
+
 /**
  * Takes a change set into the line. `answer` is called after the flush, or `refuse` at once where no store takes such a
  * one. It is encoded here, one by one, and not when a batch takes off: the disk would have nothing to do meanwhile.
@@ -110,6 +113,24 @@ function answerAll(state: LedgerState, flight: Flight, outcomes: readonly Commit
     commit.answer(outcome);
   }
   state.queue.pushFront(flight.looks);
+}
+
+export function commitAgeMs({ flight }: LedgerState, self: LedgerSelf): number {
+  return flight === undefined ? 0 : self.clock.monotonicMs() - flight.startedAtMs;
+}
+
+/**
+ * A disk that answers no more is a failed one: whether the commit is on it can only be seen by opening it again. The second
+ * look tells: after a process was stopped for a while, the first may come before an answer that is there.
+ */
+export function checkFlight(state: LedgerState, self: LedgerSelf): void {
+  const { flight } = state;
+  if (flight === undefined || commitAgeMs(state, self) < HUNG_AFTER_MS) return;
+  if (state.lateFlight !== flight) {
+    state.lateFlight = flight;
+    return;
+  }
+  throw storeFailed(state, new Error(`no answer in ${HUNG_AFTER_MS} ms`));
 }
 
 /** Writes down all that still waits, batch by batch; for the stop. */

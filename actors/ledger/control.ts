@@ -5,7 +5,7 @@ import type { WireError } from '../../proto/errors.ts';
 import { createJobId } from '../../proto/ids.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { Fact, JournalEntry, Store } from '../../runtime/store/store.ts';
-import { enqueueCommit, enqueueLook, own } from './commit-flow.ts';
+import { commitAgeMs, enqueueCommit, enqueueLook, own } from './commit-flow.ts';
 import type { LedgerOwn, LedgerSelf, LedgerState } from './ledger-state.ts';
 import { backupEnded, backupStarted, JOBS_TABLE, type JobRow, newBackup } from './rows.ts';
 
@@ -166,7 +166,7 @@ function refused(error: WireError): OperationReply {
   return { ok: false, error };
 }
 
-export function metrics(state: LedgerState): readonly Metric[] {
+export function metrics(state: LedgerState, _nothing: null, self: LedgerSelf): readonly Metric[] {
   const { counts, space, queue } = state;
   const health = state.store.health();
   const one = (name: string, help: string, type: Metric['type'], value: number): Metric => ({
@@ -191,6 +191,12 @@ export function metrics(state: LedgerState): readonly Metric[] {
     },
     one('retention_rows_total', 'Rows removed for their age', 'counter', counts.retained),
     one('pending', 'Requests that wait for their turn', 'gauge', queue.length),
+    one(
+      'commit_age_seconds',
+      'Age of the commit on its way to the disk',
+      'gauge',
+      commitAgeMs(state, self) / 1_000,
+    ),
     one('journal_sequence', 'Entries of the journal', 'gauge', health.journalSequence),
     ...(Number.isFinite(health.freeBytes)
       ? [one('free_bytes', 'Free bytes on the store’s file system', 'gauge', health.freeBytes)]

@@ -4,6 +4,7 @@ import type { CommitOutcome, Store } from '../../runtime/store/store.ts';
 import type { CommitQueue, QueuedCommit, QueuedLook } from './commit-queue.ts';
 import type { IntakeLimits, Space, SpaceLimits } from './decide.ts';
 import type { LedgerProtocol } from './protocol.ts';
+import type { RetentionClock } from './retention-clock.ts';
 import type { JobRow, RetentionRule } from './rows.ts';
 
 export interface LedgerArgs {
@@ -44,7 +45,8 @@ export interface LedgerOwn {
   flushed(landing: Landing): void;
   /** Takes the next batch off; goes on with looks that did not fit in the slice before. */
   pump(nothing: null): void;
-  checkSpace(nothing: null): void;
+  /** How full it is, and whether it still answers. */
+  checkDisk(nothing: null): void;
   ballastMoved(move: { readonly wanted: 'there' | 'gone'; readonly code: string }): void;
   retain(nothing: null): void;
   backupEnded(end: { readonly jobId: string; readonly ok: boolean; readonly detail: string }): void;
@@ -73,6 +75,8 @@ export interface LedgerState {
   readonly queue: CommitQueue;
   readonly nextJobId: () => string;
   flight: Flight | undefined;
+  /** The last one that was too long under way when it was looked at. */
+  lateFlight: Flight | undefined;
   isAnswering: boolean;
   isPumpPlanned: boolean;
   /** The store refused a commit: nothing may be written any more. */
@@ -80,6 +84,7 @@ export interface LedgerState {
   space: Space;
   bytesSinceSpaceCheck: number;
   lastBatchMs: number;
+  retentionClock: RetentionClock;
   sweep: { readonly rule: number; readonly after: string };
   backup: { readonly jobId: string; readonly row: JobRow } | undefined;
   readonly counts: {

@@ -30,6 +30,8 @@ export interface LedgerHealth extends StoreHealth {
   readonly admitting: boolean;
   /** Requests that wait for their turn. */
   readonly pending: number;
+  /** For how long the commit that is on its way to the disk has had no answer; 0 when none is. */
+  readonly commitAgeMs: number;
 }
 
 export interface LedgerProtocol extends OperationOwner {

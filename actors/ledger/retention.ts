@@ -1,7 +1,11 @@
-/** Removes rows that have outlived their use, one small slice at a time, through the same line as everything else. */
+/**
+ * Removes rows that have outlived their use, one small slice at a time, through the same line as everything else. Ages go
+ * by a clock that follows the wall clock only slowly over a jump: one that jumps by years removes nothing at once.
+ */
 import { enqueueCommit, enqueueLook, own } from './commit-flow.ts';
 import type { LedgerSelf, LedgerState } from './ledger-state.ts';
-import { retentionSlice } from './rows.ts';
+import { followWall, type Moment, retentionTimeMs } from './retention-clock.ts';
+import { clockKept, retentionSlice } from './rows.ts';
 
 // 2,500 rows a second while a sweep is on, ten times as many where most of them go: about 1 % of the thread.
 const SLICE_ROWS = 500;
@@ -9,6 +13,13 @@ const SLICE_PAUSE_MS = 200;
 const BUSY_SLICE_PAUSE_MS = 20;
 const SWEEP_PAUSE_MS = 600_000;
 const FIRST_SWEEP_AFTER_MS = 30_000;
+
+const written = own(() => undefined);
+
+/** One reading of both clocks. */
+export function momentOf({ clock }: LedgerSelf): Moment {
+  return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+}
 
 export function startRetention(state: LedgerState, self: LedgerSelf): void {
   if (state.retention.length > 0) self.after('retain', FIRST_SWEEP_AFTER_MS, 'retain', null);
@@ -18,16 +29,21 @@ export function startRetention(state: LedgerState, self: LedgerSelf): void {
 export function retain(state: LedgerState, self: LedgerSelf): void {
   const rule = state.retention[state.sweep.rule];
   if (rule === undefined) return;
+  const now = momentOf(self);
+  state.retentionClock = followWall(state.retentionClock, now);
+  const isBegin = state.sweep.rule === 0 && state.sweep.after === '';
+  if (isBegin) enqueueCommit(state, self, clockKept(state.retentionClock.atMs), written);
+  const nowMs = retentionTimeMs(state.retentionClock, now);
   enqueueLook(state, self, () => {
     const { after } = state.sweep;
     const page = state.store.scan({ table: rule.table, after, limit: SLICE_ROWS });
-    const slice = retentionSlice(rule, page, self.clock.wallMs());
+    const slice = retentionSlice(rule, page, nowMs);
     if (slice.removed === 0) return goOn(state, self, slice.next, false);
-    const written = own((outcome) => {
+    const removed = own((outcome) => {
       if (outcome.ok) state.counts.retained += slice.removed;
       goOn(state, self, slice.next, slice.removed > page.rows.length / 2);
     });
-    enqueueCommit(state, self, slice.changes, written);
+    enqueueCommit(state, self, slice.changes, removed);
   });
 }
 

@@ -1,5 +1,5 @@
-/** The ledger's own table `jobs`, and which rows of any table have outlived their use. */
-import type { ChangeSet, Row, ScanPage } from '../../runtime/store/store.ts';
+/** The ledger's own tables `jobs` and `clocks`, and which rows of any table have outlived their use. */
+import type { ChangeSet, Row, ScanPage, Store } from '../../runtime/store/store.ts';
 
 export const JOBS_TABLE = 'jobs';
 
@@ -55,6 +55,22 @@ export function jobsInterrupted(page: ScanPage, endedAtMs: number): readonly Cha
     if (job.status !== 'running') return [];
     return [backupEnded(key, job, { status: 'failed', detail: 'interrupted', endedAtMs })];
   });
+}
+
+const CLOCKS_TABLE = 'clocks';
+const RETENTION_CLOCK = 'retention';
+
+/** Where the clock of retention stood when it was last kept; a store without that row tells by its newest journal entry. */
+export function keptClockMs(store: Pick<Store, 'read' | 'journal' | 'health'>): number | undefined {
+  const kept = store.read(CLOCKS_TABLE, RETENTION_CLOCK)?.row.atMs;
+  if (typeof kept === 'number') return kept;
+  return store.journal(store.health().journalSequence - 1, 1)[0]?.atMs;
+}
+
+export function clockKept(atMs: number): ChangeSet {
+  const row = { v: 1, atMs };
+  const put = [{ table: CLOCKS_TABLE, key: RETENTION_CLOCK, row }];
+  return { expect: [], put, remove: [], facts: [] };
 }
 
 /** Rows of `table` older than `maxAgeMs` are removed, a slice at a time. */

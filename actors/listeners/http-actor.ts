@@ -103,6 +103,7 @@ export const httpListenerActor = defineActor<
       if (!outcome.ok) return;
       state.pulses[0].lastAnswerAtMs = self.clock.monotonicMs();
       state.isAdmitting = outcome.value.admitting;
+      state.commitAgeMs = outcome.value.commitAgeMs;
     },
     controlTold(state, outcome, self) {
       if (outcome.ok) state.pulses[1].lastAnswerAtMs = self.clock.monotonicMs();

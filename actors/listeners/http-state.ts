@@ -62,6 +62,7 @@ export interface HttpListenerState {
   token: Uint8Array | undefined;
   isStopping: boolean;
   isAdmitting: boolean;
+  commitAgeMs: number;
   hasConnectorTrouble: boolean;
   server: HttpListening | undefined;
   readonly isTokenKnown: boolean;
@@ -88,6 +89,7 @@ export function createHttpState(
     token: undefined,
     isStopping: false,
     isAdmitting: true,
+    commitAgeMs: 0,
     hasConnectorTrouble: false,
     server: undefined,
     get isTokenKnown() {

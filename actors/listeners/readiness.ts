@@ -14,6 +14,8 @@ export interface Vitals {
   readonly isDirectoryKnown: boolean;
   /** False while the disk is nearly full. */
   readonly isAdmitting: boolean;
+  /** For how long the disk has had a commit without an answer, as the ledger last said. */
+  readonly commitAgeMs: number;
   /** True while an account is not up, as the channels last saw it. */
   readonly hasConnectorTrouble: boolean;
   readonly pulses: readonly Pulse[];
@@ -22,11 +24,15 @@ export interface Vitals {
 // Three pings: one late answer under load is no reason to take the gateway out of service.
 const SILENT_AFTER_MS = 4_000;
 
+/** A disk that takes so long takes nothing in a sender's time. */
+const STALLED_AFTER_MS = 5_000;
+
 export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
   const silent = vitals.pulses.filter(
     ({ lastAnswerAtMs }) => nowMs - lastAnswerAtMs > SILENT_AFTER_MS,
   );
   const failing = silent.filter(({ isVital }) => isVital).map(({ name }) => name);
+  if (vitals.commitAgeMs >= STALLED_AFTER_MS) failing.push('store_stalled');
   if (vitals.isStopping) failing.push('stopping');
   const degraded = silent.filter(({ isVital }) => !isVital).map(({ name }) => name);
   if (!vitals.isTokenKnown) degraded.push('admin_token');

@@ -13,6 +13,7 @@ import { stampRevision } from '../../runtime/store/encoding.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { RoutedRun, SessionsProtocol } from '../sessions/protocol.ts';
+import { RUNS } from '../sessions/rows.ts';
 import { type Plan, planAdmission, refused, toRefusal, toRepeatReply } from './admission.ts';
 import { decide, explain, type RouterRules } from './decide.ts';
 import { RouterMeter } from './meter.ts';
@@ -107,9 +108,12 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
   mailbox: { limitMessages: 8_192, overflow: 'reject' },
   async start(self, args, deps) {
     const { open, newestMs } = await loadOpenRuns(self, args.ledger);
-    // Order within a session is the order of envelope ids, so no id may sort before one that is still open.
-    const wallMs = () => Math.max(self.clock.wallMs(), newestMs + 1);
-    const nextUlid = createUlids({ wallMs, randomBytes: (size) => deps.randomBytes(size) });
+    const source = {
+      wallMs: () => self.clock.wallMs(),
+      randomBytes: (size: number) => deps.randomBytes(size),
+    };
+    // Order within a session is the order of envelope ids: none may sort before one of an earlier incarnation or process.
+    const nextUlid = createUlids(source, newestMs);
     // The incarnation before may have died between a flush and its word to the sessions.
     if (self.incarnation > 1) remindSessions(self, args, REMIND_MIN_MS);
     const meter = new RouterMeter();
@@ -208,6 +212,7 @@ function planOf(...admission: Parameters<typeof planAdmission>): Plan | undefine
   }
 }
 
+/** `newestMs` is the instant of the newest envelope whose run is durable, open or ended. */
 async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
   const open = new OpenRuns();
   let newestMs = 0;
@@ -215,6 +220,10 @@ async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) 
     open.add(run);
     newestMs = Math.max(newestMs, ulidTimeMs(run.envelopeId));
   }
+  // Behind the open ones: a run that ends between the two reads is met by one of them. A run's id has its envelope's time.
+  const newest = { table: RUNS, limit: 1, reverse: true };
+  const ended = await self.ask(ledger, 'keys', newest, { inMs: LOAD_DEADLINE_MS });
+  for (const runId of ended.keys) newestMs = Math.max(newestMs, ulidTimeMs(runId));
   return { open, newestMs };
 }
 

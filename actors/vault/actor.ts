@@ -16,8 +16,10 @@ import { parseSecretRef, showRef } from './secret-ref.ts';
 const MAX_SECRET_BYTES = 65_536;
 const LEDGER_DEADLINE_MS = 10_000;
 const FILE_DEADLINE_MS = 5_000;
-// Each holds a caller that has its own deadline; a file system that hangs must not gather more.
-const MAX_FILE_READS = 256;
+// Each takes a thread of the pool that the store writes with: a file system that hangs must leave it the others.
+const MAX_FILE_READS = 2;
+// Each holds a caller that has its own deadline.
+const MAX_FILE_ASKS = 256;
 const MIN_GENERATED_BYTES = 16;
 const MAX_GENERATED_BYTES = 1_024;
 
@@ -27,7 +29,10 @@ export interface VaultArgs {
 
 export interface VaultDeps {
   readEnv(name: string): string | undefined;
-  /** At most `maxBytes` + 1 of it, so that a larger one is seen as such; undefined where there is none. */
+  /**
+   * At most `maxBytes` + 1 of it, so that a larger one is seen as such; undefined where there is none. Rejects for what
+   * is no regular file, and never waits for a writer.
+   */
   readFile(path: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /** Fit for secrets. */
   randomBytes(size: number): Uint8Array;
@@ -56,16 +61,21 @@ interface VaultOwn {
   fileLate(read: { readonly id: number }): void;
 }
 
-interface FileRead {
+interface FileAsk {
   readonly ref: string;
+  readonly path: string;
   readonly answer: Deferred<SecretReply>;
+  isReading: boolean;
 }
 
 interface VaultState {
   readonly args: VaultArgs;
   readonly deps: VaultDeps;
-  readonly fileReads: Map<number, FileRead>;
-  nextReadId: number;
+  /** Not answered yet, in the order they came. */
+  readonly fileAsks: Map<number, FileAsk>;
+  nextFileId: number;
+  /** Reads that have not ended; one that was too late for its asker goes on. */
+  fileReads: number;
   key: MasterKey | undefined;
 }
 
@@ -77,7 +87,14 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
   name: 'vault',
   mailbox: { limitMessages: 4_096, overflow: 'reject' },
   async start(self, args, deps) {
-    const state: VaultState = { args, deps, fileReads: new Map(), nextReadId: 1, key: undefined };
+    const state: VaultState = {
+      args,
+      deps,
+      fileAsks: new Map(),
+      nextFileId: 1,
+      fileReads: 0,
+      key: undefined,
+    };
     try {
       await masterKey(state, self);
     } catch (error) {
@@ -94,7 +111,7 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
         return { ok: false, code: 'invalid_ref', message };
       }
       if (parsed.source === 'env') return found(ref, state.deps.readEnv(parsed.name));
-      if (parsed.source === 'file') return readFile(state, ref, parsed.path, self);
+      if (parsed.source === 'file') return askFile(state, ref, parsed.path, self);
       return openSealed(state, ref, parsed.key, self);
     },
     put: putSecret,
@@ -103,45 +120,58 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
       return { secret: Buffer.from(state.deps.randomBytes(size)).toString('base64') };
     },
     fileRead(state, { id, settled }, self) {
-      const read = state.fileReads.get(id);
-      if (read === undefined) return;
-      state.fileReads.delete(id);
-      self.cancel(`file:${id}`);
-      read.answer.resolve(
-        settled.ok
-          ? fromFile(read.ref, settled.value)
-          : notReadable(read.ref, codeOf(settled.error)),
-      );
+      state.fileReads -= 1;
+      readFiles(state, self);
+      const reply = (ref: string) =>
+        settled.ok ? fromFile(ref, settled.value) : notReadable(ref, codeOf(settled.error));
+      if (answerFile(state, id, reply)) self.cancel(`file:${id}`);
     },
     fileLate(state, { id }) {
-      const read = state.fileReads.get(id);
-      if (read === undefined) return;
-      state.fileReads.delete(id);
-      read.answer.resolve(notReadable(read.ref, `no answer after ${FILE_DEADLINE_MS} ms`));
+      answerFile(state, id, (ref) => notReadable(ref, `no answer after ${FILE_DEADLINE_MS} ms`));
     },
   },
 });
 
-function readFile(
+/** The deadline counts from here, also while others are being read. */
+function askFile(
   state: VaultState,
   ref: string,
   path: string,
   self: VaultSelf,
 ): SecretReply | PromiseLike<SecretReply> {
-  if (state.fileReads.size >= MAX_FILE_READS) {
-    return notReadable(ref, `${MAX_FILE_READS} files are being read already`);
+  if (state.fileAsks.size >= MAX_FILE_ASKS) {
+    return notReadable(ref, `${MAX_FILE_ASKS} files are being asked for already`);
   }
   const answer = self.defer<SecretReply>();
-  const id = state.nextReadId;
-  state.nextReadId += 1;
-  state.fileReads.set(id, { ref, answer });
+  const id = state.nextFileId;
+  state.nextFileId += 1;
+  state.fileAsks.set(id, { ref, path, answer, isReading: false });
   self.after(`file:${id}`, FILE_DEADLINE_MS, 'fileLate', { id });
-  self.run(
-    () => state.deps.readFile(path, MAX_SECRET_BYTES),
-    'fileRead',
-    (settled) => ({ id, settled }),
-  );
+  readFiles(state, self);
   return answer.promise;
+}
+
+function readFiles(state: VaultState, self: VaultSelf): void {
+  for (const [id, ask] of state.fileAsks) {
+    if (state.fileReads >= MAX_FILE_READS) return;
+    if (ask.isReading) continue;
+    ask.isReading = true;
+    state.fileReads += 1;
+    self.run(
+      () => state.deps.readFile(ask.path, MAX_SECRET_BYTES),
+      'fileRead',
+      (settled) => ({ id, settled }),
+    );
+  }
+}
+
+/** False where it was answered before. */
+function answerFile(state: VaultState, id: number, reply: (ref: string) => SecretReply): boolean {
+  const ask = state.fileAsks.get(id);
+  if (ask === undefined) return false;
+  state.fileAsks.delete(id);
+  ask.answer.resolve(reply(ask.ref));
+  return true;
 }
 
 function fromFile(ref: string, bytes: Uint8Array | undefined): SecretReply {

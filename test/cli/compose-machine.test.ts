@@ -1,4 +1,5 @@
 /** What a gateway touches of its machine: key and token files, bounded reads, one store after the other. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -10,6 +11,7 @@ import {
   publishToken,
   withdrawToken,
 } from '../../cli/compose-machine.ts';
+import { codeOf } from '../../runtime/errors.ts';
 import { createMemoryStore } from '../../runtime/store/index.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { within } from '../support/within.ts';
@@ -40,10 +42,12 @@ machine('a secret file is read up to one byte beyond its bound, and nothing is n
     assert.is((await readFile(file, 100))?.byteLength, 100);
     assert.is(await readFile(join(stateRoot, 'none'), 10), undefined);
     mkdirSync(join(stateRoot, 'directory'));
-    const code = await readFile(join(stateRoot, 'directory'), 10).catch(
-      (e: { code: string }) => e.code,
-    );
-    assert.is(code, 'EISDIR');
+    // Nobody ever writes to it.
+    execFileSync('mkfifo', [join(stateRoot, 'fifo')]);
+    for (const path of [join(stateRoot, 'directory'), join(stateRoot, 'fifo'), '/dev/zero']) {
+      const reading = readFile(path, 10).catch(codeOf);
+      assert.is(await within(path, reading, 30_000), 'not_a_file', path);
+    }
   }),
 );
 

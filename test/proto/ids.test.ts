@@ -41,6 +41,17 @@ test('ULIDs are canonical and sort in the order they were made, whatever the wal
   );
 });
 
+test('no ULID is of the instant it must come after, or of an earlier one, whatever the wall clock says', () => {
+  const afterMs = 1_800_000_000_000;
+  let wallMs = afterMs - 3_600_000;
+  const next = createUlids({ wallMs: () => wallMs, randomBytes: bytes(3) }, afterMs);
+  const made = [next(), next()];
+  wallMs = afterMs + 50;
+  made.push(next());
+  assert.equal(made.map(ulidTimeMs), [afterMs + 1, afterMs + 1, wallMs]);
+  assert.equal([...made].sort(), made);
+});
+
 test('a ULID carries its instant', () => {
   const next = createUlids({ wallMs: () => 1_700_000_000_123, randomBytes: bytes(0) });
   const id = next();

@@ -1,15 +1,18 @@
-/** One writer a directory: a lock file named after its holder, so that a dead holder's file can never be taken for a living one's. */
+/**
+ * One writer a directory: a lock named after its holder, so that a dead holder's can never be taken for a living one's. It is a
+ * socket that the holder listens on: by it the kernel tells every process of this boot whether the holder lives.
+ */
 import {
   closeSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  statSync,
   unlinkSync,
-  utimesSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { connect, createServer, type Server } from 'node:net';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RuntimeError } from '../../errors.ts';
 
@@ -32,30 +35,41 @@ const NAME = /^writer-(\d+)-(\d+)-(\d+)-(\d+)-([0-9a-f]+)\.lock$/;
 const TRIES = 5;
 const STEP_BACK_MS = 40;
 
-// A holder in another container cannot be looked up; it shows that it lives by touching its file.
-const TOUCH_EVERY_MS = 10_000;
-const UNTOUCHED_MS = 60_000;
+// A local connection is made or refused at once; who takes longer has a full line, and lives.
+const KNOCK_MS = 5_000;
+// The shortest that any system takes as the path of a socket.
+const MAX_SOCKET_PATH_BYTES = 103;
 
-/** Rejects with `store_locked` while a living thread, of any process, holds the directory. */
+type Life = 'alive' | 'dead' | 'unknown';
+
+/** Rejects with `store_locked` while a living thread, of any process, holds the directory, or one that nobody can judge. */
 export async function acquireWriterLock(directory: string): Promise<WriterLock> {
   const path = join(directory, nameOf(self()));
   for (let tries = 1; ; tries += 1) {
-    if (!createExclusive(path)) throw locked(directory, `this thread (pid ${process.pid})`);
-    const others = readdirSync(directory).filter(
-      (name) => NAME.test(name) && join(directory, name) !== path,
-    );
-    const living = others.find((name) => isAlive(directory, name));
-    if (living === undefined) {
-      for (const name of others) remove(join(directory, name));
-      return hold(path);
+    const lock = await createLock(path);
+    if (lock === undefined) throw locked(directory, `this thread (pid ${process.pid})`);
+    try {
+      const others = await readOthers(directory, path);
+      const holder = others.find(({ life }) => life !== 'dead');
+      if (holder === undefined) {
+        for (const { name } of others) remove(join(directory, name));
+        return lock;
+      }
+      if (holder.life === 'unknown') throw notToJudge(directory, holder.name);
+      if (tries === TRIES) throw locked(directory, `process ${NAME.exec(holder.name)?.[1]}`);
+    } catch (error) {
+      lock.release();
+      throw error;
     }
-    remove(path);
-    if (tries === TRIES) throw locked(directory, `process ${NAME.exec(living)?.[1] ?? living}`);
+    lock.release();
     await sleep(STEP_BACK_MS * (0.5 + Math.random()));
   }
 }
 
-/** Whether a living thread of the process, as its own process space numbers it, holds the directory. It changes nothing. */
+/**
+ * Whether a living thread of the process, as its own process space numbers it, holds the directory. It changes nothing. A
+ * holder of another process space counts where this one sees its socket: from another network its port is not reached.
+ */
 export function holdsWriterLock(directory: string, pid: number): boolean {
   let names: readonly string[];
   try {
@@ -63,32 +77,98 @@ export function holdsWriterLock(directory: string, pid: number): boolean {
   } catch {
     return false;
   }
-  return names.some((name) => NAME.exec(name)?.[1] === String(pid) && isAlive(directory, name));
+  return names.some((name) => {
+    if (NAME.exec(name)?.[1] !== String(pid)) return false;
+    const life = lifeByProcess(name);
+    return life === 'unknown' ? read('/proc/net/unix').includes(`/${name}\n`) : life === 'alive';
+  });
 }
 
-function hold(path: string): WriterLock {
-  const touching = setInterval(() => {
-    const now = new Date();
-    try {
-      utimesSync(path, now, now);
-    } catch {
-      // Gone with its directory; there is nothing left to guard.
-      clearInterval(touching);
-    }
-  }, TOUCH_EVERY_MS);
-  touching.unref();
+/** undefined where this thread has one already. On a file system without sockets it is a plain file. */
+async function createLock(path: string): Promise<WriterLock | undefined> {
+  const server = createServer((visitor) => visitor.destroy()).unref();
+  const code = await byShortPath(path, (short) => listen(server, short));
+  if (code === 'EADDRINUSE' || (code !== '' && !createExclusive(path))) return undefined;
   return {
     release() {
-      clearInterval(touching);
       remove(path);
+      server.close();
     },
   };
+}
+
+async function readOthers(
+  directory: string,
+  mine: string,
+): Promise<readonly { readonly name: string; readonly life: Life }[]> {
+  const names = readdirSync(directory).filter(
+    (name) => NAME.test(name) && join(directory, name) !== mine,
+  );
+  return Promise.all(
+    names.map(async (name) => {
+      const life = lifeByProcess(name);
+      return { name, life: life === 'unknown' ? await knock(join(directory, name)) : life };
+    }),
+  );
+}
+
+/** The socket of a process that ended refuses every visitor; one of a process that is stopped takes them. */
+async function knock(path: string): Promise<Life> {
+  try {
+    if (!lstatSync(path).isSocket()) return 'unknown';
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? 'dead' : 'unknown';
+  }
+  return byShortPath(
+    path,
+    (short) =>
+      new Promise<Life>((resolve) => {
+        const visitor = connect(short);
+        const end = (life: Life) => {
+          visitor.destroy();
+          resolve(life);
+        };
+        visitor.setTimeout(KNOCK_MS, () => end('alive'));
+        visitor.once('connect', () => end('alive'));
+        visitor.once('error', (error) => {
+          const code = codeOf(error);
+          if (code === 'EAGAIN') end('alive');
+          else end(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'dead' : 'unknown');
+        });
+      }),
+  );
+}
+
+/** The code of the failure; '' for none. */
+function listen(server: Server, path: string): Promise<string> {
+  return new Promise((resolve) => {
+    server.once('error', (error) => resolve(codeOf(error)));
+    server.listen(path, () => resolve(''));
+  });
+}
+
+/** A path that is too long for a socket goes by its directory's handle. */
+async function byShortPath<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return use(path);
+  const handle = openSync(dirname(path), 'r');
+  try {
+    return await use(`/proc/self/fd/${handle}/${basename(path)}`);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function locked(directory: string, holder: string): RuntimeError {
   return new RuntimeError(
     'store_locked',
     `the store ${directory} is open for writing in ${holder}; stop that one first, or use another state root`,
+  );
+}
+
+function notToJudge(directory: string, name: string): RuntimeError {
+  return new RuntimeError(
+    'store_locked',
+    `the store ${directory} has a lock, ${name}, of another container or user, and nobody says here whether its holder lives; stop it first, or delete that file when nothing runs on this store any more`,
   );
 }
 
@@ -128,23 +208,16 @@ function place(): Pick<Holder, 'pidSpace' | 'boot'> {
   };
 }
 
-function isAlive(directory: string, name: string): boolean {
+/** `unknown`: its process is of another process space, and cannot be looked up. */
+function lifeByProcess(name: string): Life {
   const [, pid = '', tid = '', startedAt = '', pidSpace = '', boot = ''] = NAME.exec(name) ?? [];
   const here = place();
-  if (boot !== here.boot) return false;
-  if (pidSpace !== here.pidSpace) return wasTouched(join(directory, name));
-  if (tid === '0') return isSignallable(pid) !== 'gone';
+  if (boot !== here.boot) return 'dead';
+  if (pidSpace !== here.pidSpace) return 'unknown';
+  if (tid === '0') return isSignallable(pid) === 'gone' ? 'dead' : 'alive';
   const start = startOf(pid, tid);
-  if (start !== undefined) return start === startedAt;
-  return isSignallable(pid) === 'hidden';
-}
-
-function wasTouched(path: string): boolean {
-  try {
-    return Date.now() - statSync(path).mtimeMs < UNTOUCHED_MS;
-  } catch {
-    return false;
-  }
+  if (start !== undefined) return start === startedAt ? 'alive' : 'dead';
+  return isSignallable(pid) === 'hidden' ? 'alive' : 'dead';
 }
 
 function isSignallable(pid: string): 'ours' | 'hidden' | 'gone' {

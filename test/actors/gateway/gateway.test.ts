@@ -37,6 +37,7 @@ const HEALTH = {
   journalSequence: 5,
   admitting: true,
   pending: 0,
+  commitAgeMs: 0,
 };
 
 const COUNTER = {

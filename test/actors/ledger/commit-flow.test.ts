@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ledgerActor } from '../../../actors/ledger/actor.ts';
+import type { LedgerHealth } from '../../../actors/ledger/protocol.ts';
 import { RuntimeError } from '../../../runtime/errors.ts';
 import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
 import { within } from '../../support/within.ts';
@@ -212,6 +213,32 @@ test('an error without a code is store_failed as well: nothing of it may be beli
   await turnOfLoop();
   store.fail(new Error('no code'));
   assert.is(await rejectionCode(kit.settle()), 'store_failed');
+});
+
+test('the age of a commit without an answer is told, and after a minute the store has failed', async () => {
+  const { kit, store, put } = await openLedger();
+  const ageMs = () => (kit.receive('health', null) as LedgerHealth).commitAgeMs;
+  assert.is(ageMs(), 0);
+  store.isHolding = true;
+  const reply = put('a');
+  await turnOfLoop();
+  await kit.advance(59_000);
+  assert.is(ageMs(), 59_000);
+  assert.is(await rejectionCode(kit.advance(2_000)), 'store_failed');
+  assert.is(await sofar(reply), 'pending');
+});
+
+test('commits that are slow one after the other fail nothing', async () => {
+  const { kit, store, put } = await openLedger();
+  store.isHolding = true;
+  for (const key of ['a', 'b', 'c']) {
+    const reply = put(key);
+    await turnOfLoop();
+    await kit.advance(59_000);
+    store.release();
+    await kit.settle();
+    assert.is((await reply).ok, true);
+  }
 });
 
 test('an orderly stop writes down what waits, then closes the store', async () => {

@@ -127,6 +127,18 @@ test('one backup at a time, and none where there is no room for a copy', async (
   assert.is(!third.ok && third.error.code, 'storage_low');
 });
 
+test('a job begun after the clock was set back sorts behind those of an earlier process', async () => {
+  const before = await openLedger();
+  const first = await call(before, 'backup.create', {});
+  await before.drain();
+  const { job_id } = (first.ok ? first.output : {}) as { job_id: string };
+  const store = createHeldStore(before.store);
+  const after = await openLedger({ store, wallMs: NOW_MS - 3_600_000 });
+  const second = await call(after, 'backup.create', {});
+  await after.drain();
+  assert.ok(second.ok && (second.output as { job_id: string }).job_id > job_id);
+});
+
 test('an unknown job is not found', async () => {
   const opened = await openLedger();
   const job = await call(opened, 'jobs.get', { job_id: '0'.repeat(26) });
@@ -203,6 +215,45 @@ test('retention removes what is old in small slices and leaves what is young or 
   assert.is(store.scan({ table: 'runs', limit: 10 }).rows.length, 2);
   assert.is(store.read('runs', 'old done'), undefined);
   for (const batch of store.batches) for (const set of batch) assert.ok(set.remove.length <= 500);
+});
+
+test('a wall clock that jumps by years removes nothing at once, in a running process and over a restart', async () => {
+  const retention = [{ table: 'dedupe', maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' }];
+  const store = createHeldStore();
+  const rows = [
+    ['week', NOW_MS - 7 * DAY_MS],
+    ['now', NOW_MS],
+  ] as const;
+  const put = rows.map(([key, acceptedAtMs]) => ({
+    table: 'dedupe',
+    key,
+    row: { v: 1, acceptedAtMs },
+  }));
+  await store.commit([{ expect: [], put, remove: [], facts: [] }], NOW_MS);
+  const sweep = async (opened: Opened) => {
+    for (let n = 0; n < 60; n += 1) {
+      await opened.kit.advance(1_000);
+      await opened.kit.settle();
+    }
+  };
+  const kept = () => store.keys({ table: 'dedupe', limit: 10 }).keys;
+  const running = await openLedger({ store, args: { retention } });
+  await sweep(running);
+  const { wallMs } = running.kit.self.clock;
+  running.kit.self.clock.wallMs = () => wallMs() + 73 * 365 * DAY_MS;
+  await running.kit.advance(900_000);
+  await sweep(running);
+  assert.equal(kept(), ['now', 'week']);
+  // What the process before wrote while its clock was wrong tells the next one nothing wrong.
+  const again = createHeldStore(store);
+  const wrong = { store: again, args: { retention }, wallMs: NOW_MS + 73 * 365 * DAY_MS };
+  await sweep(await openLedger(wrong));
+  assert.equal(kept(), ['now', 'week']);
+  const right = { store: createHeldStore(again), args: { retention }, wallMs: NOW_MS + 2 * DAY_MS };
+  const late = await openLedger(right);
+  for (let hour = 0; hour < 8; hour += 1) await late.kit.advance(3_600_000);
+  await sweep(late);
+  assert.equal(kept(), ['now']);
 });
 
 test('metrics name no table row and are well formed', async () => {

@@ -3,18 +3,27 @@ import { ledgerActor } from '../../../actors/ledger/actor.ts';
 import type { LedgerArgs, LedgerDeps } from '../../../actors/ledger/ledger-state.ts';
 import type { CommitReply } from '../../../actors/ledger/protocol.ts';
 import type { Fact } from '../../../runtime/store/store.ts';
-import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+import {
+  type BehaviorKitOptions,
+  createBehaviorKit,
+} from '../../../runtime/testing/behavior-kit.ts';
 import { createHeldStore, type HeldStore } from './held-store.ts';
 
 export interface LedgerOptions {
   readonly store?: HeldStore;
   readonly args?: Partial<LedgerArgs>;
   readonly deps?: Partial<LedgerDeps>;
+  readonly wallMs?: number;
 }
 
 /** The kit only records what an actor tells itself, and the ledger's next batch takes off with such a message. */
-export async function createLedgerKit(args: LedgerArgs, deps: LedgerDeps) {
+export async function createLedgerKit(
+  args: LedgerArgs,
+  deps: LedgerDeps,
+  options: BehaviorKitOptions = {},
+) {
   const kit = await createBehaviorKit(ledgerActor, args, deps, {
+    ...options,
     takes(_to, kind) {
       if (kind === 'pump') queueMicrotask(() => kit.receive('pump', null));
       return true;
@@ -37,7 +46,12 @@ export async function openLedger(options: LedgerOptions = {}) {
     log: (_level, message) => void logs.push(message),
     ...options.deps,
   };
-  const kit = await createLedgerKit({ retention: [], ...options.args }, deps);
+  const { wallMs } = options;
+  const kit = await createLedgerKit(
+    { retention: [], ...options.args },
+    deps,
+    wallMs === undefined ? {} : { wallMs },
+  );
   const put = (
     key: string,
     options: { readonly admits?: boolean; readonly facts?: readonly Fact[] } = {},

@@ -46,7 +46,7 @@ function ordinary(to: string, kind: string): unknown {
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
   if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
   if (kind === 'admit') return { type: 'accepted', envelopeId: 'E' };
-  if (kind === 'health') return { admitting: true };
+  if (kind === 'health') return { admitting: true, commitAgeMs: 0 };
   if (kind === 'ping') return { alive: true };
   if (kind === 'trouble') return { accounts: 0 };
   throw new AskError('actor_dead', to, kind);
@@ -261,11 +261,32 @@ listener(
 
 listener('a nearly full disk is shown and does not make it unready', async () => {
   const { kit, ports } = await open((to, kind) =>
-    kind === 'health' ? { admitting: false } : ordinary(to, kind),
+    kind === 'health' ? { admitting: false, commitAgeMs: 0 } : ordinary(to, kind),
   );
   await kit.advance(1_000);
   await kit.settle();
   assert.equal(ports.readiness(), { ready: true, failing: [], degraded: ['storage_low'] });
+});
+
+listener('a disk that does not answer makes it unready until it answers', async () => {
+  let commitAgeMs = 4_999;
+  const { kit, ports } = await open((to, kind) =>
+    kind === 'health' ? { admitting: true, commitAgeMs } : ordinary(to, kind),
+  );
+  const readinessAfterPing = async () => {
+    await kit.advance(1_000);
+    await kit.settle();
+    return ports.readiness();
+  };
+  assert.is((await readinessAfterPing()).ready, true);
+  commitAgeMs = 5_000;
+  assert.equal(await readinessAfterPing(), {
+    ready: false,
+    failing: ['store_stalled'],
+    degraded: [],
+  });
+  commitAgeMs = 0;
+  assert.is((await readinessAfterPing()).ready, true);
 });
 
 listener(
@@ -349,6 +370,7 @@ listener('readiness names components, never ids', () => {
     isTokenKnown: false,
     isDirectoryKnown: true,
     isAdmitting: true,
+    commitAgeMs: 0,
     hasConnectorTrouble: false,
     pulses,
   };

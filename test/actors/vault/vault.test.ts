@@ -8,9 +8,11 @@ import type { SecretReply } from '../../../actors/vault/protocol.ts';
 import type { SecretRow } from '../../../actors/vault/rows.ts';
 import { seal, toMasterKey, unseal } from '../../../actors/vault/seal.ts';
 import { parseSecretRef } from '../../../actors/vault/secret-ref.ts';
+import { createDeferred, type Deferral } from '../../../runtime/deferred.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
 import { createBehaviorKit, rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { turnOfLoop } from '../ledger/open-ledger.ts';
 
 const test = suite('vault');
 const SEED = 20_261_101;
@@ -82,6 +84,29 @@ test('file: is unreadable where it is too large, no text, or the read fails', as
     assert.is(!reply.ok && reply.code, 'unreadable', path);
     assert.not.ok(JSON.stringify(reply).includes('hunter2'));
   }
+});
+
+test('two files are read at a time, also when they hang, and the next when one of them ends', async () => {
+  const reads = new Map<string, Deferral<Uint8Array | undefined>>();
+  const readFile = (path: string) => {
+    const read = createDeferred<Uint8Array | undefined>();
+    reads.set(path, read);
+    return read.promise;
+  };
+  const { kit } = await openVault({ deps: { readFile } });
+  const ask = (path: string) =>
+    kit.receive('reveal', { ref: `file:${path}` }) as Promise<SecretReply>;
+  const replies = ['/a', '/b', '/c'].map(ask);
+  assert.equal([...reads.keys()], ['/a', '/b']);
+  await kit.advance(5_000);
+  for (const reply of await Promise.all(replies)) assert.is(!reply.ok && reply.code, 'unreadable');
+  const late = ask('/d');
+  assert.equal([...reads.keys()], ['/a', '/b'], 'both still hang');
+  reads.get('/a')?.resolve(Buffer.from('nobody waits for it'));
+  await turnOfLoop();
+  assert.equal([...reads.keys()], ['/a', '/b', '/d'], 'nobody waits for /c');
+  reads.get('/d')?.resolve(Buffer.from('there'));
+  assert.equal(await late, { ok: true, secret: 'there' });
 });
 
 test('a file that never comes is unreadable after its deadline, and blocks nobody', async () => {

@@ -1,13 +1,23 @@
 /** The writer's lock: one living holder, whoever else starts at the same moment, and none of the dead. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { acquireWriterLock } from '../../../runtime/store/lmdb/writer-lock.ts';
+import { codeOf, messageOf } from '../../../runtime/errors.ts';
+import { acquireWriterLock, holdsWriterLock } from '../../../runtime/store/lmdb/writer-lock.ts';
 import { codeOfRejection } from '../../contracts/store-samples.ts';
+import { skipTest } from '../../support/skip.ts';
 import { within } from '../../support/within.ts';
 
 const test = suite("the store's writer lock");
@@ -30,9 +40,11 @@ const acquiring = (directory: string) => `
 `;
 
 /** Says `held` and stays, or says why not and stays. */
-function startHolder(directory: string) {
+function startHolder(directory: string, prefix: readonly string[] = []) {
   const script = `${acquiring(directory)} setInterval(() => undefined, 1_000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const [program = '', ...args] = [...prefix, ...node];
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const said = new Promise<string>((resolve) => {
@@ -119,18 +131,79 @@ test('the lock of an earlier boot, or of an id that another process has now, is 
     assert.equal(readdirSync(directory), []);
   }));
 
-test('a holder in another container counts as living as long as it touches its file', () =>
+test('a holder of another process space is never robbed while it lives, also stopped, and its lock is free with its end', () =>
+  inDirectory(async (directory) => {
+    const holder = startHolder(directory);
+    assert.is(await holder.said, 'held');
+    const [mine = ''] = readdirSync(directory);
+    // Under this name nobody here can look its process up.
+    renameSync(join(directory, mine), join(directory, inSpace(mine, '1')));
+    assert.is(holdsWriterLock(directory, holder.child.pid ?? 0), false, 'its path is another now');
+    holder.child.kill('SIGSTOP');
+    const longAgo = new Date(0);
+    utimesSync(join(directory, inSpace(mine, '1')), longAgo, longAgo);
+    assert.is(await codeOfRejection(() => acquireWriterLock(directory)), 'store_locked');
+    holder.child.kill('SIGKILL');
+    await holder.gone;
+    const lock = await acquireWriterLock(directory);
+    assert.is(readdirSync(directory).length, 1, 'the dead one is cleared away');
+    lock.release();
+  }));
+
+test('a lock that nobody can judge is kept, and its end tells which file to delete', () =>
   inDirectory(async (directory) => {
     const { release } = await acquireWriterLock(directory);
     const [mine = ''] = readdirSync(directory);
     release();
-    const [, pid, tid, started, , boot] = mine.replace('.lock', '').split('-');
-    const foreign = join(directory, `writer-${pid}-${tid}-${started}-1-${boot}.lock`);
-    writeFileSync(foreign, '');
-    assert.is(await codeOfRejection(() => acquireWriterLock(directory)), 'store_locked');
-    const longAgo = new Date(Date.now() - 120_000);
-    utimesSync(foreign, longAgo, longAgo);
+    const name = inSpace(mine, '1');
+    writeFileSync(join(directory, name), '');
+    const error = await acquireWriterLock(directory).catch((refusal: unknown) => refusal);
+    assert.is(codeOf(error), 'store_locked');
+    assert.ok(messageOf(error).includes(name));
+    assert.equal(readdirSync(directory), [name]);
+    rmSync(join(directory, name));
     (await acquireWriterLock(directory)).release();
   }));
+
+const ISOLATED = ['-Urpf', '--mount-proc', '--kill-child'];
+const REAL_SPACE =
+  'the lock of another real process space is kept while its holder lives, and free afterwards';
+if (spawnSync('unshare', [...ISOLATED, 'true']).status !== 0) {
+  skipTest(test, REAL_SPACE, 'no process space can be made here; it runs where unshare -Urpf does');
+} else {
+  test(REAL_SPACE, () =>
+    inDirectory(async (directory) => {
+      const holder = startHolder(directory, ['unshare', ...ISOLATED]);
+      assert.is(await holder.said, 'held');
+      assert.is(holdsWriterLock(directory, 1), true);
+      assert.is(await codeOfRejection(() => acquireWriterLock(directory)), 'store_locked');
+      holder.child.kill('SIGKILL');
+      for (;;) {
+        const lock = await acquireWriterLock(directory).catch(codeOf);
+        if (typeof lock !== 'string') return lock.release();
+        assert.is(lock, 'store_locked');
+      }
+    }),
+  );
+}
+
+test('a directory whose path is too long for a socket is held all the same', () =>
+  inDirectory(async (parent) => {
+    const directory = join(parent, 'd'.repeat(120));
+    mkdirSync(directory);
+    const lock = await acquireWriterLock(directory);
+    const [mine = ''] = readdirSync(directory);
+    renameSync(join(directory, mine), join(directory, inSpace(mine, '1')));
+    assert.is(await codeOfRejection(() => acquireWriterLock(directory)), 'store_locked');
+    renameSync(join(directory, inSpace(mine, '1')), join(directory, mine));
+    lock.release();
+    assert.equal(readdirSync(directory), []);
+  }));
+
+function inSpace(name: string, space: string): string {
+  const parts = name.split('-');
+  parts[4] = space;
+  return parts.join('-');
+}
 
 test.run();
