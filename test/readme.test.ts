@@ -1,6 +1,6 @@
 /** What README says a stranger can type works as it stands there. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,10 +52,32 @@ test('the runtime examples run and print what their comments say, and are short'
   const examples = blocks('Embed the runtime', 'js');
   const host = packed.install(['comlink', 'msgpackr']);
   const printed = examples.map((source, i) => runModule(host, `runtime-${i}`, source));
-  const [inline, threads] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
+  const [inline, threads, bundle] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
   assert.is(inline, '2');
   assert.is(threads, 'back as incarnation 2');
+  assert.is(bundle, 'on main\non a thread');
   for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 25, source);
+});
+
+test('the bundling example, built by its command, runs as one file without any package beside it', () => {
+  const host = packed.install(['comlink', 'msgpackr']);
+  const elsewhere = mkdtempSync(join(tmpdir(), 'palyra-bundle-'));
+  try {
+    host.write('host.js', blocks('Embed the runtime', 'js').at(-1) ?? '');
+    const [, tool = '', ...flags] = block('Embed the runtime', 'sh').trim().split(' ');
+    const built = spawnSync(join(ROOT, 'node_modules/.bin', tool), flags, {
+      cwd: host.directory,
+      encoding: 'utf8',
+      timeout: LINE_MS,
+    });
+    assert.is(built.status, 0, built.stderr);
+    const file = join(elsewhere, 'host.mjs');
+    renameSync(join(host.directory, 'host.mjs'), file);
+    const { stdout, stderr } = run([file]);
+    assert.is(stdout.trim(), 'on main\non a thread', stderr);
+  } finally {
+    rmSync(elsewhere, { recursive: true, force: true });
+  }
 });
 
 test('the gateway example starts, listens and stops', () => {

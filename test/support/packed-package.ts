@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -20,7 +20,7 @@ export interface Packed {
 export interface Installed {
   readonly directory: string;
   write(name: string, text: string): string;
-  /** Runs a file of the directory; fails by what it printed. */
+  /** Runs a file of the directory, or of another by its whole path. */
   run(name: string): {
     readonly code: number | null;
     readonly stdout: string;
@@ -82,7 +82,7 @@ function installInto(
     directory,
     write,
     run(name) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [join(directory, name)], {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [resolve(directory, name)], {
         cwd: directory,
         encoding: 'utf8',
         timeout: RUN_MS,
