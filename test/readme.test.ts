@@ -1,12 +1,13 @@
 /** What README says a stranger can type works as it stands there. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GatewayProcess, startGateway, withStateRoot } from './support/gateway-process.ts';
+import { type Installed, packPackage } from './support/packed-package.ts';
 import { until } from './support/within.ts';
 
 const DIST = fileURLToPath(new URL('..', import.meta.url));
@@ -37,32 +38,52 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
   });
 }
 
-/** Runs a module that imports `palyra` by its name, as an installed one would. */
-function runModule(name: string, source: string) {
-  const file = join(DIST, `readme-${name}.mjs`);
-  writeFileSync(file, source);
-  try {
-    return run([file]);
-  } finally {
-    rmSync(file);
-  }
-}
-
+const packed = packPackage();
 const test = suite('README');
+test.after(() => packed.remove());
+
+/** Runs a module where the package is installed from its tarball. */
+function runModule(host: Installed, name: string, source: string) {
+  host.write(`${name}.js`, source);
+  return host.run(`${name}.js`);
+}
 
 test('the runtime examples run and print what their comments say, and are short', () => {
   const examples = blocks('Embed the runtime', 'js');
-  const printed = examples.map((source, i) => runModule(`runtime-${i}`, source));
-  const [inline, threads] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
+  const host = packed.install(['comlink', 'msgpackr']);
+  const printed = examples.map((source, i) => runModule(host, `runtime-${i}`, source));
+  const [inline, threads, bundle] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
   assert.is(inline, '2');
   assert.is(threads, 'back as incarnation 2');
-  for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 26, source);
+  assert.is(bundle, 'on main\non a thread');
+  for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 25, source);
+});
+
+test('the bundling example, built by its command, runs as one file without any package beside it', () => {
+  const host = packed.install(['comlink', 'msgpackr']);
+  const elsewhere = mkdtempSync(join(tmpdir(), 'palyra-bundle-'));
+  try {
+    host.write('host.js', blocks('Embed the runtime', 'js').at(-1) ?? '');
+    const [, tool = '', ...flags] = block('Embed the runtime', 'sh').trim().split(' ');
+    const built = spawnSync(join(ROOT, 'node_modules/.bin', tool), flags, {
+      cwd: host.directory,
+      encoding: 'utf8',
+      timeout: LINE_MS,
+    });
+    assert.is(built.status, 0, built.stderr);
+    const file = join(elsewhere, 'host.mjs');
+    renameSync(join(host.directory, 'host.mjs'), file);
+    const { stdout, stderr } = run([file]);
+    assert.is(stdout.trim(), 'on main\non a thread', stderr);
+  } finally {
+    rmSync(elsewhere, { recursive: true, force: true });
+  }
 });
 
 test('the gateway example starts, listens and stops', () => {
   const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
   const example = block('Embed the gateway', 'js').replace("'./state'", JSON.stringify(stateRoot));
-  const { stdout, stderr } = runModule('gateway', example);
+  const { stdout, stderr } = runModule(packed.install(), 'gateway', example);
   rmSync(stateRoot, { recursive: true, force: true });
   assert.match(stdout, /listening on http:\/\/127\.0\.0\.1:\d+/, stderr);
   assert.match(stdout, /code: 0, cause: 'stopped'/);

@@ -8,7 +8,7 @@ import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
-import { type Resolve, resolveByImport } from '../thread/resolve.ts';
+import { findDefinition, type Resolve, resolveByImport } from '../thread/resolve.ts';
 import type { CodeName } from '../thread/spare.ts';
 import { type AskEnd, type AskEnvelope, Asks, isAsk, type OpenAsk } from './asks.ts';
 import type { Border } from './border.ts';
@@ -340,7 +340,7 @@ export class Kernel {
     const { module, export: exportName } = code;
     let definition: unknown;
     try {
-      definition = await this.resolve(module, exportName);
+      definition = await findDefinition(this.resolve, module, exportName);
     } catch (error) {
       throw new RuntimeError('unknown_module', `cannot load ${module}`, {
         cause: error,

@@ -7,6 +7,9 @@ import {
   type Supervision,
 } from '../child-spec.ts';
 
+/** The module of the runtime's own actors: every copy knows them by it, in a bundle too, where a file has no address of its own. */
+export const OWN_MODULE = 'palyra:runtime';
+
 /** Nobody talks to a supervisor. */
 type SupervisorProtocol = Record<never, never>;
 
@@ -17,7 +20,7 @@ export const supervisorActor: ActorDefinition<
   null,
   unknown
 > = defineActor<SupervisorProtocol, SupervisorProtocol, SupervisionData, null, unknown>({
-  module: import.meta.url,
+  module: OWN_MODULE,
   export: 'supervisorActor',
   name: 'supervisor',
   mailbox: { limitMessages: 1, overflow: 'reject' },

@@ -1,5 +1,6 @@
-/** The default ways from a name to code. */
+/** The ways from a name to code. */
 import { RuntimeError } from '../errors.ts';
+import { OWN_MODULE, supervisorActor } from '../supervision/supervisor.ts';
 import type {
   AnyDefinition,
   ThreadContext,
@@ -14,6 +15,16 @@ export type Resolve = (module: string, exportName: string) => Promise<AnyDefinit
 export async function resolveByImport(module: string, exportName: string): Promise<AnyDefinition> {
   const loaded = (await import(module)) as Record<string, unknown>;
   return loaded[exportName] as AnyDefinition;
+}
+
+/** The runtime's own actors come before the thread's way. Whoever calls this checks what it got. */
+export async function findDefinition(
+  resolve: Resolve,
+  module: string,
+  exportName: string,
+): Promise<AnyDefinition | undefined> {
+  if (module !== OWN_MODULE) return resolve(module, exportName);
+  return exportName === supervisorActor.export ? supervisorActor : undefined;
 }
 
 /** Runs a thread's setup, if it has one. Rejects with `unknown_module` or the setup's own error. */

@@ -29,11 +29,12 @@ const MAIN_SLOT = 0;
 /** Dead letters are counted without a limit and reported up to so many a heartbeat. */
 const REPORTED_DEAD_LETTERS = 10;
 
-if (isMainThread)
+if (isMainThread || (workerData as Partial<WorkerBirth> | null)?.calls === undefined) {
   throw new RuntimeError(
     'bad_option',
-    'worker-entry is the entry of a worker thread, not a module to import',
+    'this module is for worker threads that the runtime makes; it was loaded in another thread',
   );
+}
 
 class WorkerThread implements ThreadControl {
   readonly #birth: WorkerBirth;

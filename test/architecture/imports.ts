@@ -39,7 +39,9 @@ const DEVELOPMENT: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['bench'],
   nact: ['bench'],
   tinybench: ['bench'],
+  esbuild: ['test'],
   'fast-check': ['test'],
+  publint: ['test'],
   standardwebhooks: ['test', 'bench'],
   uvu: ['test', 'runtime/testing'],
 };

@@ -77,7 +77,6 @@ const worlds = new Map<string, World>();
 const loaded = new Map<string, Promise<Record<string, AnyDefinition>>>();
 
 const ACTOR_MODULES = [
-  '../../runtime/supervision/supervisor.js',
   '../../runtime/jobs/actor.js',
   ...[
     'gateway',
