@@ -3,9 +3,10 @@ import { defineActor } from '../../runtime/actor.ts';
 import { connectorDown, connectorUp, park, settled, sweep } from './connectors.ts';
 import { accountsOf, dueOf, metricsOf, operate, queueOf, recentOf } from './control.ts';
 import { finish } from './finish.ts';
-import { armTimer, pump, pumpAll } from './lanes.ts';
+import { armTimer, fill, pump, pumpAll } from './lanes.ts';
 import { load } from './load.ts';
 import { committed, fateRead, readFates } from './outcomes.ts';
+import { Pace } from './pace.ts';
 import type { OutboxProtocol, Settlement } from './protocol.ts';
 
 import {
@@ -85,7 +86,8 @@ function wake(state: OutboxState, self: OutboxSelf): void {
     }
     const item = state.wakes.takeDue(nowMs);
     if (item === undefined) break;
-    if ('lanes' in item) pumpAll(state, self, item);
+    if (item instanceof Pace) fill(state, self, item.account);
+    else if ('lanes' in item) pumpAll(state, self, item);
     else pump(state, self, item);
   }
   armTimer(state, self);

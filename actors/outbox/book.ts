@@ -4,6 +4,7 @@ import type { ActorRef } from '../../runtime/actor.ts';
 import type { ConnectorProtocol } from '../channels/protocol.ts';
 import type { Happening } from './decide.ts';
 import { ACTIVE_STATUSES, type ActiveStatus } from './machine.ts';
+import { Pace } from './pace.ts';
 import type { UnknownPolicy } from './policy.ts';
 import type { DeliveryView, Settlement } from './protocol.ts';
 import { type DeliveryRow, isActive } from './rows.ts';
@@ -58,10 +59,11 @@ export interface Account {
   isParked: boolean;
   parkReason: string;
   restUntilMs: number;
+  readonly pace: Pace;
   readonly lanes: Set<Lane>;
   /** Lanes whose piece is being sent, or is about to be: each holds one of the account's places in flight. */
   readonly inFlight: Set<Lane>;
-  /** Lanes that wait for a place, longest first. */
+  /** Lanes that wait for a place or for the account's pace, longest first. */
   readonly ready: Set<Lane>;
   readonly counts: Record<ActiveStatus, number>;
   /** Not ended, with those whose first commit is under way. */
@@ -233,7 +235,7 @@ function dueOf(row: DeliveryRow, now: Times): number {
 }
 
 function createAccount(id: string, defaults: AccountDefaults): Account {
-  return {
+  const account: Omit<Account, 'pace'> = {
     id,
     ref: undefined,
     incarnation: 0,
@@ -254,6 +256,7 @@ function createAccount(id: string, defaults: AccountDefaults): Account {
     recentDelivered: [],
     recentDead: [],
   };
+  return Object.assign(account, { pace: new Pace(account as Account) });
 }
 
 function createLane(key: string, account: Account): Lane {

@@ -25,10 +25,10 @@ export function pumpAll(state: OutboxState, self: OutboxSelf, account: Account):
   for (const lane of [...account.lanes]) pump(state, self, lane);
 }
 
-/** Gives free places of an account to the lanes that wait for one. */
+/** Gives free places of an account, one at a time where it has a pace, to the lanes that wait for one. */
 export function fill(state: OutboxState, self: OutboxSelf, account: Account): void {
   for (const lane of account.ready) {
-    if (!hasPlace(state, account)) return;
+    if (!hasPlace(state, account, self.clock.monotonicMs())) return;
     account.ready.delete(lane);
     pump(state, self, lane);
   }
@@ -38,8 +38,9 @@ export function isOpen(account: Account, nowMs: number): boolean {
   return account.ref !== undefined && !account.isParked && nowMs >= account.restUntilMs;
 }
 
-export function hasPlace(state: OutboxState, account: Account): boolean {
-  return account.inFlight.size < state.policies.inFlightPerConnector;
+/** Whether one more lane of the account may begin to send. */
+export function hasPlace(state: OutboxState, account: Account, nowMs: number): boolean {
+  return account.inFlight.size < state.policies.inFlightPerConnector && account.pace.isFree(nowMs);
 }
 
 export function termsOf(account: Account, self: OutboxSelf): Terms {
@@ -93,9 +94,11 @@ function advance(
   if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
   if (isOvertaken(head)) return expiresAtMs;
   if (nowMs < head.dueAtMs) return Math.min(head.dueAtMs, expiresAtMs);
-  account.ready.delete(lane);
-  if (!isOpen(account, nowMs)) return expiresAtMs;
-  if (!account.inFlight.has(lane) && !hasPlace(state, account)) {
+  if (!isOpen(account, nowMs)) {
+    account.ready.delete(lane);
+    return expiresAtMs;
+  }
+  if (!hasPlace(state, account, nowMs)) {
     account.ready.add(lane);
     return expiresAtMs;
   }
@@ -119,6 +122,8 @@ function send(
   if (!tellAttempt(self, head, lane.isResumed)) return nowMs + TELL_AGAIN_MS;
   lane.toldEpoch = account.epoch;
   lane.toldAtMs = nowMs;
+  const freeAtMs = account.pace.spend(lane, nowMs);
+  if (freeAtMs !== undefined) state.wakes.set(account.pace, freeAtMs);
   if (!state.isSweeping) {
     state.isSweeping = true;
     self.after('sweep', SWEEP_MS, 'sweep', null);
@@ -152,7 +157,8 @@ function settle(state: OutboxState, self: OutboxSelf, pending: Pending): boolean
   const isHead = entry === lane.entries[0];
   const isStale =
     settlement === undefined ? entry.row.status !== 'sending' : !fits(entry.row, settlement);
-  const maySend = isHead && isOpen(account, self.clock.monotonicMs());
+  const nowMs = self.clock.monotonicMs();
+  const maySend = isHead && isOpen(account, nowMs) && account.pace.isFree(nowMs);
   const known: Happening = happening.type === 'ended' ? { ...happening, maySend } : happening;
   const after = isStale ? undefined : decide(entry.row, known, termsOf(account, self));
   if (after === undefined) {
@@ -171,6 +177,7 @@ function follower(self: OutboxSelf, lane: Lane): readonly Move[] {
   const { account } = lane;
   const nowMs = self.clock.monotonicMs();
   if (entry === undefined || isOvertaken(entry) || !isOpen(account, nowMs)) return [];
+  if (!account.pace.isFree(nowMs)) return [];
   if (nowMs < entry.dueAtMs || nowMs >= expiryOf(entry) || account.ready.size > 0) return [];
   const after = decide(entry.row, { type: 'turn' }, termsOf(account, self));
   return after?.status === 'sending' ? [{ entry, after }] : [];
@@ -190,11 +197,17 @@ function launch(
   const { lane } = moves[0].entry;
   lane.isBusy = true;
   lane.account.ready.delete(lane);
-  if (moves.some(({ after }) => after.status === 'sending')) lane.account.inFlight.add(lane);
+  if (moves.some(({ after }) => after.status === 'sending')) occupy(lane);
   const parts = moves.map(({ entry, after }) =>
     steppedPart({ deliveryId: entry.deliveryId, revision: entry.revision, after }),
   );
   commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), pending });
+}
+
+/** The lane is about to send a piece. */
+export function occupy(lane: Lane): void {
+  lane.account.inFlight.add(lane);
+  lane.account.pace.take(lane);
 }
 
 function leavesLane(row: DeliveryRow): boolean {

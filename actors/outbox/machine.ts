@@ -25,7 +25,7 @@ export interface Progress {
   readonly attempts: number;
   /** Crashes that it is blamed for. */
   readonly crashes: number;
-  /** Ends of its sender, in this or an earlier process, that nobody was named for. An end of the process is none. */
+  /** Ends of its sender since a piece was last confirmed that nobody was named for. An end of the process is none. */
   readonly losses: number;
   /** Wall time of the next attempt, and how long that was away when it was decided. */
   readonly nextAttemptAtMs: number;
@@ -115,6 +115,7 @@ const nextChunk = delivery.assign({
   chunk: ({ context }) => context.chunk + 1,
   attempt: 0,
   failures: 0,
+  losses: 0,
   nextAttemptAtMs: 0,
   delayMs: 0,
 });

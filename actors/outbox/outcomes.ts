@@ -142,7 +142,9 @@ function giveUp(state: OutboxState, self: OutboxSelf, step: Step, retryAfterMs: 
 function goOn(state: OutboxState, self: OutboxSelf, lane: Lane): void {
   const { account } = lane;
   lane.isBusy = false;
-  if (lane.entries[0]?.row.status !== 'sending') account.inFlight.delete(lane);
+  const isSending = lane.entries[0]?.row.status === 'sending';
+  if (!isSending) account.inFlight.delete(lane);
+  if (!isSending || lane.toldEpoch !== 0) account.pace.release(lane);
   // Lanes that wait for a place come first: a long lane must not keep its own.
   fill(state, self, account);
   pump(state, self, lane);
@@ -155,6 +157,7 @@ function release(state: OutboxState, self: OutboxSelf, step: FinishStep): void {
     if (row.status !== 'sending') continue;
     lane.isBusy = false;
     lane.account.inFlight.delete(lane);
+    lane.account.pace.release(lane);
   }
   for (const lane of lanesOf(step)) {
     pump(state, self, lane);

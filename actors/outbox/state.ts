@@ -3,6 +3,7 @@ import type { ActorRef, Deferred, Replied, Self, Settled } from '../../runtime/a
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import { type Account, Book, type Entry, type Lane, type Pending } from './book.ts';
+import type { Pace } from './pace.ts';
 import { DEFAULT_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
 import type { FinishReply, FinishRequest, OutboxProtocol } from './protocol.ts';
 import type { DeliveryRow } from './rows.ts';
@@ -93,8 +94,8 @@ export interface OutboxState {
   /** Steps whose rows must be read again to know what became of them, and why. */
   readonly unsure: Map<Step, Doubt>;
   nextOrder: number;
-  /** Who waits for a time: a lane for its head, an account for the end of its rest. */
-  readonly wakes: WakeQueue<Lane | Account>;
+  /** Who waits for a time: a lane for its head, an account for the end of its rest, a pace for its next send. */
+  readonly wakes: WakeQueue<Lane | Account | Pace>;
   timerAtMs: number | undefined;
   isSweeping: boolean;
   readonly counters: Map<string, number>;
