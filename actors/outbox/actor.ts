@@ -1,8 +1,9 @@
 /** The outbox: the one owner of every delivery's state. It sends nothing itself; connector actors do, once a row says so. */
 import { defineActor } from '../../runtime/actor.ts';
 import { connectorDown, connectorUp, park, settled, sweep } from './connectors.ts';
-import { accountsOf, dueOf, metricsOf, operate, queueOf, recentOf } from './control.ts';
+import { accountsOf, dueOf, metricsOf, queueOf, recentOf } from './control.ts';
 import { finish } from './finish.ts';
+import { endedRead, operate } from './interventions.ts';
 import { armTimer, fill, pump, pumpAll } from './lanes.ts';
 import { load } from './load.ts';
 import { committed, fateRead, readFates } from './outcomes.ts';
@@ -54,7 +55,15 @@ export const outboxActor = defineActor<OutboxProtocol, OutboxOwn, OutboxArgs, Ou
       queue: (state, { connectorId }) => queueOf(state, connectorId),
       recent: (state, { connectorId, limit }) => recentOf(state, connectorId, limit),
       due: (state, _nothing, self) => ({ deliveries: dueOf(state, self.clock.monotonicMs()) }),
-      operate: (_state, call) => operate(call),
+      operate(state, call, self) {
+        const reply = operate(state, self, call);
+        armTimer(state, self);
+        return reply;
+      },
+      endedRead(state, answer, self) {
+        endedRead(state, self, answer);
+        armTimer(state, self);
+      },
       metrics: (state, _nothing, self) => metricsOf(state, self.clock.wallMs()),
       committed(state, answer, self) {
         committed(state, self, answer);

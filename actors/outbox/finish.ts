@@ -17,7 +17,7 @@ export function finish(
   self: OutboxSelf,
   request: FinishRequest,
 ): FinishReply | PromiseLike<FinishReply> {
-  if (isFull(state, request)) {
+  if (request.outputs.some(({ target }) => isFull(state, target.connectorId))) {
     bump(state, 'finishes:full');
     return { type: 'busy', retryAfterMs: FULL_RETRY_MS };
   }
@@ -71,11 +71,9 @@ function mayStart(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
 }
 
 /** One account that sends nothing must not fill the memory, nor hold up the others. */
-function isFull(state: OutboxState, { outputs }: FinishRequest): boolean {
+export function isFull(state: OutboxState, connectorId: string): boolean {
   const { activePerConnector, textCharsPerConnector } = state.policies;
-  return outputs.some(({ target }) => {
-    const account = state.book.accounts.get(target.connectorId);
-    if (account === undefined) return false;
-    return account.active >= activePerConnector || account.textChars >= textCharsPerConnector;
-  });
+  const account = state.book.accounts.get(connectorId);
+  if (account === undefined) return false;
+  return account.active >= activePerConnector || account.textChars >= textCharsPerConnector;
 }

@@ -5,8 +5,9 @@ import { type Account, type Entry, isOvertaken, type Lane, type Pending } from '
 import { commit } from './commits.ts';
 import { decide, fits, type Happening, type Terms } from './decide.ts';
 import type { Settlement } from './protocol.ts';
+import { changedMeanwhile, onItsWay } from './replies.ts';
 import { type DeliveryRow, isActive, steppedPart } from './rows.ts';
-import type { Move, OutboxSelf, OutboxState } from './state.ts';
+import type { Move, MoveStep, OutboxSelf, OutboxState } from './state.ts';
 
 /** A connector that refuses a tell has a full mailbox. */
 const TELL_AGAIN_MS = 250;
@@ -66,6 +67,7 @@ export function armTimer(state: OutboxState, self: OutboxSelf): void {
 /** Does one thing, or gives the time at which there is something to do. */
 function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): number | undefined {
   if (lane.pending !== undefined && settle(state, self, lane.pending)) return undefined;
+  if (lane.interventions !== undefined && intervene(state, self, lane)) return undefined;
   const { account } = lane;
   for (const held of account.isParked ? [] : lane.held) {
     if (nowMs >= expiryOf(held)) return step(state, self, held, { type: 'expired' });
@@ -78,6 +80,24 @@ function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): n
   const isSending = head.row.status === 'sending';
   const wakeAtMs = isSending ? send(state, self, head, nowMs) : advance(state, self, head, nowMs);
   return wakeAtMs === undefined ? undefined : Math.min(wakeAtMs, heldExpiry(lane));
+}
+
+/** Does what an operator asked for first; true: a step is under way. */
+function intervene(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
+  for (let asked = lane.interventions?.shift(); asked; asked = lane.interventions?.shift()) {
+    const entry = state.book.entries.get(asked.deliveryId);
+    const isHeld = entry?.row.status === 'held';
+    const after = isHeld && decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
+    if (after) {
+      launch(state, self, [{ entry, after }], asked);
+      return true;
+    }
+    asked.answer.resolve(
+      entry === undefined ? changedMeanwhile(asked.deliveryId) : onItsWay(asked, entry.row),
+    );
+  }
+  lane.interventions = undefined;
+  return false;
 }
 
 /** The head's turn, where nothing stands in its way. */
@@ -192,16 +212,21 @@ function launch(
   state: OutboxState,
   self: OutboxSelf,
   moves: readonly [Move, ...Move[]],
-  pending: Pending | undefined,
+  cause: MoveStep['cause'],
 ): void {
   const { lane } = moves[0].entry;
   lane.isBusy = true;
   lane.account.ready.delete(lane);
   if (moves.some(({ after }) => after.status === 'sending')) occupy(lane);
   const parts = moves.map(({ entry, after }) =>
-    steppedPart({ deliveryId: entry.deliveryId, revision: entry.revision, after }),
+    steppedPart({
+      deliveryId: entry.deliveryId,
+      revision: entry.revision,
+      before: entry.row,
+      after,
+    }),
   );
-  commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), pending });
+  commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), cause });
 }
 
 /** The lane is about to send a piece. */

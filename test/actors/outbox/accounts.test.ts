@@ -169,14 +169,20 @@ test('where sends hang and end their connector, what was in flight beside them i
   assert.ok(world.store.read(DELIVERED, ID(1)));
 });
 
-test('a row of before the count of losses is read as one without any', async () => {
+test('a row of before the counts of losses and replays is read as one without any', async () => {
   const { world, say } = await createWorld();
   void say(1, ['one']);
   await world.calm();
   const [stored] = world.store.scan({ table: DELIVERIES, limit: 1 }).rows;
-  const { losses, ...older } = { losses: -1, ...stored?.row, v: 1 };
-  assert.is(losses, 0);
-  assert.is(parseDeliveryRow(older).losses, 0);
+  const { losses, replayedAtMs, ...older } = {
+    losses: -1,
+    replayedAtMs: -1,
+    ...stored?.row,
+    v: 1,
+  };
+  assert.equal([losses, replayedAtMs], [0, 0]);
+  const { losses: l, replayedAtMs: r } = parseDeliveryRow(older);
+  assert.equal([l, r], [0, 0]);
 });
 
 test('accounts with deliveries left are told, also those that no connector ever served', async () => {
