@@ -179,12 +179,14 @@ const STEADY: Supervision = {
 };
 
 function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<OperationOwner>>> {
-  const { gateway, ledger, channels, webhooks, sessions } = refs;
+  const { gateway, ledger, channels, outbox, webhooks, sessions } = refs;
   return {
     'status.get': gateway,
     'channels.list': channels,
     'channels.get': channels,
     'channels.test': channels,
+    'channels.replay': outbox,
+    'channels.discard': outbox,
     'webhooks.list': webhooks,
     'webhooks.add': webhooks,
     'webhooks.sign': webhooks,

@@ -54,6 +54,11 @@ export interface DeliveryAttempt {
 
 export interface Connector {
   /**
+   * Least time between two sends, where the account's configuration asks for one. The outbox keeps it, before a piece is given
+   * to `deliver`: a connector never waits for its own pace.
+   */
+  readonly minIntervalMs?: number;
+  /**
    * Starts receiving. Settles when the platform took the credential; rejects with `auth_failed` or `secret_unavailable`
    * where it did not. Trouble on the way to the platform is no rejection: it stays pending, `health` says degraded, and it
    * goes on trying. After `auth_failed` too it goes on trying, slowly, and `health` says when it is ready. An abort of

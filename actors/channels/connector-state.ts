@@ -89,6 +89,14 @@ export function countIgnored({ ignored }: ConnectorState, reason: string): void 
   ignored.set(name, (ignored.get(name) ?? 0) + 1);
 }
 
+const MAX_INTERVAL_MS = 60_000;
+
+/** A connector may be a host's code: what is no time is none. */
+export function minIntervalOf({ connector }: ConnectorState): number {
+  const ms: unknown = connector?.minIntervalMs;
+  return typeof ms === 'number' && ms > 0 ? Math.min(ms, MAX_INTERVAL_MS) : 0;
+}
+
 export function statusOf(state: ConnectorState): ConnectorStatus {
   return {
     connectorId: state.args.account.connectorId,

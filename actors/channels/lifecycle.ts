@@ -14,7 +14,7 @@ import type { Self, Settled } from '../../runtime/actor.ts';
 import { codeOf, StaleIncarnation } from '../../runtime/errors.ts';
 import { checkOffer, refused, toAdmitRequest, toAnswer, toRefused } from './admission.ts';
 import type { ConnectorOwn } from './connector-actor.ts';
-import { type ConnectorState, countIgnored, statusOf } from './connector-state.ts';
+import { type ConnectorState, countIgnored, minIntervalOf, statusOf } from './connector-state.ts';
 import { openAccount, reopenDelayMs, type Trouble, troubleOf } from './opening.ts';
 import type { ConnectorProtocol } from './protocol.ts';
 
@@ -210,7 +210,8 @@ export function announce(state: ConnectorState, self: ConnectorSelf): void {
   }
   if (state.phase === 'open') {
     const { ref, incarnation } = self;
-    const up = { connectorId, ref, incarnation, onUnknown, maxAgeMs };
+    const minIntervalMs = minIntervalOf(state);
+    const up = { connectorId, ref, incarnation, onUnknown, maxAgeMs, minIntervalMs };
     isTold = self.tell(outbox, 'connectorUp', up);
   }
   const reason = state.isParked ? state.reason : '';

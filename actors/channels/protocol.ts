@@ -2,6 +2,9 @@
 import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { AdmitReply } from '../router/protocol.ts';
 
+/** The code with which a connector actor ends itself when its connector leaves too many sends without an end. */
+export const SENDS_HANG = 'sends_hang';
+
 /** One piece to send: the row says `sending` for exactly this attempt, and that is flushed. */
 export interface Attempt {
   readonly deliveryId: string;

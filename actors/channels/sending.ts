@@ -1,13 +1,12 @@
 /** Sends one piece at most once per attempt and tells the outbox how it ended, again and again until it says it knows. */
 import { type DeliveryOutcome, deliveryOutcomeSchema } from '../../proto/channel-messages.ts';
-import { PalyraError } from '../../proto/errors.ts';
 import type { Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { Settlement } from '../outbox/protocol.ts';
 import type { ConnectorState } from './connector-state.ts';
 import type { AttemptKey } from './delivery-book.ts';
 import { type ConnectorSelf, rest } from './lifecycle.ts';
-import type { Attempt } from './protocol.ts';
+import { type Attempt, SENDS_HANG } from './protocol.ts';
 
 const SEND_DEADLINE_MS = 30_000;
 const REPEAT_MS = 1_000;
@@ -90,8 +89,16 @@ export function giveUpSending(state: ConnectorState, key: AttemptKey, self: Conn
   state.aborts.get(timerOf(key))?.();
   state.stuck += 1;
   settle(state, key, { type: 'unknown', reason: 'no_answer_in_time' }, self);
-  if (state.stuck > MAX_STUCK) {
-    throw new PalyraError('unavailable', `${state.stuck} sends hang in the connector`);
+  if (state.stuck > MAX_STUCK) throw new SendsHang(state.stuck);
+}
+
+/** Each of these sends has its own `unknown`; the others in flight are not to blame. */
+class SendsHang extends Error {
+  readonly code = SENDS_HANG;
+
+  constructor(sends: number) {
+    super(`${sends} sends hang in the connector`);
+    this.name = 'SendsHang';
   }
 }
 

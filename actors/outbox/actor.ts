@@ -1,11 +1,13 @@
 /** The outbox: the one owner of every delivery's state. It sends nothing itself; connector actors do, once a row says so. */
 import { defineActor } from '../../runtime/actor.ts';
 import { connectorDown, connectorUp, park, settled, sweep } from './connectors.ts';
-import { accountsOf, dueOf, metricsOf, operate, queueOf, recentOf } from './control.ts';
+import { accountsOf, dueOf, metricsOf, queueOf, recentOf } from './control.ts';
 import { finish } from './finish.ts';
-import { armTimer, pump, pumpAll } from './lanes.ts';
+import { endedRead, operate } from './interventions.ts';
+import { armTimer, fill, pump, pumpAll } from './lanes.ts';
 import { load } from './load.ts';
 import { committed, fateRead, readFates } from './outcomes.ts';
+import { Pace } from './pace.ts';
 import type { OutboxProtocol, Settlement } from './protocol.ts';
 
 import {
@@ -53,7 +55,15 @@ export const outboxActor = defineActor<OutboxProtocol, OutboxOwn, OutboxArgs, Ou
       queue: (state, { connectorId }) => queueOf(state, connectorId),
       recent: (state, { connectorId, limit }) => recentOf(state, connectorId, limit),
       due: (state, _nothing, self) => ({ deliveries: dueOf(state, self.clock.monotonicMs()) }),
-      operate: (_state, call) => operate(call),
+      operate(state, call, self) {
+        const reply = operate(state, self, call);
+        armTimer(state, self);
+        return reply;
+      },
+      endedRead(state, answer, self) {
+        endedRead(state, self, answer);
+        armTimer(state, self);
+      },
       metrics: (state, _nothing, self) => metricsOf(state, self.clock.wallMs()),
       committed(state, answer, self) {
         committed(state, self, answer);
@@ -85,7 +95,8 @@ function wake(state: OutboxState, self: OutboxSelf): void {
     }
     const item = state.wakes.takeDue(nowMs);
     if (item === undefined) break;
-    if ('lanes' in item) pumpAll(state, self, item);
+    if (item instanceof Pace) fill(state, self, item.account);
+    else if ('lanes' in item) pumpAll(state, self, item);
     else pump(state, self, item);
   }
   armTimer(state, self);

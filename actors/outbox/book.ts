@@ -1,9 +1,12 @@
 /** The outbox's cache of committed rows: accounts, their lanes, the deliveries in each, in order. It decides and sends nothing. */
+
+import type { OperationReply } from '../../proto/control/owner.ts';
 import { laneKeyOf } from '../../proto/ids.ts';
-import type { ActorRef } from '../../runtime/actor.ts';
+import type { ActorRef, Deferred } from '../../runtime/actor.ts';
 import type { ConnectorProtocol } from '../channels/protocol.ts';
 import type { Happening } from './decide.ts';
 import { ACTIVE_STATUSES, type ActiveStatus } from './machine.ts';
+import { Pace } from './pace.ts';
 import type { UnknownPolicy } from './policy.ts';
 import type { DeliveryView, Settlement } from './protocol.ts';
 import { type DeliveryRow, isActive } from './rows.ts';
@@ -13,8 +16,8 @@ export interface Entry {
   readonly lane: Lane;
   row: DeliveryRow;
   revision: number;
-  /** Monotonic: when it was made, and when its next attempt is due. A jump of the wall clock moves neither. */
-  readonly bornAtMs: number;
+  /** Monotonic: when it was made or replayed, and when its next attempt is due. A jump of the wall clock moves neither. */
+  bornAtMs: number;
   dueAtMs: number;
 }
 
@@ -23,6 +26,14 @@ export interface Pending {
   readonly entry: Entry;
   readonly happening: Happening;
   readonly settlement?: Settlement;
+}
+
+/** What an operator asks for one delivery. */
+export interface Intervention {
+  readonly verb: 'replay' | 'discard';
+  readonly connectorId: string;
+  readonly deliveryId: string;
+  readonly answer: Pick<Deferred<OperationReply>, 'resolve'>;
 }
 
 /** One conversation on one account: its deliveries leave one after the other. */
@@ -38,6 +49,8 @@ export interface Lane {
   /** A step of this lane is at the ledger: nothing else may begin. */
   isBusy: boolean;
   pending: Pending | undefined;
+  /** For deliveries that are held, oldest first; bounded. */
+  interventions: Intervention[] | undefined;
   /** Registration of the connector that was told of the piece being sent; 0: nobody was. */
   toldEpoch: number;
   toldAtMs: number;
@@ -58,10 +71,11 @@ export interface Account {
   isParked: boolean;
   parkReason: string;
   restUntilMs: number;
+  readonly pace: Pace;
   readonly lanes: Set<Lane>;
   /** Lanes whose piece is being sent, or is about to be: each holds one of the account's places in flight. */
   readonly inFlight: Set<Lane>;
-  /** Lanes that wait for a place, longest first. */
+  /** Lanes that wait for a place or for the account's pace, longest first. */
   readonly ready: Set<Lane>;
   readonly counts: Record<ActiveStatus, number>;
   /** Not ended, with those whose first commit is under way. */
@@ -120,7 +134,7 @@ export class Book {
   /** A committed delivery that the book does not have yet. */
   add(deliveryId: string, row: DeliveryRow, revision: number, now: Times): Entry {
     const lane = this.lane(row.connectorId, row.conversationId, row.threadId);
-    const ageMs = Math.max(0, now.wallMs - row.createdAtMs);
+    const ageMs = Math.max(0, now.wallMs - Math.max(row.createdAtMs, row.replayedAtMs));
     const bornAtMs = now.monotonicMs - ageMs;
     const entry: Entry = { deliveryId, lane, row, revision, bornAtMs, dueAtMs: dueOf(row, now) };
     this.entries.set(deliveryId, entry);
@@ -142,6 +156,7 @@ export class Book {
   /** The delivery's row as it was committed; an ended one leaves the book. */
   step(entry: Entry, row: DeliveryRow, revision: number, now: Times): void {
     const wasHeld = entry.row.status === 'held';
+    if (row.replayedAtMs !== entry.row.replayedAtMs) entry.bornAtMs = now.monotonicMs;
     count(entry, -1);
     entry.row = row;
     entry.revision = revision;
@@ -186,6 +201,13 @@ export class Book {
 export function remember(views: DeliveryView[], view: DeliveryView): void {
   views.push(view);
   if (views.length > RECENT) views.shift();
+}
+
+/** A dead letter has become a delivery again. */
+export function forgetDead(account: Account, deliveryId: string): void {
+  account.deadLetters -= 1;
+  const at = account.recentDead.findIndex((view) => view.deliveryId === deliveryId);
+  if (at >= 0) account.recentDead.splice(at, 1);
 }
 
 /** Whether an older delivery of this lane may still arrive: it goes first. */
@@ -233,7 +255,7 @@ function dueOf(row: DeliveryRow, now: Times): number {
 }
 
 function createAccount(id: string, defaults: AccountDefaults): Account {
-  return {
+  const account: Omit<Account, 'pace'> = {
     id,
     ref: undefined,
     incarnation: 0,
@@ -254,6 +276,7 @@ function createAccount(id: string, defaults: AccountDefaults): Account {
     recentDelivered: [],
     recentDead: [],
   };
+  return Object.assign(account, { pace: new Pace(account as Account) });
 }
 
 function createLane(key: string, account: Account): Lane {
@@ -265,6 +288,7 @@ function createLane(key: string, account: Account): Lane {
     arriving: new Set(),
     isBusy: false,
     pending: undefined,
+    interventions: undefined,
     toldEpoch: 0,
     toldAtMs: 0,
     isResumed: false,

@@ -1,5 +1,6 @@
 /** Connectors come, go, rest and answer: what that means for the lanes behind them. */
 import type { Down } from '../../runtime/actor.ts';
+import { SENDS_HANG } from '../channels/protocol.ts';
 import type { Account, Lane } from './book.ts';
 import { accountAfter, fits } from './decide.ts';
 import { acknowledge, isOpen, pump, pumpAll, SWEEP_MS, tellAttempt, termsOf } from './lanes.ts';
@@ -14,6 +15,7 @@ export function connectorUp(state: OutboxState, self: OutboxSelf, up: ConnectorU
   const account = state.book.account(up.connectorId);
   account.onUnknown = up.onUnknown;
   account.maxAgeMs = up.maxAgeMs;
+  account.pace.intervalMs = up.minIntervalMs;
   const incarnation = up.incarnation ?? 0;
   const { ref } = account;
   if (ref?.address === up.ref.address && incarnation === account.incarnation) {
@@ -122,9 +124,13 @@ function lose(
   }
 }
 
-/** An end that names another message is charged to that one; one that names nobody may be the doing of any that was in flight. */
+/**
+ * An end that names another message is charged to that one; one that names nobody may be the doing of any that was in flight.
+ * Where sends hang, each was counted at its own deadline.
+ */
 function chargeOf({ cause }: Down, deliveryId: string): Charge {
-  const { kind, culprit, subject = '' } = cause;
+  const { kind, code, culprit, subject = '' } = cause;
+  if (code === SENDS_HANG) return 'none';
   if (subject === deliveryId) return kind === 'crashed' || culprit === true ? 'crash' : 'none';
   const isUnnamed = subject === '' && (kind === 'crashed' || kind === 'thread-lost');
   return isUnnamed ? 'loss' : 'none';

@@ -1,5 +1,5 @@
 /** What the outbox shows: queues, recent deliveries, what is due, metrics. It changes nothing. */
-import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owner.ts';
+import type { Metric } from '../../proto/control/owner.ts';
 import type { Account } from './book.ts';
 import { isOpen } from './lanes.ts';
 import { ACTIVE_STATUSES } from './machine.ts';
@@ -76,12 +76,6 @@ export function dueOf(state: OutboxState, nowMs: number): number {
   return due;
 }
 
-/** The outbox owns no operation: `channels.*` asks it for its part. */
-export function operate(call: OwnedCall): OperationReply {
-  const message = `the outbox does not answer ${call.operation}`;
-  return { ok: false, error: { code: 'not_found', message } };
-}
-
 export function metricsOf(state: OutboxState, wallMs: number): readonly Metric[] {
   const accounts = [...state.book.accounts.values()];
   const gauge = (name: string, help: string, value: (account: Account) => number): Metric => ({
@@ -122,6 +116,7 @@ export function metricsOf(state: OutboxState, wallMs: number): readonly Metric[]
     counter(state, 'attempts', 'outcome', 'Attempts that ended, by outcome'),
     counter(state, 'ended', 'end', 'Deliveries that ended'),
     counter(state, 'dead', 'reason', 'Deliveries that failed for good, by reason'),
+    counter(state, 'interventions', 'verb', 'Deliveries that an operator replayed or discarded'),
     counter(state, 'commits', 'reason', 'Steps that the ledger did not take or answer'),
     counter(state, 'finishes', 'reason', 'Run ends that were put off'),
   ];

@@ -25,7 +25,10 @@ export type Happening =
     }
   /** Its sender is gone. */
   | { readonly type: 'lost'; readonly reason: string; readonly charge: Charge }
-  | { readonly type: 'expired' };
+  | { readonly type: 'expired' }
+  /** An operator sends it on its way again, or gives it up. */
+  | { readonly type: 'replay' }
+  | { readonly type: 'discard' };
 
 export interface Terms {
   readonly onUnknown: UnknownPolicy;
@@ -73,7 +76,10 @@ function eventOf(row: DeliveryRow, happening: Happening, terms: Terms): Delivery
       if (row.status === 'queued') return { type: 'start' };
       return { type: row.status === 'unknown' && terms.onUnknown === 'hold' ? 'hold' : 'due' };
     case 'expired':
-      return { type: 'expired' };
+    case 'discard':
+      return { type: happening.type };
+    case 'replay':
+      return { type: 'replay', atMs: terms.atMs };
     case 'lost': {
       const { reason, charge } = happening;
       if (isQuarantined(charge, row)) return { type: 'quarantine', charge };

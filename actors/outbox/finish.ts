@@ -5,7 +5,7 @@ import { encodeChangeSet, joinEncoded } from '../../runtime/store/encoding.ts';
 import type { Lane } from './book.ts';
 import { commit } from './commits.ts';
 import { decide } from './decide.ts';
-import { hasPlace, isOpen, termsOf } from './lanes.ts';
+import { hasPlace, isOpen, occupy, termsOf } from './lanes.ts';
 import type { FinishReply, FinishRequest } from './protocol.ts';
 import { type DeliveryRow, queuedPart, queuedRow } from './rows.ts';
 import { type Arrival, bump, type OutboxSelf, type OutboxState } from './state.ts';
@@ -17,7 +17,7 @@ export function finish(
   self: OutboxSelf,
   request: FinishRequest,
 ): FinishReply | PromiseLike<FinishReply> {
-  if (isFull(state, request)) {
+  if (request.outputs.some(({ target }) => isFull(state, target.connectorId))) {
     bump(state, 'finishes:full');
     return { type: 'busy', retryAfterMs: FULL_RETRY_MS };
   }
@@ -52,7 +52,7 @@ function arrive(state: OutboxState, self: OutboxSelf, request: FinishRequest, n:
   const row = mayStart(state, self, lane) ? begun(self, lane, queued) : queued;
   if (row.status === 'sending') {
     lane.isBusy = true;
-    lane.account.inFlight.add(lane);
+    occupy(lane);
   }
   state.book.reserve(lane, row);
   return { deliveryId: deliveryIdOf(request.runId as RunId, n), lane, row };
@@ -64,17 +64,16 @@ function begun(self: OutboxSelf, lane: Lane, queued: DeliveryRow): DeliveryRow {
 
 function mayStart(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
   const { account } = lane;
+  const nowMs = self.clock.monotonicMs();
   const isIdle = lane.entries.length + lane.arriving.size === 0 && !lane.isBusy;
-  const isFree = account.ready.size === 0 && hasPlace(state, account);
-  return isIdle && isFree && isOpen(account, self.clock.monotonicMs());
+  const isFree = account.ready.size === 0 && hasPlace(state, account, nowMs);
+  return isIdle && isFree && isOpen(account, nowMs);
 }
 
 /** One account that sends nothing must not fill the memory, nor hold up the others. */
-function isFull(state: OutboxState, { outputs }: FinishRequest): boolean {
+export function isFull(state: OutboxState, connectorId: string): boolean {
   const { activePerConnector, textCharsPerConnector } = state.policies;
-  return outputs.some(({ target }) => {
-    const account = state.book.accounts.get(target.connectorId);
-    if (account === undefined) return false;
-    return account.active >= activePerConnector || account.textChars >= textCharsPerConnector;
-  });
+  const account = state.book.accounts.get(connectorId);
+  if (account === undefined) return false;
+  return account.active >= activePerConnector || account.textChars >= textCharsPerConnector;
 }

@@ -5,8 +5,9 @@ import { type Account, type Entry, isOvertaken, type Lane, type Pending } from '
 import { commit } from './commits.ts';
 import { decide, fits, type Happening, type Terms } from './decide.ts';
 import type { Settlement } from './protocol.ts';
+import { changedMeanwhile, onItsWay } from './replies.ts';
 import { type DeliveryRow, isActive, steppedPart } from './rows.ts';
-import type { Move, OutboxSelf, OutboxState } from './state.ts';
+import type { Move, MoveStep, OutboxSelf, OutboxState } from './state.ts';
 
 /** A connector that refuses a tell has a full mailbox. */
 const TELL_AGAIN_MS = 250;
@@ -25,10 +26,10 @@ export function pumpAll(state: OutboxState, self: OutboxSelf, account: Account):
   for (const lane of [...account.lanes]) pump(state, self, lane);
 }
 
-/** Gives free places of an account to the lanes that wait for one. */
+/** Gives free places of an account, one at a time where it has a pace, to the lanes that wait for one. */
 export function fill(state: OutboxState, self: OutboxSelf, account: Account): void {
   for (const lane of account.ready) {
-    if (!hasPlace(state, account)) return;
+    if (!hasPlace(state, account, self.clock.monotonicMs())) return;
     account.ready.delete(lane);
     pump(state, self, lane);
   }
@@ -38,8 +39,9 @@ export function isOpen(account: Account, nowMs: number): boolean {
   return account.ref !== undefined && !account.isParked && nowMs >= account.restUntilMs;
 }
 
-export function hasPlace(state: OutboxState, account: Account): boolean {
-  return account.inFlight.size < state.policies.inFlightPerConnector;
+/** Whether one more lane of the account may begin to send. */
+export function hasPlace(state: OutboxState, account: Account, nowMs: number): boolean {
+  return account.inFlight.size < state.policies.inFlightPerConnector && account.pace.isFree(nowMs);
 }
 
 export function termsOf(account: Account, self: OutboxSelf): Terms {
@@ -65,6 +67,7 @@ export function armTimer(state: OutboxState, self: OutboxSelf): void {
 /** Does one thing, or gives the time at which there is something to do. */
 function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): number | undefined {
   if (lane.pending !== undefined && settle(state, self, lane.pending)) return undefined;
+  if (lane.interventions !== undefined && intervene(state, self, lane)) return undefined;
   const { account } = lane;
   for (const held of account.isParked ? [] : lane.held) {
     if (nowMs >= expiryOf(held)) return step(state, self, held, { type: 'expired' });
@@ -77,6 +80,24 @@ function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): n
   const isSending = head.row.status === 'sending';
   const wakeAtMs = isSending ? send(state, self, head, nowMs) : advance(state, self, head, nowMs);
   return wakeAtMs === undefined ? undefined : Math.min(wakeAtMs, heldExpiry(lane));
+}
+
+/** Does what an operator asked for first; true: a step is under way. */
+function intervene(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
+  for (let asked = lane.interventions?.shift(); asked; asked = lane.interventions?.shift()) {
+    const entry = state.book.entries.get(asked.deliveryId);
+    const isHeld = entry?.row.status === 'held';
+    const after = isHeld && decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
+    if (after) {
+      launch(state, self, [{ entry, after }], asked);
+      return true;
+    }
+    asked.answer.resolve(
+      entry === undefined ? changedMeanwhile(asked.deliveryId) : onItsWay(asked, entry.row),
+    );
+  }
+  lane.interventions = undefined;
+  return false;
 }
 
 /** The head's turn, where nothing stands in its way. */
@@ -93,9 +114,11 @@ function advance(
   if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
   if (isOvertaken(head)) return expiresAtMs;
   if (nowMs < head.dueAtMs) return Math.min(head.dueAtMs, expiresAtMs);
-  account.ready.delete(lane);
-  if (!isOpen(account, nowMs)) return expiresAtMs;
-  if (!account.inFlight.has(lane) && !hasPlace(state, account)) {
+  if (!isOpen(account, nowMs)) {
+    account.ready.delete(lane);
+    return expiresAtMs;
+  }
+  if (!hasPlace(state, account, nowMs)) {
     account.ready.add(lane);
     return expiresAtMs;
   }
@@ -119,6 +142,8 @@ function send(
   if (!tellAttempt(self, head, lane.isResumed)) return nowMs + TELL_AGAIN_MS;
   lane.toldEpoch = account.epoch;
   lane.toldAtMs = nowMs;
+  const freeAtMs = account.pace.spend(lane, nowMs);
+  if (freeAtMs !== undefined) state.wakes.set(account.pace, freeAtMs);
   if (!state.isSweeping) {
     state.isSweeping = true;
     self.after('sweep', SWEEP_MS, 'sweep', null);
@@ -152,7 +177,8 @@ function settle(state: OutboxState, self: OutboxSelf, pending: Pending): boolean
   const isHead = entry === lane.entries[0];
   const isStale =
     settlement === undefined ? entry.row.status !== 'sending' : !fits(entry.row, settlement);
-  const maySend = isHead && isOpen(account, self.clock.monotonicMs());
+  const nowMs = self.clock.monotonicMs();
+  const maySend = isHead && isOpen(account, nowMs) && account.pace.isFree(nowMs);
   const known: Happening = happening.type === 'ended' ? { ...happening, maySend } : happening;
   const after = isStale ? undefined : decide(entry.row, known, termsOf(account, self));
   if (after === undefined) {
@@ -171,6 +197,7 @@ function follower(self: OutboxSelf, lane: Lane): readonly Move[] {
   const { account } = lane;
   const nowMs = self.clock.monotonicMs();
   if (entry === undefined || isOvertaken(entry) || !isOpen(account, nowMs)) return [];
+  if (!account.pace.isFree(nowMs)) return [];
   if (nowMs < entry.dueAtMs || nowMs >= expiryOf(entry) || account.ready.size > 0) return [];
   const after = decide(entry.row, { type: 'turn' }, termsOf(account, self));
   return after?.status === 'sending' ? [{ entry, after }] : [];
@@ -185,16 +212,27 @@ function launch(
   state: OutboxState,
   self: OutboxSelf,
   moves: readonly [Move, ...Move[]],
-  pending: Pending | undefined,
+  cause: MoveStep['cause'],
 ): void {
   const { lane } = moves[0].entry;
   lane.isBusy = true;
   lane.account.ready.delete(lane);
-  if (moves.some(({ after }) => after.status === 'sending')) lane.account.inFlight.add(lane);
+  if (moves.some(({ after }) => after.status === 'sending')) occupy(lane);
   const parts = moves.map(({ entry, after }) =>
-    steppedPart({ deliveryId: entry.deliveryId, revision: entry.revision, after }),
+    steppedPart({
+      deliveryId: entry.deliveryId,
+      revision: entry.revision,
+      before: entry.row,
+      after,
+    }),
   );
-  commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), pending });
+  commit(state, self, { kind: 'move', lane, moves, changes: joinChanges(...parts), cause });
+}
+
+/** The lane is about to send a piece. */
+export function occupy(lane: Lane): void {
+  lane.account.inFlight.add(lane);
+  lane.account.pace.take(lane);
 }
 
 function leavesLane(row: DeliveryRow): boolean {

@@ -8,7 +8,7 @@ export type ActiveStatus = (typeof ACTIVE_STATUSES)[number];
 export type DeliveryStatus = ActiveStatus | (typeof ENDED_STATUSES)[number];
 
 /** Why a delivery died; '' while it has not. */
-export const ENDINGS = ['', 'permanent', 'expired', 'quarantined'] as const;
+export const ENDINGS = ['', 'permanent', 'expired', 'quarantined', 'discarded'] as const;
 export type Ending = (typeof ENDINGS)[number];
 
 /** How far a delivery has come. */
@@ -25,7 +25,7 @@ export interface Progress {
   readonly attempts: number;
   /** Crashes that it is blamed for. */
   readonly crashes: number;
-  /** Ends of its sender, in this or an earlier process, that nobody was named for. An end of the process is none. */
+  /** Ends of its sender since a piece was last confirmed that nobody was named for. An end of the process is none. */
   readonly losses: number;
   /** Wall time of the next attempt, and how long that was away when it was decided. */
   readonly nextAttemptAtMs: number;
@@ -34,8 +34,10 @@ export interface Progress {
   readonly reason: string;
   readonly ending: Ending;
   readonly nativeMessageIds: readonly string[];
-  /** A piece of which nobody knows whether it was sent has been sent again. */
+  /** A piece of which nobody knows whether it was sent has been sent again, or given up: a replay would send it again. */
   readonly maybeDuplicate: boolean;
+  /** Wall time at which an operator last sent it on its way again, which its age counts from; 0 for never. */
+  readonly replayedAtMs: number;
 }
 
 interface Pause {
@@ -65,7 +67,8 @@ export type DeliveryEvent =
   | { readonly type: 'hold' }
   | { readonly type: 'expired' }
   | { readonly type: 'quarantine'; readonly charge: Charge }
-  | { readonly type: 'replay' };
+  | { readonly type: 'discard' }
+  | { readonly type: 'replay'; readonly atMs: number };
 
 export const NO_PROGRESS: Progress = {
   chunk: 0,
@@ -81,6 +84,7 @@ export const NO_PROGRESS: Progress = {
   ending: '',
   nativeMessageIds: [],
   maybeDuplicate: false,
+  replayedAtMs: 0,
 };
 
 const delivery = setup({
@@ -115,6 +119,7 @@ const nextChunk = delivery.assign({
   chunk: ({ context }) => context.chunk + 1,
   attempt: 0,
   failures: 0,
+  losses: 0,
   nextAttemptAtMs: 0,
   delayMs: 0,
 });
@@ -145,7 +150,20 @@ const crashed = delivery.assign({
   reason: 'quarantined',
 });
 const charge = delivery.assign(({ context, event }) => charged(context, event));
-const again = delivery.assign({ nextAttemptAtMs: 0, delayMs: 0, failures: 0, ending: '' });
+const discarded = delivery.assign({
+  ending: 'discarded',
+  reason: ({ context }) => `discarded: ${context.reason}`,
+});
+const again = delivery.assign({
+  nextAttemptAtMs: 0,
+  delayMs: 0,
+  failures: 0,
+  crashes: 0,
+  losses: 0,
+  reason: '',
+  ending: '',
+  replayedAtMs: ({ event }) => (event.type === 'replay' ? event.atMs : 0),
+});
 
 /** A piece may be confirmed late, when it was given up as waiting or unknown. */
 const whenDelivered = [
@@ -154,6 +172,7 @@ const whenDelivered = [
   { target: 'queued', actions: [took, nextChunk] },
 ] as const;
 const whenExpired = { target: 'dead', actions: tooOld } as const;
+const whenExpiredInDoubt = { target: 'dead', actions: [suspect, tooOld] } as const;
 
 export const deliveryMachine = delivery.createMachine({
   id: 'delivery',
@@ -178,8 +197,8 @@ export const deliveryMachine = delivery.createMachine({
           { guard: 'holds', target: 'held', actions: pause },
           { target: 'unknown', actions: pause },
         ],
-        quarantine: { target: 'dead', actions: [charge, crashed] },
-        expired: whenExpired,
+        quarantine: { target: 'dead', actions: [suspect, charge, crashed] },
+        expired: whenExpiredInDoubt,
       },
     },
     waiting: {
@@ -194,14 +213,15 @@ export const deliveryMachine = delivery.createMachine({
         due: { target: 'sending', actions: [suspect, begin] },
         hold: 'held',
         delivered: whenDelivered,
-        expired: whenExpired,
+        expired: whenExpiredInDoubt,
       },
     },
     held: {
       on: {
         replay: { target: 'queued', actions: [suspect, again] },
+        discard: { target: 'dead', actions: [suspect, discarded] },
         delivered: whenDelivered,
-        expired: whenExpired,
+        expired: whenExpiredInDoubt,
       },
     },
     dead: { on: { replay: { target: 'queued', actions: again } } },

@@ -2,9 +2,10 @@
 import type { Replied } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply } from '../ledger/protocol.ts';
-import { type Entry, type Lane, remember } from './book.ts';
+import { type Entry, type Intervention, type Lane, type Pending, remember } from './book.ts';
 import { readFate, readFatesLater } from './commits.ts';
 import { acknowledge, fill, pump } from './lanes.ts';
+import { changedMeanwhile, done } from './replies.ts';
 import { type DeliveryRow, parseDeliveryRow, toView } from './rows.ts';
 import {
   bump,
@@ -109,7 +110,7 @@ function applyFinish(
 
 function applyMove(state: OutboxState, self: OutboxSelf, step: MoveStep, revision: number): void {
   const now = timesOf(self);
-  const { lane, pending } = step;
+  const { lane, cause } = step;
   // A held delivery stands aside: its step says nothing about the piece that the lane may be sending.
   if (step.moves.some(({ entry }) => entry.row.status !== 'held')) {
     lane.toldEpoch = 0;
@@ -119,13 +120,28 @@ function applyMove(state: OutboxState, self: OutboxSelf, step: MoveStep, revisio
     note(state, entry, after);
     state.book.step(entry, after, revision, now);
   }
-  if (pending !== undefined) {
-    const { happening, settlement } = pending;
-    bump(state, `attempts:${happening.type === 'ended' ? happening.outcome.type : 'lost'}`);
-    if (settlement !== undefined) acknowledge(self, lane.account, settlement);
-    if (lane.pending === pending) lane.pending = undefined;
-  }
+  if (cause !== undefined) answerCause(state, self, step, cause);
   goOn(state, self, lane);
+}
+
+/** Who brought the step about hears that it is done. */
+function answerCause(
+  state: OutboxState,
+  self: OutboxSelf,
+  { lane, moves }: MoveStep,
+  cause: Pending | Intervention,
+): void {
+  if ('verb' in cause) {
+    const { verb, deliveryId, answer } = cause;
+    bump(state, `interventions:${verb}`);
+    const status = moves[0]?.after.status ?? '';
+    answer.resolve(done({ delivery_id: deliveryId, status, changed: true }));
+    return;
+  }
+  const { happening, settlement } = cause;
+  bump(state, `attempts:${happening.type === 'ended' ? happening.outcome.type : 'lost'}`);
+  if (settlement !== undefined) acknowledge(self, lane.account, settlement);
+  if (lane.pending === cause) lane.pending = undefined;
 }
 
 /** Nothing of it was written. */
@@ -135,6 +151,10 @@ function giveUp(state: OutboxState, self: OutboxSelf, step: Step, retryAfterMs: 
     release(state, self, step);
     return;
   }
+  const { cause } = step;
+  if (cause !== undefined && 'verb' in cause) {
+    cause.answer.resolve(changedMeanwhile(cause.deliveryId));
+  }
   step.lane.notBeforeMs = self.clock.monotonicMs() + retryAfterMs;
   goOn(state, self, step.lane);
 }
@@ -142,7 +162,9 @@ function giveUp(state: OutboxState, self: OutboxSelf, step: Step, retryAfterMs: 
 function goOn(state: OutboxState, self: OutboxSelf, lane: Lane): void {
   const { account } = lane;
   lane.isBusy = false;
-  if (lane.entries[0]?.row.status !== 'sending') account.inFlight.delete(lane);
+  const isSending = lane.entries[0]?.row.status === 'sending';
+  if (!isSending) account.inFlight.delete(lane);
+  if (!isSending || lane.toldEpoch !== 0) account.pace.release(lane);
   // Lanes that wait for a place come first: a long lane must not keep its own.
   fill(state, self, account);
   pump(state, self, lane);
@@ -155,6 +177,7 @@ function release(state: OutboxState, self: OutboxSelf, step: FinishStep): void {
     if (row.status !== 'sending') continue;
     lane.isBusy = false;
     lane.account.inFlight.delete(lane);
+    lane.account.pace.release(lane);
   }
   for (const lane of lanesOf(step)) {
     pump(state, self, lane);

@@ -40,6 +40,8 @@ export interface ConnectorUp {
   readonly onUnknown: 'retry' | 'hold';
   /** A delivery older than this is dead. */
   readonly maxAgeMs: number;
+  /** Least time between two of its sends; 0 for none. */
+  readonly minIntervalMs: number;
   /** `self.incarnation` of the connector actor: a late `Down` of an earlier one is then told from its own. */
   readonly incarnation?: number;
 }

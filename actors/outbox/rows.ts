@@ -61,6 +61,7 @@ export interface EndedRow extends Row, Progress {
 export interface RowChange {
   readonly deliveryId: string;
   readonly revision: number;
+  readonly before: DeliveryRow;
   readonly after: DeliveryRow;
 }
 
@@ -115,6 +116,7 @@ export function progressed(
 export function progressOf(row: DeliveryRow): Progress {
   const { chunk, chunks, attempt, failures, attempts, crashes, losses } = row;
   const { nextAttemptAtMs, delayMs, reason, ending, nativeMessageIds, maybeDuplicate } = row;
+  const { replayedAtMs } = row;
   return {
     chunk,
     chunks,
@@ -129,6 +131,7 @@ export function progressOf(row: DeliveryRow): Progress {
     ending,
     nativeMessageIds,
     maybeDuplicate,
+    replayedAtMs,
   };
 }
 
@@ -157,9 +160,10 @@ export function queuedPart(
 }
 
 /** One delivery's next state; an ended one leaves `deliveries` for the table of its end. */
-export function steppedPart({ deliveryId, revision, after }: RowChange): ChangePart {
+export function steppedPart({ deliveryId, revision, before, after }: RowChange): ChangePart {
   const expect = [{ table: DELIVERIES, key: deliveryId, revision }];
-  const facts = [factOf(deliveryId, after)];
+  const isReplay = before.replayedAtMs !== after.replayedAtMs;
+  const facts = [factOf(deliveryId, after, isReplay ? 'replayed' : after.status)];
   switch (after.status) {
     case 'delivered':
     case 'dead': {
@@ -175,6 +179,19 @@ export function steppedPart({ deliveryId, revision, after }: RowChange): ChangeP
     default:
       return { expect, facts, put: [{ table: DELIVERIES, key: deliveryId, row: after }] };
   }
+}
+
+/** A dead letter is a delivery again. */
+export function revivedPart(deliveryId: string, revision: number, row: DeliveryRow): ChangePart {
+  return {
+    expect: [
+      { table: DEAD_LETTERS, key: deliveryId, revision },
+      { table: DELIVERIES, key: deliveryId, revision: 0 },
+    ],
+    put: [{ table: DELIVERIES, key: deliveryId, row }],
+    remove: [{ table: DEAD_LETTERS, key: deliveryId }],
+    facts: [factOf(deliveryId, row, 'replayed')],
+  };
 }
 
 /** The delivery's own number within its run. */
@@ -206,9 +223,15 @@ function endedRow(row: DeliveryRow, status: EndedRow['status']): EndedRow {
   } as EndedRow;
 }
 
-function factOf(deliveryId: string, row: DeliveryRow): Fact {
+/** An ended row as the machine knows it, at a new place in its lane. */
+export function toDead(ended: EndedRow, message: OutboundMessage, order: number): DeliveryRow {
+  const { textBytes: _textBytes, ...rest } = ended;
+  return { ...rest, message, order };
+}
+
+function factOf(deliveryId: string, row: DeliveryRow, became: DeliveryStatus | 'replayed'): Fact {
   return {
-    type: `delivery.${row.status}`,
+    type: `delivery.${became}`,
     deliveryId,
     connectorId: row.connectorId,
     conversationId: row.conversationId,
@@ -242,19 +265,21 @@ export function isActive(status: DeliveryStatus): status is ActiveStatus {
   return (ACTIVE_STATUSES as readonly string[]).includes(status);
 }
 
+/** A row may be older than these. */
+const LATER_FIELDS: Partial<Progress> = { losses: 0, replayedAtMs: 0 };
+
 export function parseDeliveryRow(row: Row): DeliveryRow {
   const delivery = row as DeliveryRow;
   const isDelivery = isActive(delivery.status) && typeof delivery.order === 'number';
   if (row.v !== 1 || !isDelivery) throw unreadable(DELIVERIES, row);
-  // A row may be older than this count.
-  return typeof delivery.losses === 'number' ? delivery : { ...delivery, losses: 0 };
+  return typeof delivery.replayedAtMs === 'number' ? delivery : { ...LATER_FIELDS, ...delivery };
 }
 
 export function parseEndedRow(row: Row): EndedRow {
   const ended = row as EndedRow;
   const isEnded = ended.status === 'delivered' || ended.status === 'dead';
   if (row.v !== 1 || !isEnded) throw unreadable(`${DELIVERED} or ${DEAD_LETTERS}`, row);
-  return ended;
+  return typeof ended.replayedAtMs === 'number' ? ended : { ...LATER_FIELDS, ...ended };
 }
 
 function unreadable(table: string, row: Row): Error {

@@ -2,7 +2,15 @@
 import type { ActorRef, Deferred, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
-import { type Account, Book, type Entry, type Lane, type Pending } from './book.ts';
+import {
+  type Account,
+  Book,
+  type Entry,
+  type Intervention,
+  type Lane,
+  type Pending,
+} from './book.ts';
+import type { Pace } from './pace.ts';
 import { DEFAULT_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
 import type { FinishReply, FinishRequest, OutboxProtocol } from './protocol.ts';
 import type { DeliveryRow } from './rows.ts';
@@ -46,7 +54,7 @@ export interface MoveStep {
   readonly moves: readonly Move[];
   readonly changes: ChangeSet;
   /** What the first move answers to. */
-  readonly pending: Pending | undefined;
+  readonly cause: Pending | Intervention | undefined;
 }
 
 export interface Arrival {
@@ -55,12 +63,12 @@ export interface Arrival {
   readonly row: DeliveryRow;
 }
 
-/** A run ends, its deliveries arrive. */
+/** A run ends, its deliveries arrive; or a dead letter arrives anew. */
 export interface FinishStep {
   readonly kind: 'finish';
   readonly arrivals: readonly Arrival[];
   readonly changes: FinishRequest['changes'];
-  readonly later: Deferred<FinishReply>;
+  readonly later: Pick<Deferred<FinishReply>, 'resolve'>;
 }
 
 export type Step = MoveStep | FinishStep;
@@ -74,6 +82,11 @@ export interface OutboxOwn {
     readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
   }): void;
   readFates(nothing: null): void;
+  /** How a delivery ended that an operator asks something for; undefined: nobody knows it. */
+  endedRead(answer: {
+    readonly asked: Intervention;
+    readonly outcome: Settled<StoredRow | undefined>;
+  }): void;
   wake(nothing: null): void;
   /** Asks again about pieces that nobody has answered for long. */
   sweep(nothing: null): void;
@@ -93,8 +106,8 @@ export interface OutboxState {
   /** Steps whose rows must be read again to know what became of them, and why. */
   readonly unsure: Map<Step, Doubt>;
   nextOrder: number;
-  /** Who waits for a time: a lane for its head, an account for the end of its rest. */
-  readonly wakes: WakeQueue<Lane | Account>;
+  /** Who waits for a time: a lane for its head, an account for the end of its rest, a pace for its next send. */
+  readonly wakes: WakeQueue<Lane | Account | Pace>;
   timerAtMs: number | undefined;
   isSweeping: boolean;
   readonly counters: Map<string, number>;

@@ -33,6 +33,7 @@ export function addChannels(program: Command, world: CommandWorld): void {
   addChannelStatus(channels, world);
   addChannelTest(channels, world);
   addChannelLogs(channels, world);
+  for (const verb of ['replay', 'discard'] as const) addIntervention(channels, world, verb);
 }
 
 function addChannelStatus(channels: Command, world: CommandWorld): void {
@@ -71,6 +72,31 @@ function addChannelTest(channels: Command, world: CommandWorld): void {
       accepted ? `accepted ${envelope_id}` : `rejected ${envelope_id}: ${reason}`,
     );
     if (!result.accepted) throw rejected(id, result.reason);
+  });
+}
+
+const INTERVENTIONS = {
+  replay: 'send a held delivery or a dead letter again, from its first piece that is not confirmed',
+  discard: 'give up a held delivery: it becomes a dead letter',
+};
+
+function addIntervention(
+  channels: Command,
+  world: CommandWorld,
+  verb: keyof typeof INTERVENTIONS,
+): void {
+  withClientFlags(
+    channels
+      .command(verb)
+      .description(INTERVENTIONS[verb])
+      .argument('<id>', 'connector, e.g. telegram:main')
+      .argument('<delivery>', 'delivery, as channels status shows it'),
+  ).action(async (id: string, delivery: string, flags: ClientFlags) => {
+    const input = { connector_id: id, delivery_id: delivery };
+    const result = await clientOf(world, flags).call(`channels.${verb}`, input);
+    show(world.terminal, flags, result, ({ delivery_id, status, changed }) =>
+      changed ? `${delivery_id} ${status}` : `${delivery_id} ${status}, done before`,
+    );
   });
 }
 

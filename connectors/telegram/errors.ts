@@ -61,6 +61,11 @@ interface ErrorRule {
 export const TELEGRAM_ERRORS: readonly ErrorRule[] = [
   rule(429, 'rate_limited', 'Telegram asks for a pause'),
   rule(420, 'rate_limited', 'Telegram asks for a pause'),
+  {
+    match: { status: [400, 499], isBotApi: false },
+    class: 'transient',
+    hint: 'a proxy or captive portal answered, not the Bot API',
+  },
   rule(401, 'auth', 'Telegram refuses the bot token'),
   {
     match: { status: [400, 499], migrates: true },
@@ -80,7 +85,8 @@ export const TELEGRAM_ERRORS: readonly ErrorRule[] = [
   rule(400, 'permanent', 'no such topic in the chat', /thread not found/i),
   rule(400, 'permanent', 'the bot may not write in the chat', /not enough rights|have no rights/i),
   rule(400, 'permanent', 'Telegram refuses the request'),
-  rule(404, 'permanent', 'no such method: is the token whole and api_root right?'),
+  rule(404, 'auth', 'Telegram knows no such bot: is the token whole?', /^not found$/i),
+  rule(404, 'permanent', 'no such method at api_root'),
   rule(413, 'permanent', 'the request is larger than Telegram takes'),
   rule([500, 599], 'transient', 'Telegram has trouble'),
   {

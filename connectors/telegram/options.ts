@@ -8,7 +8,7 @@ export interface TelegramOptions {
   readonly pollTimeoutS: number;
   /** Whether a webhook that is set for this bot is deleted, so that polling works. */
   readonly takeOverWebhook: boolean;
-  /** Least time between two sends of this account; 0 = none. */
+  /** Least time between two sends of this account; 0 = no pacing but the platform's. */
   readonly minIntervalMs: number;
 }
 

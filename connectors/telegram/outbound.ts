@@ -13,9 +13,6 @@ export interface Sender {
 
 export interface SenderDeps {
   api(): Promise<BotApi>;
-  /** 0 = no pacing but the platform's. */
-  readonly minIntervalMs: number;
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** Aborts when the connector closes. */
   readonly life: AbortSignal;
   /** The platform refused the credential of a send. */
@@ -23,13 +20,11 @@ export interface SenderDeps {
 }
 
 const MOVED_GROUPS = 1_000;
-const MAX_PACED_SENDS = 64;
 /** For a 429 that names no time. */
 const DEFAULT_PAUSE_MS = 5_000;
 
 export function createSender(deps: SenderDeps): Sender {
   const moved = new BoundedMap<string, string>(MOVED_GROUPS);
-  const pace = createPace(deps);
 
   const send = async (request: SendRequest, signal: AbortSignal): Promise<Sent> => {
     try {
@@ -49,8 +44,6 @@ export function createSender(deps: SenderDeps): Sender {
       if (signal.aborted || deps.life.aborted) {
         return { type: 'transient', reason: 'aborted before sending' };
       }
-      const paced = await pace(signal);
-      if (paced !== undefined) return paced;
       const { conversationId } = attempt;
       const request = toRequest(attempt, moved.get(conversationId) ?? conversationId);
       const first = await send(request, signal);
@@ -105,29 +98,4 @@ function toSent({ class: failureClass, reason }: Verdict, failure: BotFailure): 
     default:
       return assertNever(failureClass);
   }
-}
-
-/** One send per interval, in the order of the calls. What it answers instead of `undefined` is the send's outcome. */
-function createPace({
-  minIntervalMs: intervalMs,
-  sleep,
-  life,
-}: SenderDeps): (signal: AbortSignal) => Promise<DeliveryOutcome | undefined> {
-  let last: Promise<void> = Promise.resolve();
-  let waiting = 0;
-  return async (signal) => {
-    if (intervalMs === 0) return undefined;
-    if (waiting >= MAX_PACED_SENDS) {
-      const retryAfterMs = waiting * intervalMs;
-      return { type: 'rate_limited', retryAfterMs, scope: 'account', reason: 'min_interval_ms' };
-    }
-    waiting += 1;
-    const turn = last;
-    last = turn.then(() => sleep(intervalMs, life)).catch(() => undefined);
-    await turn;
-    waiting -= 1;
-    return signal.aborted || life.aborted
-      ? { type: 'transient', reason: 'aborted before sending' }
-      : undefined;
-  };
 }

@@ -3,7 +3,7 @@ import { PalyraError } from '../../proto/errors.ts';
 import type { ConnectorDeps } from '../connector.ts';
 import type { HealthReporter } from '../health-reporter.ts';
 import type { BotApi } from './bot-api.ts';
-import { BotApiError, classify, type FailureClass } from './errors.ts';
+import { BotApiError, type BotFailure, classify, type FailureClass } from './errors.ts';
 import type { TelegramOptions } from './options.ts';
 
 export interface Recovery {
@@ -81,16 +81,12 @@ export function createRecovery(
       if (!(error instanceof BotApiError)) return react('transient', 'receiving met a defect', 0);
       const { failure } = error;
       const verdict = classify(failure);
-      if (failure.type !== 'answer') return react(verdict.class, verdict.reason, 0);
-      // A token of the wrong form is answered as an address that does not exist.
-      const failureClass = failure.status === 404 ? 'auth' : verdict.class;
-      return react(failureClass, verdict.reason, failure.retryAfterMs);
+      const retryAfterMs = failure.type === 'answer' ? failure.retryAfterMs : 0;
+      return react(verdict.class, verdict.reason, retryAfterMs);
     },
     async clearWebhook(api) {
       const url = await api.webhookUrl(signal).catch((error: unknown) => {
-        // A server without this call is no reason to stay away: polling will tell.
-        if (error instanceof BotApiError && classify(error.failure).class === 'permanent')
-          return '';
+        if (error instanceof BotApiError && isMissing(error.failure)) return '';
         throw error;
       });
       if (url === '') return;
@@ -99,4 +95,10 @@ export function createRecovery(
       deps.log('warn', 'telegram webhook deleted, as take_over_webhook asks');
     },
   };
+}
+
+/** A server without a call, which is no reason to stay away: `getMe` has shown that the token is good, and polling will tell. */
+function isMissing(failure: BotFailure): boolean {
+  if (classify(failure).class === 'permanent') return true;
+  return failure.type === 'answer' && failure.isBotApi && failure.status === 404;
 }

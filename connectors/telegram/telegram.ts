@@ -49,6 +49,7 @@ export function createTelegram(
 }
 
 class TelegramConnector implements Connector {
+  readonly minIntervalMs: number;
   readonly #account: ConnectorAccount;
   readonly #deps: ConnectorDeps;
   readonly #timing: TelegramTiming;
@@ -65,10 +66,9 @@ class TelegramConnector implements Connector {
     this.#deps = deps;
     this.#timing = timing;
     this.#options = parseTelegramOptions(account.options);
+    this.minIntervalMs = this.#options.minIntervalMs;
     this.#sender = createSender({
       api: () => this.#loadApi(),
-      minIntervalMs: this.#options.minIntervalMs,
-      sleep: (ms, signal) => deps.sleep(ms, signal),
       life: this.#life.signal,
       refused: (reason) => {
         this.#health?.report({ readiness: 'auth_failed', liveness: 'degraded', reason });

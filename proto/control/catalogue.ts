@@ -1,9 +1,11 @@
 /** Every control operation once. Field names are those of the wire: snake_case, times in Unix milliseconds. */
 import { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
 import { defineOperation, type Operation } from './operation.ts';
 
 const empty = z.strictObject({});
 const connectorId = z.string().min(1).max(128);
+const deliveryId = z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}:[0-9]{4,6}$/);
 const integrationId = z.string().regex(/^[a-z0-9._-]{1,64}$/);
 const counts = z.record(z.string(), z.number());
 
@@ -62,6 +64,23 @@ export const webhookSchema = z.strictObject({
   duplicates: z.number(),
   refused: counts,
 });
+
+const deliveryInput = z.strictObject({ connector_id: connectorId, delivery_id: deliveryId });
+/** `changed` is false where an earlier call did it. */
+const interventionOutput = z.strictObject({
+  delivery_id: z.string(),
+  status: z.string(),
+  changed: z.boolean(),
+});
+const interventionErrors = [
+  'not_found',
+  'failed_precondition',
+  'revision_conflict',
+  'busy',
+  'unavailable',
+] as const satisfies readonly ErrorCode[];
+const resourceOfDelivery = (input: z.infer<typeof deliveryInput>) =>
+  `connector:${input.connector_id}/delivery:${input.delivery_id}`;
 
 export const operations = {
   'status.get': defineOperation({
@@ -151,6 +170,31 @@ export const operations = {
     resource: (input) => `connector:${input.connector_id}`,
     errors: ['not_found', 'busy', 'storage_low', 'conversation_busy', 'message_rejected'],
     idempotent: false,
+    status: 'served',
+  }),
+  'channels.replay': defineOperation({
+    name: 'channels.replay',
+    kind: 'command',
+    summary:
+      'Sends a held delivery or a dead letter again, from its first piece that is not confirmed',
+    scope: 'admin:write',
+    input: deliveryInput,
+    output: interventionOutput,
+    resource: resourceOfDelivery,
+    errors: interventionErrors,
+    idempotent: true,
+    status: 'served',
+  }),
+  'channels.discard': defineOperation({
+    name: 'channels.discard',
+    kind: 'command',
+    summary: 'Gives up a held delivery: it becomes a dead letter',
+    scope: 'admin:write',
+    input: deliveryInput,
+    output: interventionOutput,
+    resource: resourceOfDelivery,
+    errors: interventionErrors,
+    idempotent: true,
     status: 'served',
   }),
   'webhooks.list': defineOperation({

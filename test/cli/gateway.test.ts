@@ -1,5 +1,5 @@
 /** A gateway inside the test's own process: it starts, answers calls, stops, and says why it ended. */
-import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -63,6 +63,42 @@ embedded('it serves, takes calls without HTTP, and ends with 0 when it is stoppe
         () => 'closed',
       ),
       'closed',
+    );
+  }),
+);
+
+embedded('a dead letter is replayed over HTTP and dies again; the journal says both', () =>
+  withGateways(async (start, stateRoot) => {
+    const gateway = start();
+    const { http } = await ready(gateway);
+    const account = { connector_id: 'echo:default' };
+    await gateway.call('channels.test', { ...account, text: '[permanent]' });
+    const dead = async () => (await gateway.call('channels.get', account)).dead_letters[0];
+    await until('the reply is dead', async () => (await dead()) !== undefined);
+    const first = await dead();
+    const token = readFileSync(join(stateRoot, 'admin.token'), 'utf8').trim();
+    const post = (verb: string) =>
+      fetch(`${http}/admin/v1/channels/echo:default/deliveries/${first?.delivery_id}/${verb}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+      });
+    assert.is((await post('discard')).status, 409);
+    const reply = await post('replay');
+    assert.equal(await reply.json(), {
+      delivery_id: first?.delivery_id,
+      status: 'queued',
+      changed: true,
+    });
+    await until('it is dead again', async () => {
+      const again = await dead();
+      return again !== undefined && again.updated_at_ms > (first?.updated_at_ms ?? 0);
+    });
+    const subject = first?.delivery_id ?? '';
+    const { entries } = await gateway.call('journal.read', { subject, limit: 500 });
+    const types = entries.flatMap(({ facts }) => facts.map(({ type }) => type));
+    assert.equal(
+      types.filter((type) => type === 'delivery.dead' || type === 'delivery.replayed'),
+      ['delivery.dead', 'delivery.replayed', 'delivery.dead'],
     );
   }),
 );

@@ -9,8 +9,10 @@ const test = suite('cli: program');
 
 const COMMANDS = [
   'backup',
+  'channels discard',
   'channels list',
   'channels logs',
+  'channels replay',
   'channels status',
   'channels test',
   'config schema',

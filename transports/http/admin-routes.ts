@@ -35,6 +35,16 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
     operation: 'channels.test',
     maxBodyBytes: ESCAPED * 131_072 + DEFAULT_BODY_BYTES,
   },
+  {
+    method: 'POST',
+    path: '/admin/v1/channels/{connector_id}/deliveries/{delivery_id}/replay',
+    operation: 'channels.replay',
+  },
+  {
+    method: 'POST',
+    path: '/admin/v1/channels/{connector_id}/deliveries/{delivery_id}/discard',
+    operation: 'channels.discard',
+  },
   { method: 'GET', path: '/admin/v1/webhooks', operation: 'webhooks.list' },
   { method: 'POST', path: '/admin/v1/webhooks', operation: 'webhooks.add' },
   {

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectorActor } from '../../../actors/channels/connector-actor.ts';
+import type { Settlement } from '../../../actors/outbox/protocol.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 import { StaleIncarnation } from '../../../runtime/errors.ts';
 import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
@@ -72,6 +73,23 @@ actor(
       });
       assert.is(status().inFlight, 0);
     }
+  },
+);
+
+actor(
+  'each send that hangs is unknown at its own deadline; too many that never end, end the actor',
+  async () => {
+    const { kit, tells } = await opened({ deliver: () => new Promise(() => undefined) });
+    const hung = (n: number) => ({ ...ATTEMPT, deliveryId: `D:${String(n).padStart(4, '0')}` });
+    for (let n = 1; n <= 32; n += 1) kit.receive('deliver', hung(n));
+    await kit.advance(30_000);
+    const settled = tells('outbox', 'settled') as readonly Settlement[];
+    assert.is(new Set(settled.map(({ deliveryId }) => deliveryId)).size, 32);
+    for (const { outcome } of settled) {
+      assert.equal(outcome, { type: 'unknown', reason: 'no_answer_in_time' });
+    }
+    kit.receive('deliver', hung(33));
+    assert.is(await rejectionCode(kit.advance(30_000)), 'sends_hang');
   },
 );
 

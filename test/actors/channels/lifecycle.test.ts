@@ -3,10 +3,28 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectorActor } from '../../../actors/channels/connector-actor.ts';
 import type { ConnectorStatus } from '../../../actors/channels/protocol.ts';
+import type { ConnectorUp } from '../../../actors/outbox/protocol.ts';
 import type { ConnectorPorts } from '../../../connectors/connector.ts';
 import { ARGS, ATTEMPT, hang, OFFER, open, opened } from './connector-world.ts';
 
 const actor = suite('connector lifecycle');
+
+actor(
+  'the pace that a connector asks for is told to the outbox; what is no time is none',
+  async () => {
+    for (const [minIntervalMs, told] of [
+      [250, 250],
+      [1e9, 60_000],
+      [Number.NaN, 0],
+      ['soon', 0],
+      [-1, 0],
+    ] as const) {
+      const { kit, tells } = await open({ minIntervalMs: minIntervalMs as number });
+      await kit.settle();
+      assert.is((tells('outbox', 'connectorUp')[0] as ConnectorUp).minIntervalMs, told);
+    }
+  },
+);
 
 actor(
   'it opens with the resolved credential, beside its start, and then tells the outbox',
@@ -23,6 +41,7 @@ actor(
         incarnation: 1,
         onUnknown: 'retry',
         maxAgeMs: 86_400_000,
+        minIntervalMs: 0,
       },
     ]);
     assert.equal(tells('outbox', 'parked'), [

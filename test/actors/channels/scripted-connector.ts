@@ -11,6 +11,7 @@ export interface Script {
   open?(ports: ConnectorPorts, signal: AbortSignal): Promise<void>;
   deliver?(attempt: DeliveryAttempt, signal: AbortSignal): Promise<DeliveryOutcome>;
   needsCredential?: boolean;
+  minIntervalMs?: number;
 }
 
 export interface Scripted {
@@ -44,6 +45,7 @@ export function createScripted(script: Script): Scripted {
 
 function createConnector(script: Script, scripted: Scripted): Connector {
   return {
+    ...(script.minIntervalMs === undefined ? {} : { minIntervalMs: script.minIntervalMs }),
     async open(ports, signal) {
       scripted.ports = ports;
       scripted.log.push('open');

@@ -154,14 +154,35 @@ test('a delivery in flight at five ends that name nobody is quarantined, and its
   assert.ok(world.store.read(DELIVERED, ID(1, 1)));
 });
 
-test('a row of before the count of losses is read as one without any', async () => {
+test('where sends hang and end their connector, what was in flight beside them is not charged', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['beside'], 'x');
+  await world.calm();
+  for (let i = 0; i < 10; i += 1) {
+    assert.is(connector.running.length, 1);
+    world.loseConnector('a:1', { kind: 'crashed', code: 'sends_hang' });
+    world.up('a:1');
+    await world.advance(2_000);
+  }
+  assert.is(world.row(ID(1))?.losses, 0);
+  await world.answerAll();
+  assert.ok(world.store.read(DELIVERED, ID(1)));
+});
+
+test('a row of before the counts of losses and replays is read as one without any', async () => {
   const { world, say } = await createWorld();
   void say(1, ['one']);
   await world.calm();
   const [stored] = world.store.scan({ table: DELIVERIES, limit: 1 }).rows;
-  const { losses, ...older } = { losses: -1, ...stored?.row, v: 1 };
-  assert.is(losses, 0);
-  assert.is(parseDeliveryRow(older).losses, 0);
+  const { losses, replayedAtMs, ...older } = {
+    losses: -1,
+    replayedAtMs: -1,
+    ...stored?.row,
+    v: 1,
+  };
+  assert.equal([losses, replayedAtMs], [0, 0]);
+  const { losses: l, replayedAtMs: r } = parseDeliveryRow(older);
+  assert.equal([l, r], [0, 0]);
 });
 
 test('accounts with deliveries left are told, also those that no connector ever served', async () => {

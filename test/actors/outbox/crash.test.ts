@@ -43,6 +43,7 @@ class Storm {
       connectors: { 'a:1': onUnknown, 'b:1': onUnknown },
       random: this.random,
       policies: { inFlightPerConnector: 2 },
+      minIntervalMs: seed % 2 === 0 ? 0 : 300,
       script: {
         chunks: ({ text }) => text.length,
         outcome: ({ text }) => this.#outcome(text),

@@ -21,7 +21,8 @@ const pause = {
   reason: fc.constantFrom('', 'x'),
 };
 const event: fc.Arbitrary<DeliveryEvent> = fc.oneof(
-  fc.record({ type: fc.constantFrom('start', 'due', 'hold', 'expired', 'quarantine', 'replay') }),
+  fc.record({ type: fc.constantFrom('start', 'due', 'hold', 'expired', 'quarantine', 'discard') }),
+  fc.record({ type: fc.constant('replay' as const), atMs: fc.nat(9) }),
   fc.record({
     type: fc.constant('delivered' as const),
     nativeMessageId: fc.constantFrom('m1', 'm2'),

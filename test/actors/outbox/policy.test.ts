@@ -175,6 +175,20 @@ test('ends of its sender that name nobody slow a delivery down from the third an
   }
 });
 
+test('a confirmed piece ends the row of ends that name nobody: a long delivery is not quarantined by rare ones', () => {
+  const lost: Happening = { type: 'lost', reason: 'connector thread_exit', charge: 'loss' };
+  let row = sending;
+  for (let piece = 0; piece < 20; piece += 1) {
+    for (let losses = 1; losses < 5; losses += 1) {
+      row = must(decide(row, lost, terms('retry')));
+      assert.equal([row.status, row.losses], ['unknown', losses]);
+      row = must(decide(row, { type: 'turn' }, terms('retry')));
+    }
+    row = must(decide(row, ended({ type: 'delivered', nativeMessageId: 'm' }, 99), terms('retry')));
+    assert.equal([row.status, row.chunk, row.losses], ['sending', piece + 1, 0]);
+  }
+});
+
 test('an end of the process is charged to no delivery, however often it comes', () => {
   let row = sending;
   for (let i = 0; i < 200; i += 1) {

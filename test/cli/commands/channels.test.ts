@@ -127,6 +127,42 @@ test('a test message that was rejected is exit 4 with the reason', async () => {
   assert.match(stderr, 'channel_disabled');
 });
 
+for (const [verb, status] of [
+  ['replay', 'queued'],
+  ['discard', 'dead'],
+] as const) {
+  test(`${verb} names the delivery in the path, and says when it was done before`, async () => {
+    const id = '01KA0000000000000000000000:0000';
+    let changed = true;
+    const script = {
+      [`POST /admin/v1/channels/echo:a/deliveries/${id}/${verb}`]: () => {
+        const body = { delivery_id: id, status, changed };
+        changed = false;
+        return { body };
+      },
+    };
+    const { code, stdout } = await run(script, 'channels', verb, 'echo:a', id);
+    assert.equal([code, stdout], [0, `${id} ${status}\n`]);
+    const flags = ['--url', gateway.url];
+    const again = await runInProcess(['channels', verb, 'echo:a', id, ...flags], {
+      PALYRA_ADMIN_TOKEN: 't',
+    });
+    assert.equal([again.code, again.stdout], [0, `${id} ${status}, done before\n`]);
+  });
+
+  test(`${verb} of a delivery that cannot be taken is exit 4, of none exit 3`, async () => {
+    const id = '01KA0000000000000000000000:0000';
+    const problem = { title: 't', status: 409, code: 'failed_precondition', detail: 'it was sent' };
+    const path = `POST /admin/v1/channels/echo:a/deliveries/${id}/${verb}`;
+    const script = { [path]: () => ({ status: 409, body: problem }) };
+    const refused = await run(script, 'channels', verb, 'echo:a', id);
+    assert.is(refused.code, 4);
+    assert.match(refused.stderr, 'it was sent');
+    gateway.close();
+    assert.is((await run({}, 'channels', verb, 'echo:a', id)).code, 3);
+  });
+}
+
 const JOURNAL: FakeScript = {
   'GET /admin/v1/channels/echo:a': () => ({
     body: { connector: connectorView, deliveries: [], dead_letters: [] },

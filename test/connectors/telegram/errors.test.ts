@@ -36,7 +36,8 @@ const CASES = [
   [400, 'Bad Request: message thread not found', 'permanent'],
   [400, "Bad Request: can't parse entities", 'permanent'],
   [400, 'Bad Request: something new', 'permanent'],
-  [404, 'Not Found', 'permanent'],
+  [404, 'Not Found', 'auth'],
+  [404, 'Not Found: method not found', 'permanent'],
   [413, 'Request Entity Too Large', 'permanent'],
   [500, 'Internal Server Error', 'transient'],
   [502, 'Bad Gateway', 'transient'],
@@ -58,6 +59,17 @@ test('an answer that names a new chat is readdress, whatever its words', () => {
 
 test('a 200 that is not the Bot API’s is unknown', () => {
   assert.is(answer(200, '', { isBotApi: false }).class, 'unknown');
+});
+
+test('a 4xx that is not the Bot API’s is transient, but for one that asks for a pause', () => {
+  for (const status of [400, 401, 403, 404, 407, 409, 413, 451, 499]) {
+    const verdict = answer(status, '', { isBotApi: false });
+    assert.is(verdict.class, 'transient');
+    assert.match(verdict.reason, `proxy or captive portal answered, not the Bot API (${status})`);
+  }
+  for (const status of [420, 429]) {
+    assert.is(answer(status, '', { isBotApi: false }).class, 'rate_limited');
+  }
 });
 
 test('the network: unknown exactly when the request was written', () => {

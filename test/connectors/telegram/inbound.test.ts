@@ -254,6 +254,8 @@ test('with nothing at api_root open stays pending and degraded, and settles when
 
 for (const fault of [
   { type: 'html', status: 502 },
+  { type: 'html', status: 401 },
+  { type: 'html', status: 404 },
   { type: 'garbage' },
   { type: 'drop', accepted: false },
   { type: 'rate-limit', retryAfterS: 17 },
@@ -268,6 +270,7 @@ for (const fault of [
       fake.pushUpdate({ chatId: 42, text: 'after' });
       await until('the offer', () => ports.offers.length === 1);
       assert.ok(isRunning(stage));
+      assert.ok(ports.healths.every(({ readiness }) => readiness === 'ready'));
       if (fault.type === 'rate-limit') assert.ok(deps.waitsMs.includes(17_000));
       assert.not.match(JSON.stringify(ports.healths) + deps.lines.join(), DEFAULT_TOKEN.slice(12));
     }));

@@ -11,6 +11,7 @@ interface Options {
   readonly onUnknown?: 'retry' | 'hold';
   readonly policies?: Partial<OutboxPolicies>;
   readonly maxAgeMs?: number;
+  readonly minIntervalMs?: number;
 }
 
 /** A world with one account that is up; `outcomes` are what its next attempts end with, then delivered. */
@@ -21,6 +22,7 @@ export async function createWorld(options: Options = {}) {
     random: () => 0.5,
     ...(options.policies === undefined ? {} : { policies: options.policies }),
     ...(options.maxAgeMs === undefined ? {} : { maxAgeMs: options.maxAgeMs }),
+    ...(options.minIntervalMs === undefined ? {} : { minIntervalMs: options.minIntervalMs }),
     script: {
       chunks: ({ text }) => text.split('|').length,
       outcome: () => {

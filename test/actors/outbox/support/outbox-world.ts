@@ -21,6 +21,7 @@ export interface WorldOptions {
   readonly script: Script;
   readonly policies?: Partial<OutboxPolicies>;
   readonly maxAgeMs?: number;
+  readonly minIntervalMs?: number;
   random(): number;
 }
 
@@ -77,6 +78,7 @@ export class OutboxWorld {
       ref: { address: connector.address },
       onUnknown: this.#options.connectors[id] ?? 'retry',
       maxAgeMs: this.#options.maxAgeMs ?? DAY_MS,
+      minIntervalMs: this.#options.minIntervalMs ?? 0,
       incarnation: connector.incarnation,
     });
   }

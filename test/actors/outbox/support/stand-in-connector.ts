@@ -73,6 +73,7 @@ function announce(state: State, self: Self<StandInConnector & Own>): void {
     ref,
     onUnknown: 'retry',
     maxAgeMs: 60_000,
+    minIntervalMs: 0,
     incarnation,
   } as const;
   self.tell(state.outbox, 'connectorUp', up);
