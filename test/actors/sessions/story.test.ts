@@ -8,7 +8,7 @@ import type { Model } from '../../../connectors/models/model.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { Store } from '../../../runtime/store/store.ts';
 import type { SeededWorld } from './seeded-world.ts';
-import { factsOf, request, type StoryDeps, send, startStory } from './story-fakes.ts';
+import { factsOf, on, request, type StoryDeps, send, startStory } from './story-fakes.ts';
 
 const test = suite('actors/sessions/story');
 
@@ -107,12 +107,42 @@ test('idle sessions are stopped, and a new message brings them back with their t
 
 test('with room for two sessions, twenty conversations are all served', async () => {
   const deps = createDeps(11, echo);
-  const world = startStory(deps, WALL_MS, 2);
+  const world = startStory(deps, WALL_MS, { maxLive: 2 });
   const told = Array.from({ length: 20 }, (_, i) =>
     send(world, `m${i}`, request(`conversation-${i}`, `m${i}`)),
   );
   await finishAll(world, deps.store, told);
   assert.is(factsOf(deps.store, 'run.finished').length, 20);
+});
+
+test('an integration that floods keeps another one neither from being accepted nor from being answered', async () => {
+  const held: (() => void)[] = [];
+  const slow: Model = {
+    async answer(asked, options) {
+      const isFlood = asked.turns.at(-1)?.text.startsWith('flood') === true;
+      if (isFlood) await new Promise<void>((resolve) => held.push(resolve));
+      return echo.answer(asked, options);
+    },
+  };
+  const deps = createDeps(15, slow);
+  const world = startStory(deps, WALL_MS, { maxLive: 10, maxOpenRuns: 20 });
+  const flood = Array.from({ length: 40 }, (_, i) =>
+    send(world, `f${i}`, on('webhook:flood', request(`c${i}`, `flood-${i}`))),
+  );
+  const accepted = () => flood.filter((told) => told.length > 0).length;
+  await world.until(() => accepted() === 16 && held.length === 8, 'the flood has its share');
+  for (const i of [1, 2, 3]) {
+    const quiet = send(world, `q${i}`, on('webhook:quiet', request('c', `quiet-${i}`)));
+    await world.until(() => factsOf(deps.store, 'run.finished').length === i, 'it was answered');
+    assert.is(quiet[0]?.type, 'accepted');
+  }
+  assert.equal([accepted(), held.length], [16, 8]);
+  const isOver = () => factsOf(deps.store, 'run.finished').length === 43;
+  const releasing = () => {
+    for (const release of held.splice(0)) release();
+    return isOver();
+  };
+  await world.until(releasing, 'the flood was answered too');
 });
 
 test('a run that crashes twice is quarantined, and its conversation is told', async () => {
