@@ -120,6 +120,7 @@ export const sessionsActor = defineActor<
       sayEnded(state, run, self);
       makeRoom(state, self);
     },
+    gaveBack: (state, text) => state.meter.countGivenBack(text),
     reconcile: (state, _nothing, self) => scan(state, self),
     scanned(state, outcome, self) {
       const isWantedAgain = state.scan === 'again' || !outcome.ok;

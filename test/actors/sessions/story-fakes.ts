@@ -9,6 +9,7 @@ import type { AdmitReply, AdmitRequest, RouterProtocol } from '../../../actors/r
 import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
+import type { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 import {
@@ -30,6 +31,7 @@ export interface StoryDeps {
   readonly faults: { busy: number; silent: number; slowMs: number };
   openModel(): Promise<Model>;
   randomBytes(size: number): Uint8Array;
+  readonly sessionMemory: SessionMemory;
 }
 
 type Work = () => Promise<void> | void;

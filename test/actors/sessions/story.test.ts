@@ -4,7 +4,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
 import { INBOX, parseInboxKey } from '../../../actors/router/rows.ts';
+import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
+import type { Metric } from '../../../proto/control/owner.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { Store } from '../../../runtime/store/store.ts';
 import type { SeededWorld } from './seeded-world.ts';
@@ -49,7 +51,7 @@ function moody(random: () => number): Model {
   };
 }
 
-function createDeps(seed: number, model?: Model): StoryDeps {
+function createDeps(seed: number, model?: Model, sessionMemory = new SessionMemory()): StoryDeps {
   const random = seeded(seed);
   const chosen = model ?? moody(random);
   return {
@@ -58,6 +60,7 @@ function createDeps(seed: number, model?: Model): StoryDeps {
     faults: { busy: 0, silent: 0, slowMs: 5 },
     openModel: async () => chosen,
     randomBytes: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
+    sessionMemory,
   };
 }
 
@@ -103,6 +106,37 @@ test('idle sessions are stopped, and a new message brings them back with their t
   await finishAll(world, deps.store, [send(world, 'b', request('one', 'b'))]);
   const texts = deps.store.scan({ table: 'deliveries', limit: 10 }).rows.map(({ row }) => row.text);
   assert.ok(texts.includes('2: b'));
+});
+
+test('sessions that hold too much give back what they used longest ago, and read it again for their next run', async () => {
+  const memory = new SessionMemory(600_000);
+  const deps = createDeps(17, echo, memory);
+  const world = startStory(deps, WALL_MS);
+  const conversations = Array.from({ length: 12 }, (_, i) => `c${i}`);
+  let most = 0;
+  for (const round of [1, 2, 3]) {
+    const told = conversations.map((conversation) => {
+      const admit = request(conversation, `${conversation}-${round}`, 'x'.repeat(30_000));
+      return send(world, `${conversation}-${round}`, admit);
+    });
+    await world.until(() => {
+      most = Math.max(most, memory.bytes);
+      return factsOf(deps.store, 'run.finished').length === round * 12;
+    }, 'every run has ended');
+    assert.is(told.filter(([answer]) => answer?.type === 'accepted').length, 12);
+  }
+  assert.ok(most > 500_000 && most <= 600_000, `${most}`);
+  const texts = deps.store
+    .scan({ table: 'deliveries', limit: 100 })
+    .rows.map(({ row }) => row.text);
+  for (const seen of [1, 2, 3]) {
+    assert.is(texts.filter((text) => String(text).startsWith(`${seen}: `)).length, 12);
+  }
+  const metrics = (await world.call('test/sessions', 'metrics', null)) as Metric[];
+  const counted = (name: string) =>
+    metrics.find((one) => one.name === name)?.samples[0]?.value ?? 0;
+  assert.ok(counted('palyra_session_texts_given_back_total') >= 12);
+  assert.ok(counted('palyra_session_given_back_bytes_total') >= 12 * 60_000);
 });
 
 test('with room for two sessions, twenty conversations are all served', async () => {
@@ -329,7 +363,7 @@ test('whatever crashes and whenever, each accepted event ends in one finish, in 
       fc.array(op, { minLength: 5, maxLength: 40 }),
       fc.integer(),
       async (ops, seed) => {
-        const deps = createDeps(seed);
+        const deps = createDeps(seed, undefined, new SessionMemory(50));
         const story: Story = { deps, told: new Map(), world: startStory(deps, WALL_MS), lives: 0 };
         for (const step of ops) await play(story, step);
         deps.faults.busy = 0;
