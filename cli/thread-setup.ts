@@ -9,6 +9,8 @@ import type { LedgerDeps } from '../actors/ledger/ledger-state.ts';
 import { type Bound, type HttpListenerDeps, urlOf } from '../actors/listeners/http-state.ts';
 import type { RouterDeps } from '../actors/router/actor.ts';
 import type { RunDeps } from '../actors/runs/actor.ts';
+import { SessionMemory } from '../actors/sessions/session-memory.ts';
+import type { SessionDeps } from '../actors/sessions/session-state.ts';
 import type { VaultDeps } from '../actors/vault/actor.ts';
 import type { SecretReply } from '../actors/vault/protocol.ts';
 import { type KindSource, loadKind } from '../connectors/kinds.ts';
@@ -43,7 +45,7 @@ export interface GatewayHost {
   reveal(ref: string): Promise<SecretReply>;
 }
 
-type FieldDeps = ConnectorActorDeps & RunDeps & { readonly log: Log };
+type FieldDeps = ConnectorActorDeps & RunDeps & SessionDeps & { readonly log: Log };
 type MainDeps = FieldDeps &
   LedgerDeps &
   VaultDeps &
@@ -133,6 +135,7 @@ function fieldDeps(
       await wait(ms, undefined, { signal });
     },
     connectorKind: (kind) => loadKind(kind, { hostKinds: args.hostKinds }),
+    sessionMemory: new SessionMemory(),
     openModel: keepModel(() => openConfigured(args.model, reveal)),
   };
 }

@@ -22,6 +22,7 @@ const DIGIT_OF = Uint8Array.from({ length: 128 }, (_, code) =>
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const CONNECTOR = /^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,95}$/;
+const CHANNEL_PREFIX = 'channel:';
 const INTEGRATION = /^[a-z0-9._-]{1,64}$/;
 
 export interface UlidSource {
@@ -109,10 +110,16 @@ export function parseIntegrationId(value: string): IntegrationId | undefined {
 
 /** `channel:<channel>:conversation:<conversation>` and, when isolated, `:sender:<sender>`; other bytes as `~hh`. */
 export function sessionKeyOf(channel: string, conversationId: string, sender = ''): SessionKey {
-  const base = `channel:${channel}:conversation:${escapeKeyPart(conversationId, 'default')}`;
+  const base = `${CHANNEL_PREFIX}${channel}:conversation:${escapeKeyPart(conversationId, 'default')}`;
   return (
     sender === '' ? base : `${base}:sender:${escapeKeyPart(sender, 'unknown')}`
   ) as SessionKey;
+}
+
+/** The channel, `kind:account` or `webhook:<integration>`, of a session's key. */
+export function channelOf(sessionKey: string): string {
+  const account = sessionKey.indexOf(':', CHANNEL_PREFIX.length) + 1;
+  return sessionKey.slice(CHANNEL_PREFIX.length, sessionKey.indexOf(':', account));
 }
 
 function escapeKeyPart(value: string, blank: string): string {

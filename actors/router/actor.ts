@@ -1,5 +1,5 @@
 /** The router: judges an event from memory, has event and decision committed as one change set, answers after the flush. */
-import { createEnvelopeId, createUlids, ulidTimeMs } from '../../proto/ids.ts';
+import { channelOf, createEnvelopeId, createUlids, ulidTimeMs } from '../../proto/ids.ts';
 import {
   type ActorRef,
   type Deferred,
@@ -33,6 +33,8 @@ export interface RouterArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly sessions: ActorRef<SessionsProtocol>;
   readonly rules: RouterRules;
+  /** Of all conversations, in fair shares of their channels. Default 100,000: what memory holds of each is some hundred bytes. */
+  readonly maxOpenRuns?: number;
 }
 
 export interface RouterDeps {
@@ -84,7 +86,6 @@ type RouterSelf = Self<RouterProtocol & Own>;
 
 /** Of one conversation, waiting or running. */
 export const MAX_OPEN_PER_SESSION = 1_000;
-/** Of all conversations: what memory holds of each is some hundred bytes. */
 const MAX_OPEN_RUNS = 100_000;
 /** The ledger's own queue is the real bound; this one keeps its answers from piling up here. */
 const MAX_IN_FLIGHT = 4_096;
@@ -107,7 +108,7 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
   name: 'router',
   mailbox: { limitMessages: 8_192, overflow: 'reject' },
   async start(self, args, deps) {
-    const { open, newestMs } = await loadOpenRuns(self, args.ledger);
+    const { open, newestMs } = await loadOpenRuns(self, args);
     const source = {
       wallMs: () => self.clock.wallMs(),
       randomBytes: (size: number) => deps.randomBytes(size),
@@ -124,16 +125,19 @@ export const routerActor = defineActor<RouterProtocol, Own, RouterArgs, RouterSt
     admit(state, request, self) {
       const decision = decide(state.args.rules, request.offer);
       if (state.inFlight >= MAX_IN_FLIGHT) return state.meter.count(refused('busy'));
-      if (state.open.size >= MAX_OPEN_RUNS) return refuseNew(state, request, 'busy', self);
-      if (decision.accepted && state.open.of(decision.sessionKey) >= MAX_OPEN_PER_SESSION) {
-        recount(state, decision.sessionKey, self);
-        return refuseNew(state, request, 'conversation_busy', self);
+      const { connectorId } = request.offer;
+      if (decision.accepted) {
+        if (!state.open.hasRoomFor(connectorId)) return refuseNew(state, request, 'busy', self);
+        if (state.open.of(decision.sessionKey) >= MAX_OPEN_PER_SESSION) {
+          recount(state, decision.sessionKey, self);
+          return refuseNew(state, request, 'conversation_busy', self);
+        }
       }
       const envelopeId = createEnvelopeId(state.nextUlid);
       const after = state.open.newestOf(decision.sessionKey);
       const plan = planOf(request, decision, { envelopeId, after });
       if (plan === undefined) return state.meter.count(refused('busy'));
-      if (plan.run !== undefined) state.open.add(plan.run);
+      if (plan.run !== undefined) state.open.add(plan.run, connectorId);
       state.inFlight += 1;
       const answer = self.defer<AdmitReply>();
       const commit = { changes: plan.changes, admits: true };
@@ -213,11 +217,11 @@ function planOf(...admission: Parameters<typeof planAdmission>): Plan | undefine
 }
 
 /** `newestMs` is the instant of the newest envelope whose run is durable, open or ended. */
-async function loadOpenRuns(self: RouterSelf, ledger: ActorRef<LedgerProtocol>) {
-  const open = new OpenRuns();
+async function loadOpenRuns(self: RouterSelf, { ledger, maxOpenRuns }: RouterArgs) {
+  const open = new OpenRuns(maxOpenRuns ?? MAX_OPEN_RUNS);
   let newestMs = 0;
   for (const run of await readOpenRuns(self, ledger, '')) {
-    open.add(run);
+    open.add(run, channelOf(run.sessionKey));
     newestMs = Math.max(newestMs, ulidTimeMs(run.envelopeId));
   }
   // Behind the open ones: a run that ends between the two reads is met by one of them. A run's id has its envelope's time.

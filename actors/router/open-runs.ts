@@ -1,13 +1,29 @@
-/** The runs of each session that have not ended: a cache of `inbox`, so that memory knows a full conversation. */
+/** The runs of each session that have not ended: a cache of `inbox`, so that memory knows a full conversation and a greedy channel. */
+import { FairShares } from '../../runtime/fair-shares.ts';
 import { SortedStrings } from '../../runtime/sorted-strings.ts';
 import type { OpenRun } from './rows.ts';
 
+interface OpenSession {
+  readonly runs: SortedStrings;
+  readonly channel: string;
+  newest: string;
+}
+
 export class OpenRuns {
-  readonly #bySession = new Map<string, { readonly runs: SortedStrings; newest: string }>();
-  #size = 0;
+  readonly #bySession = new Map<string, OpenSession>();
+  readonly #shares: FairShares;
+
+  /** Of all channels together; each has a fair share of them. */
+  constructor(maxRuns: number) {
+    this.#shares = new FairShares(maxRuns);
+  }
 
   get size(): number {
-    return this.#size;
+    return this.#shares.taken;
+  }
+
+  hasRoomFor(channel: string): boolean {
+    return this.#shares.mayTake(channel);
   }
 
   of(sessionKey: string): number {
@@ -24,22 +40,22 @@ export class OpenRuns {
     return [...(this.#bySession.get(sessionKey)?.runs ?? [])];
   }
 
-  /** Twice is once. */
-  add({ sessionKey, envelopeId }: OpenRun): void {
+  /** Twice is once. One that is durable already takes its place in any case. */
+  add({ sessionKey, envelopeId }: OpenRun, channel: string): void {
     let session = this.#bySession.get(sessionKey);
     if (session === undefined) {
-      session = { runs: new SortedStrings(), newest: '' };
+      session = { runs: new SortedStrings(), channel, newest: '' };
       this.#bySession.set(sessionKey, session);
     }
     if (envelopeId > session.newest) session.newest = envelopeId;
-    if (session.runs.add(envelopeId)) this.#size += 1;
+    if (session.runs.add(envelopeId)) this.#shares.take(session.channel);
   }
 
   /** Twice is once. */
   remove({ sessionKey, envelopeId }: OpenRun): void {
     const session = this.#bySession.get(sessionKey);
     if (session === undefined || !session.runs.delete(envelopeId)) return;
-    this.#size -= 1;
+    this.#shares.giveBack(session.channel);
     if (session.runs.size === 0) this.#bySession.delete(sessionKey);
   }
 }

@@ -29,7 +29,7 @@ export interface SessionsArgs {
   readonly router: ActorRef<RouterProtocol>;
   /** `{ module, export }` of the actor that makes one run. */
   readonly run: RunStart;
-  /** Sessions in memory at once; the others wait for their turn. Default 4,096. */
+  /** Sessions in memory at once, in fair shares of their channels; the others wait for their turn. Default 4,096. */
   readonly maxLive?: number;
 }
 
@@ -91,7 +91,7 @@ export const sessionsActor = defineActor<
     return {
       args,
       ref: self.ref,
-      roster: new Roster(),
+      roster: new Roster(args.maxLive ?? MAX_LIVE),
       meter: new SessionsMeter(),
       scan: 'planned',
       isFirstScan: true,
@@ -120,6 +120,7 @@ export const sessionsActor = defineActor<
       sayEnded(state, run, self);
       makeRoom(state, self);
     },
+    gaveBack: (state, text) => state.meter.countGivenBack(text),
     reconcile: (state, _nothing, self) => scan(state, self),
     scanned(state, outcome, self) {
       const isWantedAgain = state.scan === 'again' || !outcome.ok;
@@ -224,12 +225,7 @@ function startWaiting(state: SessionsState, self: SessionsSelf): void {
   if (state.isFirstScan) return;
   const { roster, args } = state;
   const { ledger, outbox, run } = args;
-  const maxLive = args.maxLive ?? MAX_LIVE;
   for (let entry = roster.nextWaiting(); entry !== undefined; entry = roster.nextWaiting()) {
-    if (roster.children >= maxLive) {
-      makeRoom(state, self);
-      return;
-    }
     const { sessionKey, childId, mayBeCut } = entry;
     const sessionArgs: SessionArgs = {
       sessionKey,
@@ -246,6 +242,7 @@ function startWaiting(state: SessionsState, self: SessionsSelf): void {
     });
     roster.started(entry, self.spawn(spec), self.clock.monotonicMs());
   }
+  makeRoom(state, self);
 }
 
 /** Where sessions wait for a place, an idle one gives its own up at once. */

@@ -10,6 +10,7 @@ import type { OpenRun } from '../router/rows.ts';
 import type { RunEnded } from './protocol.ts';
 import { type Asker, LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns } from './reading.ts';
 import { parseTapeRow, RUN_ENDS, TAPES, type TapeEntry } from './rows.ts';
+import type { GivenBack } from './session-memory.ts';
 import { readInbox } from './task.ts';
 
 const MAX_TAPE_ROWS = 1_000;
@@ -109,6 +110,7 @@ async function readPending(
 export class SessionsMeter {
   readonly #ended = new Map<RunEnded['status'], number>();
   #crashes = 0;
+  #givenBack: GivenBack = { times: 0, bytes: 0 };
 
   countEnd(status: RunEnded['status']): void {
     this.#ended.set(status, (this.#ended.get(status) ?? 0) + 1);
@@ -117,6 +119,11 @@ export class SessionsMeter {
   /** A session's incarnation that ended abnormally. */
   countCrash(): void {
     this.#crashes += 1;
+  }
+
+  countGivenBack({ times, bytes }: GivenBack): void {
+    const { times: before, bytes: bytesBefore } = this.#givenBack;
+    this.#givenBack = { times: before + times, bytes: bytesBefore + bytes };
   }
 
   toMetrics(now: {
@@ -140,6 +147,18 @@ export class SessionsMeter {
         'counter',
         'Sessions that ended abnormally',
         this.#crashes,
+      ),
+      single(
+        'palyra_session_texts_given_back_total',
+        'counter',
+        'Times a session gave back text that it held, to be read again, because its thread held too much',
+        this.#givenBack.times,
+      ),
+      single(
+        'palyra_session_given_back_bytes_total',
+        'counter',
+        'Bytes of the text that sessions gave back',
+        this.#givenBack.bytes,
       ),
       single('palyra_runs_open', 'gauge', 'Runs not yet ended', now.openRuns),
       single('palyra_sessions_live', 'gauge', 'Sessions in memory', now.children),

@@ -1,50 +1,80 @@
-/** The last turns of a session, as the model gets to see them: a bounded cache of committed rows. */
+/** The last turns of a session, as the model gets to see them: a bounded cache of committed rows, which the thread may take back. */
 import type { ModelTurn } from '../../connectors/models/model.ts';
 import type { ScanPage } from '../../runtime/store/store.ts';
 import { parseTurnRow, type Turn } from './rows.ts';
+import type { HeldText, SessionMemory } from './session-memory.ts';
 
 /** Exchanges that are read and kept. */
 export const MAX_EXCHANGES = 20;
-/** Of the earlier turns in one request: about 64 k tokens, what common models take beside an answer. */
+/** Of the turns that are kept, and so of one request: about 64 k tokens, what common models take beside an answer. */
 const MAX_HISTORY_BYTES = 262_144;
 
-export class History {
-  readonly #turns: Turn[];
-  /** Of all turns held. */
-  #bytes: number;
+export class History implements HeldText {
+  previous: HeldText | undefined = undefined;
+  next: HeldText | undefined = undefined;
+  heldBytes = 0;
+  readonly #memory: SessionMemory;
+  /** Undefined: to be read from the ledger. */
+  #turns: Turn[] | undefined;
 
-  constructor(turns: readonly Turn[]) {
-    this.#turns = [...turns];
-    this.#bytes = bytesOf(turns);
+  constructor(memory: SessionMemory) {
+    this.#memory = memory;
   }
 
-  /** One exchange, after its flush; nothing where there is none. */
-  append(turns: readonly Turn[]): void {
-    if (turns.length === 0) return;
-    this.#turns.push(...turns);
-    const dropped = this.#turns.splice(0, Math.max(0, this.#turns.length - 2 * MAX_EXCHANGES));
-    this.#bytes += bytesOf(turns) - bytesOf(dropped);
+  /** False before the turns were read, and after they were given back. */
+  get isKnown(): boolean {
+    return this.#turns !== undefined;
   }
 
-  /** The newest turns that fit, oldest first, beginning with a user's, and then the new message. */
+  /** As they were read, oldest first. */
+  set(turns: readonly Turn[]): void {
+    this.#memory.hold(this, 0);
+    this.#turns = [];
+    this.append(turns);
+  }
+
+  /** One exchange, after its flush. Where the others are not known, it is read with them. */
+  append(added: readonly Turn[]): void {
+    const turns = this.#turns;
+    if (turns === undefined || added.length === 0) return;
+    turns.push(...added);
+    let bytes = this.heldBytes + bytesOf(added);
+    let excess = Math.max(0, turns.length - 2 * MAX_EXCHANGES);
+    bytes -= bytesOf(turns.slice(0, excess));
+    for (; bytes > MAX_HISTORY_BYTES; excess += 1) bytes -= bytesIn(turns[excess]);
+    turns.splice(0, excess);
+    this.#memory.hold(this, bytes);
+  }
+
+  /** The turns, oldest first, beginning with a user's, and then the new message. */
   toRequest(text: string): readonly ModelTurn[] {
-    let bytes = this.#bytes;
-    let first = 0;
-    for (; bytes > MAX_HISTORY_BYTES; first += 1) {
-      bytes -= Buffer.byteLength(this.#turns[first]?.text ?? '');
-    }
-    const fitting = this.#turns.slice(first);
-    const firstUser = fitting.findIndex((turn) => turn.role === 'user');
-    return [...(firstUser < 0 ? [] : fitting.slice(firstUser)), { role: 'user', text }];
+    const turns = this.#turns ?? [];
+    this.#memory.hold(this, this.heldBytes);
+    const firstUser = turns.findIndex((turn) => turn.role === 'user');
+    return [...(firstUser < 0 ? [] : turns.slice(firstUser)), { role: 'user', text }];
+  }
+
+  giveBack(): void {
+    this.#turns = undefined;
+  }
+
+  /** Its session ends. */
+  close(): void {
+    this.giveBack();
+    this.#memory.hold(this, 0);
   }
 }
 
 function bytesOf(turns: readonly Turn[]): number {
-  return turns.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+  return turns.reduce((sum, turn) => sum + bytesIn(turn), 0);
+}
+
+function bytesIn(turn: Turn | undefined): number {
+  return Buffer.byteLength(turn?.text ?? '');
 }
 
 /** From the page that a scan of the session's turns gave, newest first. */
-export function toHistory(page: ScanPage): History {
+export function toTurns(page: ScanPage): readonly Turn[] {
   const exchanges = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
-  return new History(exchanges.flatMap(({ turns }) => turns));
+  return exchanges.flatMap(({ turns }) => turns);
 }

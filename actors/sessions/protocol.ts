@@ -3,6 +3,7 @@ import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { OpenRun } from '../router/rows.ts';
 import type { RunOwner } from '../runs/protocol.ts';
 import type { RunEndStatus } from './rows.ts';
+import type { GivenBack } from './session-memory.ts';
 
 /** A durable, open run: its row in the inbox is flushed. */
 export interface RoutedRun extends OpenRun {
@@ -22,6 +23,8 @@ export interface SessionsProtocol extends OperationOwner {
   routed(run: RoutedRun): void;
   /** From a session: the run's end is durable. Twice is once. */
   ended(run: RunEnded): void;
+  /** From a session: what those of its thread gave back since the last time. */
+  gaveBack(text: GivenBack): void;
   /** Look again for durable runs that nobody has: sent by a router that may have died between flush and tell. */
   reconcile(nothing: null): void;
   /** Runs not yet ended; for the drain. */

@@ -3,8 +3,8 @@ import type { ActorRef, Asks, Deadline, In, Out } from '../../runtime/actor.ts';
 import type { ScanQuery, StoredRow } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import { INBOX, inboxKey, inboxPrefix, type OpenRun, parseInboxKey } from '../router/rows.ts';
-import { type History, MAX_EXCHANGES, toHistory } from './history.ts';
-import { parseRunRow, RUNS, type RunRow, TURNS } from './rows.ts';
+import { MAX_EXCHANGES, toTurns } from './history.ts';
+import { parseRunRow, RUNS, type RunRow, TURNS, type Turn } from './rows.ts';
 
 /** The part of `Self` that asks. */
 export interface Asker {
@@ -38,13 +38,14 @@ export async function readOpenRuns(
   return found;
 }
 
-export async function readHistory(
+/** The last turns of a session, oldest first. */
+export async function readTurns(
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
   sessionKey: string,
-): Promise<History> {
+): Promise<readonly Turn[]> {
   const query = { table: TURNS, prefix: `${sessionKey}\0`, limit: MAX_EXCHANGES, reverse: true };
-  return toHistory(await self.ask(ledger, 'scan', query, LEDGER_DEADLINE));
+  return toTurns(await self.ask(ledger, 'scan', query, LEDGER_DEADLINE));
 }
 
 /** The row of one open run; undefined where it has ended. */

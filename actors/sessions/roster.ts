@@ -1,6 +1,8 @@
 /** Which sessions have open runs, which of them live, and who waits for a place. Memory only; it starts and stops nothing. */
 import { createHash } from 'node:crypto';
+import { channelOf } from '../../proto/ids.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
+import { FairShares } from '../../runtime/fair-shares.ts';
 import { type Linked, LinkedList } from '../../runtime/linked-list.ts';
 import { SortedStrings } from '../../runtime/sorted-strings.ts';
 import type { OpenRun } from '../router/rows.ts';
@@ -8,6 +10,7 @@ import type { SessionProtocol } from './protocol.ts';
 
 export interface Entry extends Linked<Entry> {
   readonly sessionKey: string;
+  readonly channel: string;
   readonly childId: string;
   /** absent: no child · live: it has one · stopping: it had one, another may not start yet. */
   status: 'absent' | 'live' | 'stopping';
@@ -25,8 +28,8 @@ export interface Entry extends Linked<Entry> {
 export class Roster {
   readonly #entries = new Map<string, Entry>();
   readonly #byChild = new Map<string, Entry>();
-  /** Sessions with work and without a child, oldest first. */
-  readonly #waiting = new LinkedList<Entry>();
+  /** By channel: sessions with work and without a child, oldest first; no list is empty. */
+  readonly #waiting = new Map<string, LinkedList<Entry>>();
   /** Live sessions with nothing open, the longest idle first. */
   readonly #idle = new LinkedList<Entry>();
   /** Live sessions with open runs, the one that changed longest ago first. */
@@ -34,8 +37,14 @@ export class Roster {
   /** Envelopes whose runs ended while a scan was under way: its pages may still show them. */
   #endedSinceScan: Set<string> | undefined = undefined;
   #knownAtScan: readonly OpenRun[] = [];
+  /** Of the places for live and stopping sessions, by channel. */
+  readonly #shares: FairShares;
   #openRuns = 0;
-  #children = 0;
+
+  /** Each channel has a fair share of the places. */
+  constructor(maxChildren: number) {
+    this.#shares = new FairShares(maxChildren);
+  }
 
   get openRuns(): number {
     return this.#openRuns;
@@ -43,11 +52,13 @@ export class Roster {
 
   /** Live or stopping. */
   get children(): number {
-    return this.#children;
+    return this.#shares.taken;
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    let waiting = 0;
+    for (const { size } of this.#waiting.values()) waiting += size;
+    return waiting;
   }
 
   find(sessionKey: string): Entry | undefined {
@@ -69,7 +80,7 @@ export class Roster {
   open(run: OpenRun, nowMs: number): Entry {
     const entry = this.#entries.get(run.sessionKey) ?? this.#add(run.sessionKey);
     if (entry.open.add(run.envelopeId)) this.#openRuns += 1;
-    if (entry.status === 'absent' && entry.list === undefined) putInto(this.#waiting, entry);
+    if (entry.status === 'absent' && entry.list === undefined) this.#wait(entry);
     this.touch(entry, nowMs);
     return entry;
   }
@@ -85,29 +96,35 @@ export class Roster {
     return true;
   }
 
-  /** The next session that a child may be started for. */
+  /** The next session that a child may be started for: the oldest of the channel that has the fewest. */
   nextWaiting(): Entry | undefined {
-    return this.#waiting.first;
+    let next: Entry | undefined;
+    for (const [channel, { first }] of this.#waiting) {
+      const held = this.#shares.heldBy(channel);
+      if (next === undefined || held < this.#shares.heldBy(next.channel)) next = first;
+    }
+    // Where the one with the fewest may not, none may.
+    return next !== undefined && this.#shares.mayTake(next.channel) ? next : undefined;
   }
 
   started(entry: Entry, ref: ActorRef<SessionProtocol>, nowMs: number): void {
     entry.status = 'live';
     entry.ref = ref;
     entry.mayBeCut = false;
-    this.#children += 1;
+    this.#shares.take(entry.channel);
     this.touch(entry, nowMs);
   }
 
   stopping(entry: Entry): void {
-    putInto(undefined, entry);
+    this.#put(entry, undefined);
     entry.status = 'stopping';
     entry.ref = undefined;
   }
 
   stopped(entry: Entry): void {
     entry.status = 'absent';
-    this.#children -= 1;
-    if (entry.open.size > 0) putInto(this.#waiting, entry);
+    this.#shares.giveBack(entry.channel);
+    if (entry.open.size > 0) this.#wait(entry);
     else this.#forget(entry);
   }
 
@@ -123,7 +140,7 @@ export class Roster {
 
   touch(entry: Entry, nowMs: number): void {
     entry.changedAtMs = nowMs;
-    if (entry.status === 'live') putInto(entry.open.size === 0 ? this.#idle : this.#busy, entry);
+    if (entry.status === 'live') this.#put(entry, entry.open.size === 0 ? this.#idle : this.#busy);
   }
 
   scanBegins(): void {
@@ -160,6 +177,7 @@ export class Roster {
     const childId = `s-${createHash('sha256').update(sessionKey).digest('hex')}`;
     const entry: Entry = {
       sessionKey,
+      channel: channelOf(sessionKey),
       childId,
       status: 'absent',
       ref: undefined,
@@ -175,18 +193,27 @@ export class Roster {
     return entry;
   }
 
+  #wait(entry: Entry): void {
+    const { channel } = entry;
+    const list = this.#waiting.get(channel) ?? new LinkedList<Entry>();
+    this.#waiting.set(channel, list);
+    this.#put(entry, list);
+  }
+
+  /** At the end of a list; out of the one where it was. */
+  #put(entry: Entry, list: LinkedList<Entry> | undefined): void {
+    const { list: before, channel } = entry;
+    before?.remove(entry);
+    entry.list = list;
+    list?.add(entry);
+    if (before?.size === 0 && before === this.#waiting.get(channel)) this.#waiting.delete(channel);
+  }
+
   #forget(entry: Entry): void {
-    putInto(undefined, entry);
+    this.#put(entry, undefined);
     this.#entries.delete(entry.sessionKey);
     this.#byChild.delete(entry.childId);
   }
-}
-
-/** At its end; out of the one where it was. */
-function putInto(list: LinkedList<Entry> | undefined, entry: Entry): void {
-  entry.list?.remove(entry);
-  entry.list = list;
-  list?.add(entry);
 }
 
 function unchangedSince(entries: Iterable<Entry>, beforeMs: number, limit: number): Entry[] {

@@ -1,5 +1,6 @@
 /** The open runs of one session in the order of their acceptance: as many held whole as memory allows, the rest by name. */
 import type { OpenRun } from '../router/rows.ts';
+import type { HeldText, SessionMemory } from './session-memory.ts';
 import type { Task } from './task.ts';
 
 export interface Waiting extends OpenRun {
@@ -14,9 +15,19 @@ const MAX_HELD_BYTES = 262_144;
 const TASK_BYTES = 1_024;
 const ATTACHMENT_BYTES = 4_096;
 
-export class RunQueue {
+/** Behind the head, what it holds may be given back at any time. */
+export class RunQueue implements HeldText {
+  previous: HeldText | undefined = undefined;
+  next: HeldText | undefined = undefined;
+  heldBytes = 0;
+  readonly #memory: SessionMemory;
   readonly #waiting: Waiting[] = [];
-  #heldBytes = 0;
+  /** Of all tasks that are held, the head's too. */
+  #taskBytes = 0;
+
+  constructor(memory: SessionMemory) {
+    this.#memory = memory;
+  }
 
   get size(): number {
     return this.#waiting.length;
@@ -38,25 +49,43 @@ export class RunQueue {
     if (known !== undefined) known.task = run.task;
     else if (at === waiting.length) waiting.push(run);
     else waiting.splice(at, 0, run);
+    this.#weigh();
   }
 
   shift(): void {
     const first = this.#waiting.shift();
-    this.#heldBytes -= sizeOf(first?.task);
+    this.#taskBytes -= sizeOf(first?.task);
+    this.#weigh();
   }
 
   /** The head is worked on, so it is held whatever it weighs; undefined: its rows have changed and are read again. */
   setHead(task: Task | undefined): void {
     const { head } = this;
     if (head === undefined) return;
-    this.#heldBytes += sizeOf(task) - sizeOf(head.task);
+    this.#taskBytes += sizeOf(task) - sizeOf(head.task);
     head.task = task;
+  }
+
+  giveBack(): void {
+    for (const run of this.#waiting.slice(1)) {
+      this.#taskBytes -= sizeOf(run.task);
+      run.task = undefined;
+    }
+  }
+
+  /** Its session ends. */
+  close(): void {
+    this.#memory.hold(this, 0);
+  }
+
+  #weigh(): void {
+    this.#memory.hold(this, this.#taskBytes - sizeOf(this.head?.task));
   }
 
   #hold(task: Task | undefined): Task | undefined {
     const bytes = sizeOf(task);
-    if (this.#heldBytes + bytes > MAX_HELD_BYTES) return undefined;
-    this.#heldBytes += bytes;
+    if (this.#taskBytes + bytes > MAX_HELD_BYTES) return undefined;
+    this.#taskBytes += bytes;
     return task;
   }
 }

@@ -7,13 +7,7 @@ import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
-import {
-  LEDGER_DEADLINE,
-  readEndedRun,
-  readHistory,
-  readOpenRun,
-  readOpenRuns,
-} from './reading.ts';
+import { LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns, readTurns } from './reading.ts';
 import { type Cut, cutRunChanges, MAX_ATTEMPTS, MAX_CRASHES } from './rows.ts';
 import {
   createSession,
@@ -21,6 +15,7 @@ import {
   isHeadTaken,
   type Refreshed,
   type SessionArgs,
+  type SessionDeps,
   type SessionOwn,
   type SessionSelf,
   type SessionState,
@@ -39,15 +34,15 @@ export const sessionActor = defineActor<
   SessionOwn,
   SessionArgs,
   SessionState,
-  unknown
+  SessionDeps
 >({
   module: import.meta.url,
   export: 'sessionActor',
   name: 'session',
   mailbox: { limitMessages: MAX_OPEN + 64, overflow: 'reject' },
-  start(self, args) {
+  start(self, args, { sessionMemory }) {
     self.tell(self.ref, 'next', null);
-    return createSession(args);
+    return createSession(args, sessionMemory);
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
@@ -77,6 +72,7 @@ export const sessionActor = defineActor<
       state.phase = 'idle';
       state.failures = 0;
       takeFound(state, outcome.value, self.incarnation > 1);
+      sayGivenBack(state, self);
       takeNext(state, self);
     },
     next: (state, _nothing, self) => takeNext(state, self),
@@ -87,8 +83,9 @@ export const sessionActor = defineActor<
         again(state, self);
         return;
       }
-      const { inbox, status, history } = outcome.value;
-      state.history = history ?? state.history;
+      const { inbox, status, turns } = outcome.value;
+      if (turns !== undefined) state.history.set(turns);
+      sayGivenBack(state, self);
       state.failures = 0;
       if (inbox === undefined) {
         complete(state, status ?? 'failed', self);
@@ -135,6 +132,7 @@ export const sessionActor = defineActor<
       if (headOf(state, 'finishing', runId) === undefined) return;
       if (outcome.ok && outcome.value.type === 'finished') {
         state.history.append(plan.turns);
+        sayGivenBack(state, self);
         complete(state, plan.status, self);
       } else if (outcome.ok && outcome.value.type === 'conflict') {
         // Another end was first, or a crash was counted meanwhile: the rows know which.
@@ -150,6 +148,10 @@ export const sessionActor = defineActor<
   supervise: () => ({ strategy: 'one_for_one', intensity: 1, periodMs: 1_000 }),
   childEnded(state, ended, self) {
     lose(state, ended, self);
+  },
+  stop(state) {
+    state.history.close();
+    state.queue.close();
   },
 });
 
@@ -169,11 +171,11 @@ function refresh(state: SessionState, self: SessionSelf): void {
   state.hasGap = false;
   self.run(
     async () => {
-      const [open, history] = await Promise.all([
+      const [open, turns] = await Promise.all([
         readOpenRuns(self, ledger, sessionKey),
-        isNew ? readHistory(self, ledger, sessionKey) : undefined,
+        isNew ? readTurns(self, ledger, sessionKey) : undefined,
       ]);
-      return { open, history };
+      return { open, turns };
     },
     'refreshed',
     (outcome) => outcome,
@@ -188,19 +190,20 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   }
   if (!state.isNew) return;
   state.isNew = false;
-  state.history = found.history ?? state.history;
+  state.history.set(found.turns ?? []);
   const first = found.open[0]?.envelopeId;
   // Runs go one by one: of those that an earlier life left, only the first can have begun.
   const isCut = first !== undefined && (state.args.mayBeCut || isRestarted);
   if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
 }
 
-/** Reads the head's rows; where it has ended already, by an end that was not heard of here, behind them the turns too. */
+/** Reads the head's rows; behind them the turns, where they are not known or it has ended by an end that was not heard of here. */
 function load(state: SessionState, self: SessionSelf): void {
   const { head } = state.queue;
   if (head === undefined) return;
   const { runId } = head;
   const { ledger, sessionKey } = state.args;
+  const { isKnown } = state.history;
   state.phase = 'loading';
   state.queue.setHead(undefined);
   self.run(
@@ -209,9 +212,9 @@ function load(state: SessionState, self: SessionSelf): void {
         readOpenRun(self, ledger, head),
         readEndedRun(self, ledger, runId),
       ]);
-      const isOver = inbox === undefined;
-      const history = isOver ? await readHistory(self, ledger, sessionKey) : undefined;
-      return { inbox, status: ended?.row.status, history };
+      const isWhole = isKnown && inbox !== undefined;
+      const turns = isWhole ? undefined : await readTurns(self, ledger, sessionKey);
+      return { inbox, status: ended?.row.status, turns };
     },
     'loaded',
     (outcome) => ({ runId, outcome }),
@@ -231,9 +234,17 @@ function begin(state: SessionState, task: Task, self: SessionSelf): void {
     finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
   } else if (row.attempts >= MAX_ATTEMPTS) {
     finish(state, task, { type: 'quarantined', reason: 'cut_too_often' }, self);
+  } else if (!state.history.isKnown) {
+    load(state, self);
   } else {
     startRun(state, task.runId, row, self);
   }
+}
+
+/** What any session of this thread had to give back, for the dispatcher to count. */
+function sayGivenBack({ memory, args }: SessionState, self: SessionSelf): void {
+  if (memory.givenBack.times === 0) return;
+  if (self.tell(args.sessions, 'gaveBack', memory.givenBack)) memory.noted();
 }
 
 function count(

@@ -7,8 +7,9 @@ import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { Finish, RunOutcome } from './finish.ts';
 import { History } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
-import type { Cut, RunEndStatus } from './rows.ts';
+import type { Cut, RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
+import type { SessionMemory } from './session-memory.ts';
 
 /** How the tree starts a run: this folder does not know its code. */
 export interface RunStart {
@@ -26,19 +27,24 @@ export interface SessionArgs {
   readonly mayBeCut: boolean;
 }
 
+export interface SessionDeps {
+  /** The same for all sessions of a thread. */
+  readonly sessionMemory: SessionMemory;
+}
+
 export interface Loaded {
   /** Absent: the run has ended. */
   readonly inbox: StoredRow | undefined;
   /** How it ended, where it has. */
   readonly status: RunEndStatus | undefined;
-  /** Absent while the run is open: nobody else can have added to it. */
-  readonly history: History | undefined;
+  /** Absent where the session has them, and they are whole: while a run is open nobody else can have added to them. */
+  readonly turns: readonly Turn[] | undefined;
 }
 
 export interface Refreshed {
   readonly open: readonly OpenRun[];
-  /** Absent where the session has it already. */
-  readonly history: History | undefined;
+  /** Absent but for the first time. */
+  readonly turns: readonly Turn[] | undefined;
 }
 
 /** Kinds that a session sends to itself. */
@@ -63,8 +69,9 @@ export type Phase = 'idle' | 'refreshing' | 'loading' | 'counting' | 'running' |
 
 export interface SessionState {
   readonly args: SessionArgs;
+  readonly memory: SessionMemory;
   readonly queue: RunQueue;
-  history: History;
+  readonly history: History;
   phase: Phase;
   /** Nothing was read from the ledger yet. */
   isNew: boolean;
@@ -89,11 +96,12 @@ export interface SessionState {
 export type SessionSelf = Self<SessionProtocol & SessionOwn>;
 
 /** Knows nothing yet: it looks before it takes up anything. */
-export function createSession(args: SessionArgs): SessionState {
+export function createSession(args: SessionArgs, memory: SessionMemory): SessionState {
   return {
     args,
-    queue: new RunQueue(),
-    history: new History([]),
+    memory,
+    queue: new RunQueue(memory),
+    history: new History(memory),
     phase: 'idle',
     isNew: true,
     cut: undefined,

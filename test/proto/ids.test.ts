@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  channelOf,
   createEnvelopeId,
   createUlids,
   deliveryIdOf,
@@ -98,6 +99,15 @@ test('what is no id is refused', () => {
   assert.is(parseIntegrationId('orders-1'), 'orders-1');
   for (const text of ['', 'Orders', 'a/b', 'x'.repeat(65)])
     assert.is(parseIntegrationId(text), undefined, text);
+});
+
+test('the channel of a session is read from its key, whatever the conversation is called', () => {
+  for (const channel of ['telegram:main', 'webhook:orders', 'telegram:conversation']) {
+    for (const conversation of ['', 'c', 'conversation', 'a:b:c']) {
+      for (const sender of ['', 'conversation'])
+        assert.is(channelOf(sessionKeyOf(channel, conversation, sender)), channel);
+    }
+  }
 });
 
 test('different conversations, senders and threads never share a key', () => {

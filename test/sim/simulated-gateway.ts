@@ -2,6 +2,7 @@
  * The whole gateway on a machine that can lose its power: the production tree, inline, on a virtual host and the power-loss
  * store, with a platform and senders that outlive it. Everything is decided by the seed.
  */
+import { SessionMemory } from '../../actors/sessions/session-memory.ts';
 import { type GatewayPlan, gatewayTree } from '../../actors/tree.ts';
 import { parseSecret, signMessage } from '../../actors/webhooks/standard-webhooks.ts';
 import type { ConnectorKind } from '../../connectors/connector.ts';
@@ -252,6 +253,8 @@ export async function startSimulated(life: {
       },
       masterKey: async () => new Uint8Array(32),
       connectorKind: async () => platform.kind,
+      // Two or three answers of this world: sessions read their turns again and again.
+      sessionMemory: new SessionMemory(64),
       openModel: async () => slowModel(host, sleep),
       inspect: () => system.inspect(),
       httpUrl: () => '',

@@ -16,7 +16,7 @@ import {
   type BehaviorKitOptions,
   createBehaviorKit,
 } from '../../../runtime/testing/behavior-kit.ts';
-import { OPEN_RULES, request } from '../sessions/story-fakes.ts';
+import { OPEN_RULES, on, request } from '../sessions/story-fakes.ts';
 
 const test = suite('actors/router');
 
@@ -29,7 +29,11 @@ const ARGS = {
 
 type Answer = (payload: CommitRequest) => Promise<CommitReply> | CommitReply;
 
-async function openRouter(options: BehaviorKitOptions = {}, store = createMemoryStore()) {
+async function openRouter(
+  options: BehaviorKitOptions = {},
+  store = createMemoryStore(),
+  limits: { readonly maxOpenRuns?: number } = {},
+) {
   const script: { commit: Answer | undefined } = { commit: undefined };
   const reads: string[] = [];
   let seed = 0;
@@ -45,7 +49,7 @@ async function openRouter(options: BehaviorKitOptions = {}, store = createMemory
     if (outcome === undefined) throw new Error('no outcome');
     return outcome;
   };
-  const kit = await createBehaviorKit(routerActor, ARGS, deps, {
+  const kit = await createBehaviorKit(routerActor, { ...ARGS, ...limits }, deps, {
     ...options,
     answer: (_to, kind, payload) => {
       if (kind === 'keys') return store.keys(payload as ScanQuery);
@@ -229,6 +233,37 @@ test('where there is no room, an event that came before still hears what became 
   script.commit = undefined;
   for (let i = 1; i < 1_000; i += 1) await admit(request('one', `f${i}`));
   assert.is(await heard(), 'conversation_busy');
+});
+
+test('a channel that floods is refused beyond its share, and another one is not, also after a restart', async () => {
+  const limits = { maxOpenRuns: 10 };
+  const before = await openRouter({}, createMemoryStore(), limits);
+  const typesOf = async (
+    { admit }: typeof before,
+    channel: string,
+    name: string,
+    count: number,
+  ) => {
+    const replies = [];
+    for (let i = 0; i < count; i += 1)
+      replies.push(await admit(on(channel, request(`${i}`, `${name}${i}`))));
+    return replies.map((reply) => (reply.type === 'refused' ? reply.code : reply.type));
+  };
+  const flood = await typesOf(before, 'webhook:flood', 'f', 10);
+  assert.equal(flood, [...Array(8).fill('accepted'), 'busy', 'busy']);
+  assert.equal(await typesOf(before, 'webhook:quiet', 'q', 1), ['accepted']);
+  const after = await openRouter({}, before.store, limits);
+  assert.is(openRuns(after.kit), 9);
+  assert.equal(await typesOf(after, 'webhook:flood', 'g', 1), ['busy']);
+  assert.equal(await typesOf(after, 'webhook:quiet', 'r', 1), ['accepted']);
+});
+
+test('an event that a rule turns away takes no place, so it is refused for none', async () => {
+  const { admit } = await openRouter({}, createMemoryStore(), { maxOpenRuns: 1 });
+  await admit();
+  const wanted = request('two', 'n2');
+  const blank = { ...wanted, offer: { ...wanted.offer, body: ' ' } };
+  assert.is((await admit(blank)).type, 'rejected');
 });
 
 test('a flood that is refused reads 256 rows at a time and no more', async () => {

@@ -6,6 +6,7 @@ import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts'
 import { History } from '../../../actors/sessions/history.ts';
 import type { RunRow } from '../../../actors/sessions/rows.ts';
 import { RunQueue } from '../../../actors/sessions/run-queue.ts';
+import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Task } from '../../../actors/sessions/task.ts';
 import { ulidTimeMs } from '../../../proto/ids.ts';
 import type { ChangeSet } from '../../../runtime/store/store.ts';
@@ -150,7 +151,8 @@ test('facts carry sizes and digests, never the text', () => {
 });
 
 test('the model sees the newest turns that fit, beginning with a user’s', () => {
-  const history = new History([]);
+  const history = new History(new SessionMemory());
+  history.set([]);
   for (let i = 0; i < 30; i += 1) {
     history.append([
       { role: 'user', text: `q${i}` },
@@ -160,7 +162,8 @@ test('the model sees the newest turns that fit, beginning with a user’s', () =
   const turns = history.toRequest('now');
   assert.is(turns.length, 41);
   assert.equal(turns[0], { role: 'user', text: 'q10' });
-  const wide = new History([{ role: 'user', text: 'x' }]);
+  const wide = new History(new SessionMemory());
+  wide.set([{ role: 'user', text: 'x' }]);
   wide.append([
     { role: 'assistant', text: 'y'.repeat(200_000) },
     { role: 'user', text: 'z'.repeat(100_000) },
@@ -169,7 +172,7 @@ test('the model sees the newest turns that fit, beginning with a user’s', () =
 });
 
 test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole as far as memory is given', () => {
-  const queue = new RunQueue();
+  const queue = new RunQueue(new SessionMemory());
   const { event } = taskOf().row;
   const large = { ...event, body: 'x'.repeat(20_000) };
   const add = (envelopeId: string, isHeadTaken: boolean) => {
@@ -194,6 +197,40 @@ test('runs stand in the order of their envelopes, behind the one that is under w
   }
   assert.equal(order.slice(0, 4), ['B', 'A', 'C', 'D00']);
   assert.ok(held > 0 && held <= 7, `${held} of them are held whole`);
+});
+
+test('what a queue gives back is what waits behind its head, and all is given back at its close', () => {
+  const memory = new SessionMemory();
+  const queue = new RunQueue(memory);
+  for (const envelopeId of ['A', 'B', 'C']) {
+    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
+    queue.add({ ...run, task: { ...taskOf(), ...run } }, true);
+  }
+  const held = memory.bytes;
+  assert.ok(held > 0);
+  queue.shift();
+  assert.ok(memory.bytes > 0 && memory.bytes < held);
+  queue.giveBack();
+  assert.is(queue.head?.task?.envelopeId, 'B');
+  queue.shift();
+  assert.equal([queue.head?.envelopeId, queue.head?.task], ['C', undefined]);
+  queue.close();
+  assert.is(memory.bytes, 0);
+});
+
+test('a history holds its newest turns up to its bound, and knows nothing after it gave them back', () => {
+  const memory = new SessionMemory();
+  const history = new History(memory);
+  assert.is(history.isKnown, false);
+  history.set([]);
+  for (let i = 0; i < 40; i += 1) history.append([{ role: 'user', text: 'x'.repeat(30_000) }]);
+  assert.is(memory.bytes, 240_000);
+  assert.is(history.toRequest('now').length, 9);
+  history.set([{ role: 'user', text: 'x' }]);
+  assert.is(memory.bytes, 1);
+  history.close();
+  history.append([{ role: 'user', text: 'y' }]);
+  assert.equal([history.isKnown, memory.bytes], [false, 0]);
 });
 
 test.run();

@@ -10,6 +10,7 @@ import { planFinish } from '../../../actors/sessions/finish.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
+import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import { createEnvelopeId, createUlids, type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import type { EncodedChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
@@ -23,7 +24,7 @@ const KEY = 'channel:echo:default:conversation:one';
 
 const idOf = ({ envelopeId }: RoutedRun) => runIdOf(envelopeId as EnvelopeId);
 
-async function openSession(mayBeCut = false) {
+async function openSession(mayBeCut = false, sessionMemory = new SessionMemory()) {
   const store = createMemoryStore();
   const nextUlid = createUlids({
     wallMs: () => 1_800_000_000_000,
@@ -87,7 +88,7 @@ async function openSession(mayBeCut = false) {
     return plan.run;
   };
   const open = async () => {
-    const kit = await createBehaviorKit(sessionActor, args, undefined, options);
+    const kit = await createBehaviorKit(sessionActor, args, { sessionMemory }, options);
     kit.receive('next', null);
     await kit.settle();
     kit.take();

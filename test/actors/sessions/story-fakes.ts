@@ -9,6 +9,7 @@ import type { AdmitReply, AdmitRequest, RouterProtocol } from '../../../actors/r
 import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
+import type { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
 import {
@@ -30,6 +31,7 @@ export interface StoryDeps {
   readonly faults: { busy: number; silent: number; slowMs: number };
   openModel(): Promise<Model>;
   randomBytes(size: number): Uint8Array;
+  readonly sessionMemory: SessionMemory;
 }
 
 type Work = () => Promise<void> | void;
@@ -218,7 +220,11 @@ const SESSIONS = { address: 'test/sessions' };
 const OUTBOX = { address: 'test/outbox' };
 
 /** Ledger, outbox, sessions and router over `deps.store`, as after a start of the process. */
-export function startStory(deps: StoryDeps, wallMs: number, maxLive = 4_096): SeededWorld {
+export function startStory(
+  deps: StoryDeps,
+  wallMs: number,
+  limits: { readonly maxLive?: number; readonly maxOpenRuns?: number } = {},
+): SeededWorld {
   const world = new SeededWorld({
     random: deps.random,
     deps,
@@ -236,9 +242,9 @@ export function startStory(deps: StoryDeps, wallMs: number, maxLive = 4_096): Se
   const run = { module: runActor.module, export: runActor.export };
   world.spawn(child(ledgerActor, { id: 'ledger', args: null }) as never);
   world.spawn(child(outboxActor, { id: 'outbox', args: { ledger: LEDGER } }) as never);
-  const sessions = { ledger: LEDGER, outbox: OUTBOX, router: ROUTER, run, maxLive };
+  const sessions = { ledger: LEDGER, outbox: OUTBOX, router: ROUTER, run, ...limits };
   world.spawn(child(sessionsActor, { id: 'sessions', args: sessions }) as never);
-  const router = { ledger: LEDGER, sessions: SESSIONS, rules: OPEN_RULES };
+  const router = { ledger: LEDGER, sessions: SESSIONS, rules: OPEN_RULES, ...limits };
   world.spawn(child(routerActor, { id: 'router', args: router }) as never);
   return world;
 }
@@ -268,6 +274,11 @@ export function request(conversationId: string, nativeId: string, body = nativeI
     replyTo: { connectorId: 'echo:default', conversationId, threadId: '' },
     trace: `trace-${nativeId}`,
   };
+}
+
+/** The same message on another channel, answered to the run's tape. */
+export function on(connectorId: string, admit: AdmitRequest): AdmitRequest {
+  return { ...admit, offer: { ...admit.offer, connectorId }, replyTo: null };
 }
 
 /** A platform that offers one message until it is settled; what it was told stands in `answers`. */

@@ -4,11 +4,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
 import { INBOX, parseInboxKey } from '../../../actors/router/rows.ts';
+import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
+import type { Metric } from '../../../proto/control/owner.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { Store } from '../../../runtime/store/store.ts';
 import type { SeededWorld } from './seeded-world.ts';
-import { factsOf, request, type StoryDeps, send, startStory } from './story-fakes.ts';
+import { factsOf, on, request, type StoryDeps, send, startStory } from './story-fakes.ts';
 
 const test = suite('actors/sessions/story');
 
@@ -49,7 +51,7 @@ function moody(random: () => number): Model {
   };
 }
 
-function createDeps(seed: number, model?: Model): StoryDeps {
+function createDeps(seed: number, model?: Model, sessionMemory = new SessionMemory()): StoryDeps {
   const random = seeded(seed);
   const chosen = model ?? moody(random);
   return {
@@ -58,6 +60,7 @@ function createDeps(seed: number, model?: Model): StoryDeps {
     faults: { busy: 0, silent: 0, slowMs: 5 },
     openModel: async () => chosen,
     randomBytes: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
+    sessionMemory,
   };
 }
 
@@ -105,14 +108,75 @@ test('idle sessions are stopped, and a new message brings them back with their t
   assert.ok(texts.includes('2: b'));
 });
 
+test('sessions that hold too much give back what they used longest ago, and read it again for their next run', async () => {
+  const memory = new SessionMemory(600_000);
+  const deps = createDeps(17, echo, memory);
+  const world = startStory(deps, WALL_MS);
+  const conversations = Array.from({ length: 12 }, (_, i) => `c${i}`);
+  let most = 0;
+  for (const round of [1, 2, 3]) {
+    const told = conversations.map((conversation) => {
+      const admit = request(conversation, `${conversation}-${round}`, 'x'.repeat(30_000));
+      return send(world, `${conversation}-${round}`, admit);
+    });
+    await world.until(() => {
+      most = Math.max(most, memory.bytes);
+      return factsOf(deps.store, 'run.finished').length === round * 12;
+    }, 'every run has ended');
+    assert.is(told.filter(([answer]) => answer?.type === 'accepted').length, 12);
+  }
+  assert.ok(most > 500_000 && most <= 600_000, `${most}`);
+  const texts = deps.store
+    .scan({ table: 'deliveries', limit: 100 })
+    .rows.map(({ row }) => row.text);
+  for (const seen of [1, 2, 3]) {
+    assert.is(texts.filter((text) => String(text).startsWith(`${seen}: `)).length, 12);
+  }
+  const metrics = (await world.call('test/sessions', 'metrics', null)) as Metric[];
+  const counted = (name: string) =>
+    metrics.find((one) => one.name === name)?.samples[0]?.value ?? 0;
+  assert.ok(counted('palyra_session_texts_given_back_total') >= 12);
+  assert.ok(counted('palyra_session_given_back_bytes_total') >= 12 * 60_000);
+});
+
 test('with room for two sessions, twenty conversations are all served', async () => {
   const deps = createDeps(11, echo);
-  const world = startStory(deps, WALL_MS, 2);
+  const world = startStory(deps, WALL_MS, { maxLive: 2 });
   const told = Array.from({ length: 20 }, (_, i) =>
     send(world, `m${i}`, request(`conversation-${i}`, `m${i}`)),
   );
   await finishAll(world, deps.store, told);
   assert.is(factsOf(deps.store, 'run.finished').length, 20);
+});
+
+test('an integration that floods keeps another one neither from being accepted nor from being answered', async () => {
+  const held: (() => void)[] = [];
+  const slow: Model = {
+    async answer(asked, options) {
+      const isFlood = asked.turns.at(-1)?.text.startsWith('flood') === true;
+      if (isFlood) await new Promise<void>((resolve) => held.push(resolve));
+      return echo.answer(asked, options);
+    },
+  };
+  const deps = createDeps(15, slow);
+  const world = startStory(deps, WALL_MS, { maxLive: 10, maxOpenRuns: 20 });
+  const flood = Array.from({ length: 40 }, (_, i) =>
+    send(world, `f${i}`, on('webhook:flood', request(`c${i}`, `flood-${i}`))),
+  );
+  const accepted = () => flood.filter((told) => told.length > 0).length;
+  await world.until(() => accepted() === 16 && held.length === 8, 'the flood has its share');
+  for (const i of [1, 2, 3]) {
+    const quiet = send(world, `q${i}`, on('webhook:quiet', request('c', `quiet-${i}`)));
+    await world.until(() => factsOf(deps.store, 'run.finished').length === i, 'it was answered');
+    assert.is(quiet[0]?.type, 'accepted');
+  }
+  assert.equal([accepted(), held.length], [16, 8]);
+  const isOver = () => factsOf(deps.store, 'run.finished').length === 43;
+  const releasing = () => {
+    for (const release of held.splice(0)) release();
+    return isOver();
+  };
+  await world.until(releasing, 'the flood was answered too');
 });
 
 test('a run that crashes twice is quarantined, and its conversation is told', async () => {
@@ -299,7 +363,7 @@ test('whatever crashes and whenever, each accepted event ends in one finish, in 
       fc.array(op, { minLength: 5, maxLength: 40 }),
       fc.integer(),
       async (ops, seed) => {
-        const deps = createDeps(seed);
+        const deps = createDeps(seed, undefined, new SessionMemory(50));
         const story: Story = { deps, told: new Map(), world: startStory(deps, WALL_MS), lives: 0 };
         for (const step of ops) await play(story, step);
         deps.faults.busy = 0;

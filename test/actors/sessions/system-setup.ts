@@ -1,4 +1,5 @@
 /** The thread setup of a system with real kernel, ledger and outbox, and a model whose behaviour the text asks for. */
+import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ThreadWorld } from '../../../runtime/system.ts';
@@ -27,6 +28,7 @@ export function setup(): ThreadWorld {
       ballast: { ensure: async () => undefined, release: async () => false },
       prepareBackup: async (id: string) => id,
       log: () => undefined,
+      sessionMemory: new SessionMemory(),
       openModel: async () => model,
       randomBytes: (size: number) => {
         seed += 1;
