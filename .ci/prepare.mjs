@@ -1,13 +1,16 @@
 /** Installs and builds whatever is missing or stale, and nothing else; `--force` builds anyway. Needs only Node and npm. */
 import { spawn } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -20,7 +23,7 @@ const lockWaitMs = 600_000;
 const force = process.argv.includes('--force');
 
 try {
-  if (force || installIsStale() || buildIsStale()) await underLock(prepare);
+  if (force || installIsStale() || buildIsStale() || linksAreStale()) await underLock(prepare);
 } catch (error) {
   process.stderr.write(`prepare: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
@@ -29,6 +32,7 @@ try {
 async function prepare() {
   if (installIsStale()) await install();
   if (force || buildIsStale()) await build();
+  if (linksAreStale()) linkCommands();
 }
 
 /** What the lock file lists must be what is installed; optional packages of other platforms may be missing. */
@@ -91,6 +95,40 @@ async function build() {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   await step('build dist/', process.execPath, [tsc, '-p', root, '--noEmitOnError']);
   writeAtomically(stampFile, JSON.stringify(inputs));
+}
+
+/** npm links the commands of a project's packages, not its own: with these links `npx` finds them too. */
+function ownCommands() {
+  const { bin = {} } = readJson(join(root, 'package.json')) ?? {};
+  return Object.entries(bin).map(([name, script]) => {
+    const link = join(root, 'node_modules', '.bin', name);
+    const file = join(root, script);
+    return { link, file, target: relative(dirname(link), file) };
+  });
+}
+
+function linksAreStale() {
+  return ownCommands().some(
+    ({ link, file, target }) => linkTarget(link) !== target || (statSync(file).mode & 0o111) === 0,
+  );
+}
+
+function linkCommands() {
+  for (const { link, file, target } of ownCommands()) {
+    chmodSync(file, 0o755);
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    symlinkSync(target, link);
+  }
+}
+
+function linkTarget(link) {
+  try {
+    return readlinkSync(link);
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'EINVAL') return undefined;
+    throw error;
+  }
 }
 
 /** Every input of the build with its size and time: a change, an addition and a deletion all show. */

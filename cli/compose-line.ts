@@ -2,6 +2,7 @@
 import type { SecretReply } from '../actors/vault/protocol.ts';
 import { codeOf } from '../runtime/errors.ts';
 import type { Log, LogLevel } from './log.ts';
+import { limitRepeats } from './log-limit.ts';
 
 type LineMessage =
   | {
@@ -54,9 +55,11 @@ export function openThreadLine(gatewayId: string, thread: string): ThreadLine {
     const message = messageOf(event);
     if (message.type === 'revealed') waiting.get(message.id)?.(message.reply);
   };
+  const { log, sayLeftOut } = limitRepeats((level, message, fields = {}) =>
+    send(channel, { type: 'log', level, message, fields: toPlain({ ...fields, at: thread }) }),
+  );
   return {
-    log: (level, message, fields = {}) =>
-      send(channel, { type: 'log', level, message, fields: toPlain({ ...fields, at: thread }) }),
+    log,
     reveal(ref) {
       asked += 1;
       const id = `${thread}/${asked}`;
@@ -74,7 +77,10 @@ export function openThreadLine(gatewayId: string, thread: string): ThreadLine {
         send(channel, { type: 'reveal', id, ref });
       });
     },
-    close: () => channel.close(),
+    close() {
+      sayLeftOut();
+      channel.close();
+    },
   };
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { holdsWriterLock } from '../runtime/store/lmdb/index.ts';
 import { type AdminClient, createAdminClient } from './admin-client.ts';
+import { chosen, type Environment } from './chosen.ts';
 import { STORE_DIRECTORY } from './compose-machine.ts';
 import { isLoopback } from './config/listen.ts';
 import { CliError, EXIT } from './exit-codes.ts';
@@ -12,8 +13,6 @@ export interface ConnectionFlags {
   readonly tokenRef?: string;
   readonly stateRoot?: string;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A client for `--url`, else for the gateway that runs on the state root. */
 export function connect(flags: ConnectionFlags, env: Environment): AdminClient {
@@ -50,8 +49,8 @@ function recordedUrl(stateRoot: string): string | undefined {
 /** `--token-ref`, else PALYRA_ADMIN_TOKEN, else the file that `serve` wrote. */
 function tokenOf(flags: ConnectionFlags, url: string, stateRoot: string, env: Environment): string {
   if (flags.tokenRef !== undefined) return resolveRef(flags.tokenRef, env);
-  const fromEnv = env.PALYRA_ADMIN_TOKEN ?? '';
-  if (fromEnv !== '') return fromEnv;
+  const fromEnv = chosen(['PALYRA_ADMIN_TOKEN', env.PALYRA_ADMIN_TOKEN]);
+  if (fromEnv !== undefined) return fromEnv.text;
   // The file belongs to a gateway of this machine: another host must not learn it.
   const token = isLoopback(hostOf(url)) ? readIfThere(adminTokenFileOf(stateRoot)) : undefined;
   if (token !== undefined && token !== '') return token;

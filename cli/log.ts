@@ -1,5 +1,8 @@
 /** The log: JSON lines on stderr, usable in every thread, with whatever looks like a secret taken out. It keeps and rotates nothing. */
+import type { Writable } from 'node:stream';
 import { pino } from 'pino';
+import { limitRepeats } from './log-limit.ts';
+import { createLogSink } from './log-sink.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -15,13 +18,23 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Stands in every line, e.g. `main` or `pool-0`. */
   readonly thread: string;
-  /** Default 2, stderr. Written synchronously, so that the last line before an exit is not lost. */
-  readonly fd?: number;
+  /** Where the lines go, e.g. `process.stderr`; its errors are the caller's to listen to. */
+  readonly stream: Writable;
 }
 
-export function createLog({ level, thread, fd = 2 }: LogOptions): Log {
-  const destination = pino.destination({ dest: fd, sync: true });
-  destination.on('error', ignoreBrokenStderr);
+export interface OpenLog {
+  readonly log: Log;
+  /** Says now what a storm of equal lines left out. */
+  sayLeftOut(): void;
+  /** undefined when every line has left; else settles when they have, at the latest after `deadlineMs`. */
+  flushed(deadlineMs: number): Promise<void> | undefined;
+}
+
+/** A line never waits for its reader: what a full buffer and a storm of equal lines cost is bounded, and counted in a line. */
+export function openLog({ level, thread, stream }: LogOptions): OpenLog {
+  const sink = createLogSink(stream, (dropped) => {
+    logger.warn({ dropped }, 'log lines were dropped since the start: their reader was too slow');
+  });
   const logger = pino(
     {
       level,
@@ -30,11 +43,17 @@ export function createLog({ level, thread, fd = 2 }: LogOptions): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    sink,
   );
-  return (lineLevel, message, fields) => {
-    if (!logger.isLevelEnabled(lineLevel)) return;
-    logger[lineLevel](redactFields(fields ?? {}), redactText(message));
+  const limited = limitRepeats((lineLevel, message, fields) =>
+    logger[lineLevel](redactFields(fields ?? {}), redactText(message)),
+  );
+  return {
+    log(lineLevel, message, fields) {
+      if (logger.isLevelEnabled(lineLevel)) limited.log(lineLevel, message, fields);
+    },
+    sayLeftOut: limited.sayLeftOut,
+    flushed: sink.flushed,
   };
 }
 
@@ -101,9 +120,4 @@ function errorFields(error: Error, depth: number): Record<string, unknown> {
     stack: redactText(error.stack ?? ''),
     ...(error.cause === undefined ? {} : { cause: redact('', error.cause, depth + 1) }),
   };
-}
-
-/** A reader that closed stderr must not end the gateway. */
-function ignoreBrokenStderr(): undefined {
-  return undefined;
 }

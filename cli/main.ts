@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `palyra` executable: the only file that reads this process's arguments and ends it. */
 import { basename, relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Terminal } from './terminal.ts';
 
 /** Before `serve` listens to signals itself there is nothing to drain; it is ended in order all the same. */
@@ -31,7 +32,11 @@ function endQuietly(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
 }
 process.stdout.on('error', endQuietly);
-process.stderr.on('error', endQuietly);
+// Where errors are told, its own can be told to nobody.
+process.stderr.on('error', () => undefined);
+
+/** How long the end of `serve` waits for readers. */
+const LAST_WORDS_MS = 500;
 
 const script = process.argv[1] ?? '';
 const self =
@@ -45,7 +50,9 @@ const exitCode = await runCli({
   version: packageVersion(),
   self,
 });
-await Promise.all([written(process.stdout), written(process.stderr)]);
+// A command's result waits for its reader; the end of `serve` is promised.
+const lastWords = Promise.all([written(process.stdout), written(process.stderr)]);
+await (process.argv[2] === 'serve' ? Promise.race([lastWords, wait(LAST_WORDS_MS)]) : lastWords);
 // Idle connections and stopped threads must not keep a finished command alive.
 await endProcess(exitCode);
 

@@ -1,10 +1,9 @@
 /** Signals and uncaught errors of the process that serves, and its end. It decides when the process ends, not how the gateway stops. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from './exit-codes.ts';
-import type { Log } from './log.ts';
+import type { OpenLog } from './log.ts';
 
-export interface ProcessGuard {
-  readonly log: Log;
+export interface ProcessGuard extends OpenLog {
   /** Drains; settles when the gateway has stopped or the deadline has passed. undefined: nothing runs yet. */
   stop(deadlineMs: number): Promise<unknown> | undefined;
   /** Synchronous; runs before an exit that does not wait for the gateway. */
@@ -14,7 +13,9 @@ export interface ProcessGuard {
 /** The phases of the drain together; see ARCHITECTURE.md. */
 const DRAIN_DEADLINE_MS = 24_000;
 /** Whoever sent the signal is promised an end within 25 s, whatever hangs. */
-const FORCED_EXIT_MS = 24_700;
+const FORCED_EXIT_MS = 24_500;
+/** Nobody may be reading the log. */
+const LAST_WORDS_MS = 250;
 
 /**
  * The first SIGTERM or SIGINT drains, the second ends the process at once: nothing that was acknowledged is lost, it
@@ -22,17 +23,21 @@ const FORCED_EXIT_MS = 24_700;
  */
 export function guardProcess(guard: ProcessGuard): () => void {
   let isStopping = false;
-  const leave = (code: number): never => {
+  const leave = (code: number): void => {
     try {
       guard.cleanUp();
     } finally {
-      process.exit(code);
+      guard.sayLeftOut();
+      const unread = guard.flushed(LAST_WORDS_MS);
+      if (unread === undefined) process.exit(code);
+      void unread.then(() => process.exit(code));
     }
   };
   const onSignal = (signal: NodeJS.Signals): void => {
     if (isStopping) {
       guard.log('warn', 'second signal: ending at once', { signal });
       leave(EXIT.ok);
+      return;
     }
     isStopping = true;
     guard.log('info', 'draining', { signal, deadlineMs: DRAIN_DEADLINE_MS });

@@ -1,4 +1,5 @@
 /** Where each setting comes from: flag, environment, file, default, in this order. It starts nothing. */
+import { chosen, type Environment } from './chosen.ts';
 import type { CheckedConfig } from './config/checked-config.ts';
 import { demoConfig } from './config/demo.ts';
 import { readConfig } from './config/given-config.ts';
@@ -26,8 +27,6 @@ export interface Settings {
   readonly logLevel: LogLevel;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Everything that `serve` needs to know. Throws `ConfigError` for a wrong file, and `CliError` with exit 2 for a
  * wrong flag or variable and with exit 4 for a bind beyond loopback. Reads four `PALYRA_*` names, no others.
@@ -54,7 +53,7 @@ export function loadSettings(
 
 /** `--config`, else PALYRA_CONFIG, else ''. */
 export function configFileOf(flag: string | undefined, env: Environment): string {
-  return flag ?? env.PALYRA_CONFIG ?? '';
+  return chosen(['--config', flag], ['PALYRA_CONFIG', env.PALYRA_CONFIG])?.text ?? '';
 }
 
 /** Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway. */
@@ -66,34 +65,23 @@ export function refuseBeyondLoopback({ host, port }: Listen): void {
 }
 
 function listenOf(flags: SettingFlags, env: Environment): Listen | undefined {
-  const [name, text] = chosen('--http', flags.http, 'PALYRA_HTTP', env);
-  if (text === undefined) return undefined;
-  const listen = parseListen(text);
+  const given = chosen(['--http', flags.http], ['PALYRA_HTTP', env.PALYRA_HTTP]);
+  if (given === undefined) return undefined;
+  const listen = parseListen(given.text);
   if (listen !== undefined) return listen;
-  throw new CliError('bad_option', EXIT.usage, `${name}: expected HOST:PORT`, {
+  throw new CliError('bad_option', EXIT.usage, `${given.name}: expected HOST:PORT`, {
     next: 'e.g. --http 127.0.0.1:7142; port 0 picks a free one',
   });
 }
 
 function logLevelOf(flags: SettingFlags, env: Environment): LogLevel {
-  const [name, text] = chosen('--log-level', flags.logLevel, 'PALYRA_LOG_LEVEL', env);
-  if (text === undefined) return 'info';
+  const given = chosen(['--log-level', flags.logLevel], ['PALYRA_LOG_LEVEL', env.PALYRA_LOG_LEVEL]);
+  if (given === undefined) return 'info';
+  const { name, text } = given;
   const level = LOG_LEVELS.find((known) => known === text.toLowerCase());
   if (level !== undefined) return level;
   const nearest = nearestOf(text, LOG_LEVELS);
   throw new CliError('bad_option', EXIT.usage, `${name}: expected ${LOG_LEVELS.join(', ')}`, {
     next: nearest === undefined ? '' : `did you mean ${nearest}?`,
   });
-}
-
-/** An empty variable counts as none, an empty flag as given. */
-function chosen(
-  flag: string,
-  given: string | undefined,
-  variable: string,
-  env: Environment,
-): readonly [name: string, text: string | undefined] {
-  if (given !== undefined) return [flag, given];
-  const text = env[variable];
-  return [variable, text === '' ? undefined : text];
 }

@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { chosen, type Environment } from './chosen.ts';
 
 /** Written by `serve` once it listens, removed when it ends. */
 export interface GatewayRecord {
@@ -11,19 +12,15 @@ export interface GatewayRecord {
 }
 
 /** `$XDG_STATE_HOME/palyra`, else `~/.local/state/palyra`; a relative XDG_STATE_HOME is ignored, as its specification says. */
-export function defaultStateRoot(env: Readonly<Record<string, string | undefined>>): string {
+export function defaultStateRoot(env: Environment): string {
   const base = env.XDG_STATE_HOME ?? '';
   return join(isAbsolute(base) ? base : join(homedir(), '.local', 'state'), 'palyra');
 }
 
 /** `--state-root`, else PALYRA_STATE_ROOT, else the default; absolute. */
-export function stateRootOf(
-  flag: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): string {
-  const fromEnv = env.PALYRA_STATE_ROOT;
-  const chosen = flag ?? (fromEnv === '' ? undefined : fromEnv);
-  return chosen === undefined ? defaultStateRoot(env) : resolve(chosen);
+export function stateRootOf(flag: string | undefined, env: Environment): string {
+  const given = chosen(['--state-root', flag], ['PALYRA_STATE_ROOT', env.PALYRA_STATE_ROOT]);
+  return given === undefined ? defaultStateRoot(env) : resolve(given.text);
 }
 
 export function gatewayFileOf(stateRoot: string): string {

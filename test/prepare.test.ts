@@ -1,5 +1,5 @@
 /** What preparing a checkout does on a small project of its own: it builds what is stale, once, and leaves nothing old. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -109,6 +109,19 @@ test('a changed, a new and a deleted source are each built again, and no old out
       assert.is(project.has(`dist/proto/${name}`), false, name);
     }
     assert.ok(project.has('dist/proto/a.js'));
+  }));
+
+test("the project's own command is linked where npx looks, and again when it is gone", () =>
+  withProject(async (project) => {
+    project.write('proto/a.ts', "#!/usr/bin/env node\nconsole.log('it runs');\n");
+    project.write('package.json', '{"type":"module","bin":{"own":"./dist/proto/a.js"}}');
+    const link = join(project.folder, 'node_modules/.bin/own');
+    for (let round = 1; round <= 2; round += 1) {
+      const { exit, text } = await prepare(project);
+      assert.is(exit, 0, text);
+      assert.is(spawnSync(link, { encoding: 'utf8' }).stdout, 'it runs\n');
+      rmSync(link);
+    }
   }));
 
 test('a type error fails, each time, until it is mended', () =>

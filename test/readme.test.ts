@@ -1,6 +1,14 @@
 /** What README says a stranger can type works as it stands there. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,9 +20,10 @@ import { until } from './support/within.ts';
 
 const DIST = fileURLToPath(new URL('..', import.meta.url));
 const ROOT = dirname(DIST.replace(/\/$/, ''));
-const MAIN = join(DIST, 'cli/main.js');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const LINE_MS = 30_000;
+/** A start that builds first. */
+const PREPARED_MS = 60_000;
 
 /** The fenced blocks of a language under a heading. */
 function blocks(heading: string, language: string): readonly string[] {
@@ -89,45 +98,35 @@ test('the gateway example starts, listens and stops', () => {
   assert.match(stdout, /code: 0, cause: 'stopped'/);
 });
 
-test('the configuration example is valid', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
-  const file = join(directory, 'palyra.toml');
-  writeFileSync(file, block('Operate channels', 'toml'));
-  const { status, stderr } = run([MAIN, 'config', 'validate', '--config', file]);
-  rmSync(directory, { recursive: true, force: true });
-  assert.is(status, 0, stderr);
-});
-
-test('the command that the first page prints sends a message and shows its reply', async () => {
-  const line = README.split('\n').find((text) =>
-    text.startsWith('node dist/cli/main.js webhooks test'),
-  );
-  assert.ok(line);
-  const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-readme-'));
-  const gateway = await startGateway({ stateRoot, env: { PALYRA_HTTP: '127.0.0.1:0' } });
+test('what a stranger types into two terminals of a fresh clone works as it is printed', async () => {
+  const clone = makeClone();
+  const [start] = blocks('Try it', 'sh');
+  const [ask = ''] = blocks('Try it', 'sh').slice(1);
+  const [serve] = blocks('Operate channels', 'sh');
+  const demo = openTerminal(clone, start);
   try {
-    const command = (line ?? '')
-      .replace('dist/cli/main.js', JSON.stringify(MAIN))
-      .replace('./.palyra', JSON.stringify(stateRoot));
-    const { code, output } = await shell(command);
-    assert.is(code, 0, output);
-    assert.is(wordsOf(output), wordsOf(block('Try it', 'text')));
+    await demo.isReady();
+    const [first, ...rest] = await typeAll(clone, ask);
+    assert.is(wordsOf(first?.output ?? ''), wordsOf(block('Try it', 'text')));
+    assert.equal(rest, []);
+    await demo.interrupt();
   } finally {
-    await gateway.stop();
-    rmSync(stateRoot, { recursive: true, force: true });
+    demo.kill();
   }
-});
-
-test('every command of the table exists', () => {
-  const commands = new Set(
-    [...README.matchAll(/`palyra ((?:[a-z]+ ?)+)/g)].map(([, words = '']) => words.trim()),
-  );
-  assert.ok(commands.size >= 10, `${commands.size} commands found`);
-  for (const command of commands) {
-    const words = command.split(' ').slice(0, 2);
-    const { status, stdout, stderr } = run([MAIN, ...words, '--help']);
-    assert.is(status, 0, `palyra ${words.join(' ')}: ${stderr}`);
-    assert.match(stdout, new RegExp(`Usage: palyra ${words[0]}`));
+  writeFileSync(join(clone, 'palyra.toml'), block('Operate channels', 'toml'));
+  const own = openTerminal(clone, serve);
+  try {
+    await own.isReady();
+    const commands = inlineCommands();
+    assert.ok(commands.length >= 10, `${commands.length} commands found`);
+    const [exported = ''] = ask.split('\n');
+    const typed = await typeAll(clone, [exported, ...commands].join('\n'));
+    const tried = typed.find(({ command }) => command.includes('webhooks test orders'));
+    assert.match(tried?.output ?? '', /^reply +Hello\ndelivered +echo:default 42/m);
+    await own.interrupt();
+  } finally {
+    own.kill();
+    rmSync(clone, { recursive: true, force: true });
   }
 });
 
@@ -138,8 +137,8 @@ test('the command that the demo prints can be pasted from a log line, whatever i
   const gateway = await startGateway({ stateRoot, env: { PALYRA_HTTP: '127.0.0.1:0' } });
   try {
     const command = await printedCommand(gateway);
-    const { code, output } = await shell(command, process.cwd());
-    assert.is(code, 0, output);
+    const { code, output, errors } = await shell(command, { cwd: process.cwd() });
+    assert.is(code, 0, output + errors);
     assert.is(wordsOf(output), wordsOf(block('Try it', 'text')));
   } finally {
     await gateway.stop();
@@ -166,20 +165,93 @@ function wordsOf(text: string): string {
   return text.trim().replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, 'ID');
 }
 
+/** The commands within the text under `Operate channels`. */
+function inlineCommands(): readonly string[] {
+  const [section = ''] = README.slice(README.indexOf('## Operate channels')).split('\n## ');
+  return [...section.matchAll(/`(npx palyra [^`]+)`/g)].map(([, command = '']) => command);
+}
+
+/** A folder that has what a clone has once it is prepared, and no state. */
+function makeClone(): string {
+  const clone = mkdtempSync(join(tmpdir(), 'palyra-clone-'));
+  for (const name of ['.ci', 'dist', 'node_modules', 'package.json']) {
+    symlinkSync(join(ROOT, name), join(clone, name));
+  }
+  return clone;
+}
+
+/** Nothing of this process's settings, and no hold of the usual port. */
+const STRANGER = {
+  PATH: process.env.PATH ?? '',
+  HOME: process.env.HOME ?? '',
+  PALYRA_HTTP: '127.0.0.1:0',
+};
+
+interface Typed {
+  readonly command: string;
+  readonly output: string;
+}
+
+/** Types the lines into one shell, each of which must succeed; gives what each `npx palyra` printed on stdout. */
+async function typeAll(cwd: string, lines: string): Promise<readonly Typed[]> {
+  const commands = lines.trim().split('\n');
+  const script = commands.map((command) => `${command}\necho "== $?"`).join('\n');
+  const { output, errors } = await shell(script, { cwd, deadlineMs: 120_000 });
+  const parts = output.split(/^== (\d+)\n/m);
+  return commands.flatMap((command, i) => {
+    assert.is(parts[2 * i + 1], '0', `${command}\n${output}${errors}`);
+    return command.startsWith('npx ') ? [{ command, output: parts[2 * i] ?? '' }] : [];
+  });
+}
+
+/** A shell whose last command goes on until Ctrl-C; `gateway` is the process that said it is ready. */
+function openTerminal(cwd: string, lines = '') {
+  const child = spawn('sh', ['-c', lines], { cwd, env: STRANGER });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text: Buffer) => {
+      output += text.toString();
+    });
+  }
+  let hasEnded = false;
+  child.once('close', () => {
+    hasEnded = true;
+  });
+  let gateway = 0;
+  return {
+    async isReady(): Promise<void> {
+      const readyLine = () => /^ready (\{.*\})$/m.exec(output)?.[1];
+      await until('it is ready', () => readyLine() !== undefined || hasEnded, PREPARED_MS);
+      assert.ok(readyLine(), output);
+      gateway = JSON.parse(readyLine() ?? '').pid;
+    },
+    async interrupt(): Promise<void> {
+      process.kill(gateway, 'SIGINT');
+      await until('it ends', () => hasEnded, LINE_MS);
+    },
+    kill(): void {
+      if (hasEnded) return;
+      if (gateway !== 0) process.kill(gateway, 'SIGKILL');
+      child.kill('SIGKILL');
+    },
+  };
+}
+
 function shell(
   command: string,
-  cwd = ROOT,
-): Promise<{ readonly code: number | null; readonly output: string }> {
+  { cwd = ROOT, deadlineMs = LINE_MS } = {},
+): Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }> {
   return new Promise((resolve) => {
-    const child = spawn('sh', ['-c', command], { cwd, timeout: LINE_MS });
+    const child = spawn('sh', ['-c', command], { cwd, timeout: deadlineMs, env: STRANGER });
     let output = '';
+    let errors = '';
     child.stdout.on('data', (text: Buffer) => {
       output += text.toString();
     });
     child.stderr.on('data', (text: Buffer) => {
-      output += text.toString();
+      errors += text.toString();
     });
-    child.once('exit', (code) => resolve({ code, output }));
+    child.once('close', (code) => resolve({ code, output, errors }));
   });
 }
 

@@ -6,7 +6,7 @@ import { DEMO_WEBHOOK } from '../config/demo.ts';
 import { builtInKinds } from '../connector-kinds.ts';
 import { CliError, EXIT, toCliError } from '../exit-codes.ts';
 import type { GatewayHandle } from '../gateway.ts';
-import { createLog, type Log } from '../log.ts';
+import { type Log, openLog } from '../log.ts';
 import { guardProcess } from '../process-guard.ts';
 import { loadSettings, type SettingFlags, type Settings } from '../settings.ts';
 import { removeGatewayRecord, writeGatewayRecord } from '../state-root.ts';
@@ -29,10 +29,11 @@ export function addServe(program: Command, world: CommandWorld): void {
 async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
   const settings = loadSettings(flags, world.terminal.env, await builtInKinds());
   const { stateRoot, logLevel } = settings;
-  const log = createLog({ level: logLevel, thread: 'main' });
+  const opened = openLog({ level: logLevel, thread: 'main', stream: process.stderr });
+  const { log } = opened;
   let gateway: GatewayHandle | undefined;
   const release = guardProcess({
-    log,
+    ...opened,
     stop: (deadlineMs) => gateway?.stop({ deadlineMs }),
     cleanUp: () => removeGatewayRecord(stateRoot, process.pid),
   });
@@ -46,6 +47,7 @@ async function serve(world: CommandWorld, flags: SettingFlags): Promise<void> {
     world.finish(code);
   } finally {
     removeGatewayRecord(stateRoot, process.pid);
+    opened.sayLeftOut();
     release();
   }
 }

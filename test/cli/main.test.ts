@@ -1,5 +1,5 @@
 /** Holds the command line as programs script against it: commands, exit codes, where words go, `--json`. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -42,6 +42,24 @@ test('no gateway is exit 5, with the next step; with --json as one line of JSON 
   const json = await runCommand(['status', '--json', '--state-root', directory]);
   assert.is(json.code, 5);
   assert.is(JSON.parse(json.stderr).error.code, 'unreachable');
+});
+
+test('an empty --state-root, --config or PALYRA_ variable is exit 2, and nothing is started', async () => {
+  const given: readonly [readonly string[], Record<string, string>][] = [
+    [['status', '--state-root', ''], {}],
+    [['status'], { PALYRA_STATE_ROOT: '' }],
+    [['status', '--url', 'http://127.0.0.1:1'], { PALYRA_ADMIN_TOKEN: '' }],
+    [['journal', 'verify', '--state-root='], {}],
+    [['config', 'validate', '--config', ''], {}],
+    [['config', 'validate', ''], {}],
+    [['serve', '--config', '', '--state-root', join(directory, 'none')], {}],
+  ];
+  for (const [args, env] of given) {
+    const { code, stderr } = await runCommand(args, env);
+    assert.is(code, 2, args.join(' '));
+    assert.match(stderr, /^palyra: bad_option: \S+ is empty\n {2}next: give it a value/);
+  }
+  assert.not(existsSync(join(directory, 'none')));
 });
 
 test('a wrong configuration is exit 2 with file, line and key, and nothing is started', async () => {

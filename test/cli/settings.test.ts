@@ -45,7 +45,7 @@ test('a flag wins over the environment, the environment over the file, the file 
 test('the file is found by flag or environment', () => {
   assert.is(load({}, { PALYRA_CONFIG: file }).configFile, file);
   assert.is(load({ config: file }, { PALYRA_CONFIG: '/nowhere.toml' }).configFile, file);
-  assert.is(load({}, { PALYRA_CONFIG: '' }).configFile, '');
+  assert.is(load({}).configFile, '');
 });
 
 test('the state root is the flag, the environment, XDG, then the home directory', () => {
@@ -60,6 +60,24 @@ test('the log level is the flag, the environment, then info', () => {
   assert.is(load({}, { PALYRA_LOG_LEVEL: 'DEBUG' }).logLevel, 'debug');
   assert.is(load({ logLevel: 'warn' }, { PALYRA_LOG_LEVEL: 'debug' }).logLevel, 'warn');
   assert.is(exitOf({ logLevel: 'wran' }), 2);
+});
+
+test('what an unset shell variable leaves empty is refused by its name, not taken for a default', () => {
+  const given: readonly [string, SettingFlags, Record<string, string>][] = [
+    ['--config', { config: '' }, {}],
+    ['--state-root', { stateRoot: '' }, { PALYRA_STATE_ROOT: '/e' }],
+    ['--http', { http: '' }, {}],
+    ['--log-level', { logLevel: '' }, {}],
+    ['PALYRA_CONFIG', {}, { PALYRA_CONFIG: '' }],
+    ['PALYRA_STATE_ROOT', {}, { PALYRA_STATE_ROOT: '' }],
+    ['PALYRA_HTTP', {}, { PALYRA_HTTP: '' }],
+    ['PALYRA_LOG_LEVEL', {}, { PALYRA_LOG_LEVEL: '' }],
+  ];
+  for (const [name, flags, env] of given) {
+    assert.is(exitOf(flags, env), 2, name);
+    assert.throws(() => load(flags, env), new RegExp(`^${name} is empty$`));
+  }
+  assert.is(load({ stateRoot: '/s' }, { PALYRA_STATE_ROOT: '' }).stateRoot, '/s');
 });
 
 test('other PALYRA_ names are left alone', () => {

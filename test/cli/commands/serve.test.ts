@@ -24,6 +24,7 @@ import { codeOf } from '../../../runtime/errors.ts';
 import { until, within } from '../../support/within.ts';
 import { serve } from '../support/served-gateway.ts';
 import { runCommand } from '../support/spawn-cli.ts';
+import { openUnreadPipe } from '../support/unread-pipe.ts';
 
 const test = suite('cli: serve');
 const directory = mkdtempSync(join(tmpdir(), 'palyra-serve-'));
@@ -168,6 +169,38 @@ test('a signal while it still reads its settings ends it with exit 0 too', async
   closeSync(pipe);
   assert.is(await gateway.end, 0);
   assert.is(gateway.stdout(), '');
+});
+
+test('5: where nobody reads its log it starts, answers webhooks and probes, and ends with 0', async () => {
+  const pipe = openUnreadPipe(join(directory, 'log.pipe'));
+  const stateRoot = newRoot();
+  const gateway = serve(['--state-root', stateRoot, '--log-level', 'debug'], {}, pipe.fd);
+  try {
+    const { http } = await gateway.ready;
+    const flags = ['--state-root', stateRoot, '--text', 'Hello'];
+    for (let round = 0; round < 3; round += 1) {
+      assert.is((await runCommand(['webhooks', 'test', 'demo', ...flags])).code, 0);
+      const probes = Array.from({ length: 200 }, () =>
+        fetch(`${http}/livez`, { signal: AbortSignal.timeout(10_000) }),
+      );
+      for (const { status } of await Promise.all(probes)) assert.is(status, 200);
+    }
+    gateway.signal('SIGTERM');
+    assert.is(await within('its end', gateway.end, 26_000), 0);
+  } finally {
+    gateway.signal('SIGKILL');
+    pipe.close();
+  }
+});
+
+test('5: a log on a full disk ends nothing', async () => {
+  const full = openSync('/dev/full', 'w');
+  const gateway = serve(['--state-root', newRoot()], {}, full);
+  const { http } = await gateway.ready;
+  assert.is((await fetch(`${http}/livez`, { signal: AbortSignal.timeout(5_000) })).status, 200);
+  gateway.signal('SIGTERM');
+  assert.is(await gateway.end, 0);
+  closeSync(full);
 });
 
 test('a store that is not one is refused with exit 1 and left as it is', async () => {

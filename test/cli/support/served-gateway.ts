@@ -20,8 +20,9 @@ const DEADLINE_MS = 30_000;
 export function serve(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  stderr: 'pipe' | number = 'pipe',
 ): ServedGateway {
-  const child = startCli(['serve', '--http', '127.0.0.1:0', ...args], env);
+  const child = startCli(['serve', '--http', '127.0.0.1:0', ...args], env, stderr);
   // Whatever a test forgets ends with this process.
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);

@@ -16,10 +16,11 @@ const BARE_ENV = { PATH: process.env.PATH ?? '', HOME: '/nonexistent' };
 export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  stderr: 'pipe' | number = 'pipe',
 ): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], {
     env: { ...BARE_ENV, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', stderr],
   });
 }
 
