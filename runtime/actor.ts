@@ -169,8 +169,8 @@ export function defineActor<P, Own, A, S, D>(
   return definition;
 }
 
-/** Where a child spec remembers the definition that it was made of: in the same thread nobody has to look for it. */
-export const DEFINITION: unique symbol = Symbol('definition');
+/** Where a child spec remembers the definition that it was made of: in the same thread nobody has to look for it, in another copy of the package neither. */
+export const DEFINITION: unique symbol = Symbol.for('palyra.definition');
 
 const DEFAULT_SHUTDOWN_TIMEOUT_MS = 5_000;
 

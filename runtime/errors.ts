@@ -1,4 +1,7 @@
-/** The runtime's coded errors. Every error that leaves the runtime carries a `code` from the lists below. */
+/**
+ * The runtime's coded errors. Every error that leaves the runtime carries a `code` from the lists below. Where a process
+ * has several copies of the package, `instanceof` in one knows the errors of all.
+ */
 
 export const RUNTIME_CODES = [
   'bad_child_spec',
@@ -31,6 +34,10 @@ export const RUNTIME_CODES = [
 export type RuntimeCode = (typeof RUNTIME_CODES)[number];
 
 export class RuntimeError extends Error {
+  static {
+    brand(RuntimeError, 'RuntimeError');
+  }
+
   readonly code: string;
   readonly retryable: boolean;
 
@@ -63,6 +70,10 @@ export type AskCode = (typeof ASK_CODES)[number];
 
 /** Why an ask has no reply. `retryable` is true where the message was certainly never handled. */
 export class AskError extends Error {
+  static {
+    brand(AskError, 'AskError');
+  }
+
   readonly code: AskCode;
   readonly address: string;
   readonly kind: string;
@@ -89,6 +100,10 @@ export class AskError extends Error {
 
 /** Thrown to code that outlived its incarnation: its messages must not mix with those of its successor. */
 export class StaleIncarnation extends Error {
+  static {
+    brand(StaleIncarnation, 'StaleIncarnation');
+  }
+
   readonly code = 'stale_incarnation';
   readonly retryable = false;
 
@@ -118,4 +133,16 @@ export function messageOf(error: unknown): string {
   } catch {
     return 'unprintable';
   }
+}
+
+/** `name` is given: a minified bundle calls its classes otherwise. A subclass knows its instances by their prototype. */
+function brand(type: { readonly prototype: Error }, name: string): void {
+  const key = Symbol.for(`palyra.${name}`);
+  Object.defineProperty(type.prototype, key, { value: true });
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown) {
+      if (this !== type) return Function.prototype[Symbol.hasInstance].call(this, value);
+      return typeof value === 'object' && value !== null && key in value;
+    },
+  });
 }
