@@ -181,7 +181,8 @@ for (const mode of MODES) {
           : [],
       );
       assert.equal(ended, [{ kind: 'stopped', code: 'shutdown' }]);
-      assert.ok((await tree.system.ask(trace, 'read', null, IN_2S)).includes('stop c'));
+      const traced = () => tree.system.ask(trace, 'read', null, IN_2S);
+      await until('c has stopped', async () => (await traced()).includes('stop c'));
     },
   );
 
