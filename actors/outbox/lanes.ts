@@ -111,7 +111,7 @@ function advance(
   const { account } = lane;
   const expiresAtMs = expiresAt(head);
   if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
-  if (account.isParked || isOvertaken(head)) return expiresAtMs;
+  if (isOvertaken(head)) return expiresAtMs;
   if (nowMs < head.dueAtMs) return Math.min(head.dueAtMs, expiresAtMs);
   if (!isOpen(account, nowMs)) {
     account.ready.delete(lane);
