@@ -123,14 +123,17 @@ function services(plan: GatewayPlan, refs: Refs) {
   });
 }
 
-function domain({ rules }: GatewayPlan, refs: Refs) {
+function domain({ accounts, rules }: GatewayPlan, refs: Refs) {
   const { ledger, router, outbox, sessions } = refs;
   const run = { module: runActor.module, export: runActor.export };
+  const parkedMaxAgesMs = Object.fromEntries(
+    accounts.map(({ connectorId, parkedMaxAgeMs }) => [connectorId, parkedMaxAgeMs]),
+  );
   return supervisor('domain', {
     ...STEADY,
     children: [
       child(routerActor, { id: 'router', args: { ledger, sessions, rules } }),
-      child(outboxActor, { id: 'outbox', args: { ledger } }),
+      child(outboxActor, { id: 'outbox', args: { ledger, parkedMaxAgesMs } }),
       child(sessionsActor, { id: 'sessions', args: { ledger, outbox, router, run } }),
     ],
   });

@@ -22,12 +22,13 @@ export function planOf(config: GatewayConfig, version: string): GatewayPlan {
     modelProvider: config.model.provider,
     accounts: config.connectors
       .filter(({ enabled }) => enabled)
-      .map(({ connectorId, kind, tokenRef, onUnknown, options }) => ({
+      .map(({ connectorId, kind, tokenRef, onUnknown, parkedMaxAgeMs, options }) => ({
         connectorId,
         kind,
         tokenRef,
         onUnknown,
         maxAgeMs: MAX_AGE_MS,
+        parkedMaxAgeMs,
         options,
       })),
     rules: config.router,

@@ -15,7 +15,9 @@ export interface AccountArgs {
   /** '' for none. */
   readonly tokenRef: string;
   readonly onUnknown: 'retry' | 'hold';
+  /** How old a delivery may become while the account can send, and while it cannot. */
   readonly maxAgeMs: number;
+  readonly parkedMaxAgeMs: number;
   readonly options: Readonly<Record<string, unknown>>;
 }
 

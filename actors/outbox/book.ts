@@ -68,6 +68,9 @@ export interface Account {
   epoch: number;
   onUnknown: UnknownPolicy;
   maxAgeMs: number;
+  readonly parkedMaxAgeMs: number;
+  /** Monotonic: since when there is a connector and it is not parked; undefined while there is none or it is. */
+  upSinceMs: number | undefined;
   isParked: boolean;
   parkReason: string;
   restUntilMs: number;
@@ -96,6 +99,7 @@ export interface Times {
 export interface AccountDefaults {
   readonly onUnknown: UnknownPolicy;
   readonly maxAgeMs: number;
+  parkedMaxAgeMs(connectorId: string): number;
 }
 
 /** How many ended deliveries of an account, of each kind, are kept for `recent`. */
@@ -262,6 +266,8 @@ function createAccount(id: string, defaults: AccountDefaults): Account {
     epoch: 0,
     onUnknown: defaults.onUnknown,
     maxAgeMs: defaults.maxAgeMs,
+    parkedMaxAgeMs: defaults.parkedMaxAgeMs(id),
+    upSinceMs: undefined,
     isParked: false,
     parkReason: '',
     restUntilMs: 0,

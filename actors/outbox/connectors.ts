@@ -30,8 +30,7 @@ export function connectorUp(state: OutboxState, self: OutboxSelf, up: ConnectorU
   account.incarnation = incarnation;
   account.epoch += 1;
   // A new connector tries its credential anew; it says so when it is refused.
-  account.isParked = false;
-  account.parkReason = '';
+  setParked(account, undefined, self.clock.monotonicMs());
   self.watch(up.ref);
   pumpAll(state, self, account);
 }
@@ -41,7 +40,10 @@ export function connectorDown(state: OutboxState, self: OutboxSelf, down: Down):
     if (account.ref?.address !== down.ref.address) continue;
     // Its successor may have registered before this arrived. 0: which one it was is not known, so it counts for this one.
     const isSucceeded = down.incarnation > 0 && down.incarnation < account.incarnation;
-    if (!isSucceeded) account.ref = undefined;
+    if (!isSucceeded) {
+      account.ref = undefined;
+      account.upSinceMs = undefined;
+    }
     lose(state, self, account, account.epoch - (isSucceeded ? 1 : 0), down);
     pumpAll(state, self, account);
   }
@@ -53,8 +55,7 @@ export function park(
   { connectorId, parked, reason }: { connectorId: string; parked: boolean; reason: string },
 ): void {
   const account = state.book.account(connectorId);
-  account.isParked = parked;
-  account.parkReason = parked ? reason : '';
+  setParked(account, parked ? reason : undefined, self.clock.monotonicMs());
   pumpAll(state, self, account);
 }
 
@@ -136,6 +137,14 @@ function chargeOf({ cause }: Down, deliveryId: string): Charge {
   return isUnnamed ? 'loss' : 'none';
 }
 
+/** `reason` undefined unparks. */
+function setParked(account: Account, reason: string | undefined, nowMs: number): void {
+  account.isParked = reason !== undefined;
+  account.parkReason = reason ?? '';
+  if (account.isParked || account.ref === undefined) account.upSinceMs = undefined;
+  else account.upSinceMs ??= nowMs;
+}
+
 function restAccount(
   state: OutboxState,
   self: OutboxSelf,
@@ -144,12 +153,11 @@ function restAccount(
 ): void {
   const after = accountAfter(outcome, termsOf(account, self));
   if (after === undefined) return;
+  const nowMs = self.clock.monotonicMs();
   if ('parked' in after) {
-    account.isParked = true;
-    account.parkReason = after.parked;
+    setParked(account, after.parked, nowMs);
     return;
   }
-  const nowMs = self.clock.monotonicMs();
   const untilMs = nowMs + after.restMs;
   if (isOpen(account, nowMs) || untilMs > account.restUntilMs) account.restUntilMs = untilMs;
   state.wakes.set(account, account.restUntilMs);

@@ -4,6 +4,7 @@ import type { Attempt } from '../channels/protocol.ts';
 import { type Account, type Entry, isOvertaken, type Lane, type Pending } from './book.ts';
 import { commit } from './commits.ts';
 import { decide, fits, type Happening, type Terms } from './decide.ts';
+import { expiryOf } from './policy.ts';
 import type { Settlement } from './protocol.ts';
 import { changedMeanwhile, onItsWay } from './replies.ts';
 import { type DeliveryRow, isActive, steppedPart } from './rows.ts';
@@ -68,9 +69,8 @@ export function armTimer(state: OutboxState, self: OutboxSelf): void {
 function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): number | undefined {
   if (lane.pending !== undefined && settle(state, self, lane.pending)) return undefined;
   if (lane.interventions !== undefined && intervene(state, self, lane)) return undefined;
-  const { account } = lane;
-  for (const held of account.isParked ? [] : lane.held) {
-    if (nowMs >= expiryOf(held)) return step(state, self, held, { type: 'expired' });
+  for (const held of lane.held) {
+    if (nowMs >= expiresAt(held)) return step(state, self, held, { type: 'expired' });
   }
   const head = lane.entries[0];
   if (head === undefined) {
@@ -109,8 +109,7 @@ function advance(
 ): number | undefined {
   const { lane } = head;
   const { account } = lane;
-  if (account.isParked) return Number.POSITIVE_INFINITY;
-  const expiresAtMs = expiryOf(head);
+  const expiresAtMs = expiresAt(head);
   if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
   if (isOvertaken(head)) return expiresAtMs;
   if (nowMs < head.dueAtMs) return Math.min(head.dueAtMs, expiresAtMs);
@@ -136,8 +135,9 @@ function send(
   const { account } = lane;
   if (lane.toldEpoch !== 0) return Number.POSITIVE_INFINITY;
   if (account.ref === undefined) {
-    if (nowMs >= expiryOf(head)) return step(state, self, head, { type: 'expired' });
-    return expiryOf(head);
+    const expiresAtMs = expiresAt(head);
+    if (nowMs >= expiresAtMs) return step(state, self, head, { type: 'expired' });
+    return expiresAtMs;
   }
   if (!tellAttempt(self, head, lane.isResumed)) return nowMs + TELL_AGAIN_MS;
   lane.toldEpoch = account.epoch;
@@ -198,7 +198,7 @@ function follower(self: OutboxSelf, lane: Lane): readonly Move[] {
   const nowMs = self.clock.monotonicMs();
   if (entry === undefined || isOvertaken(entry) || !isOpen(account, nowMs)) return [];
   if (!account.pace.isFree(nowMs)) return [];
-  if (nowMs < entry.dueAtMs || nowMs >= expiryOf(entry) || account.ready.size > 0) return [];
+  if (nowMs < entry.dueAtMs || nowMs >= expiresAt(entry) || account.ready.size > 0) return [];
   const after = decide(entry.row, { type: 'turn' }, termsOf(account, self));
   return after?.status === 'sending' ? [{ entry, after }] : [];
 }
@@ -239,13 +239,12 @@ function leavesLane(row: DeliveryRow): boolean {
   return row.status === 'held' || !isActive(row.status);
 }
 
-function expiryOf(entry: Entry): number {
-  return entry.bornAtMs + entry.lane.account.maxAgeMs;
+function expiresAt({ bornAtMs, lane }: Entry): number {
+  return expiryOf(bornAtMs, lane.account);
 }
 
 function heldExpiry(lane: Lane): number {
   let earliestMs = Number.POSITIVE_INFINITY;
-  if (lane.account.isParked) return earliestMs;
-  for (const held of lane.held) earliestMs = Math.min(earliestMs, expiryOf(held));
+  for (const held of lane.held) earliestMs = Math.min(earliestMs, expiresAt(held));
   return earliestMs;
 }

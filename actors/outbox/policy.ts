@@ -50,7 +50,31 @@ const MAX_LOSSES = 5;
 /** From here on a lost delivery waits like one of unknown outcome: its neighbours get time to be sent. */
 const LOSSES_BEFORE_BACKOFF = 3;
 
-export const DEFAULT_MAX_AGE_MS = 24 * 60 * 60 * 1_000;
+const HOUR_MS = 60 * 60 * 1_000;
+export const DEFAULT_MAX_AGE_MS = 24 * HOUR_MS;
+export const DEFAULT_PARKED_MAX_AGE_MS = 7 * DEFAULT_MAX_AGE_MS;
+/** What was too old when its account could send again gets so long to leave. */
+const CATCH_UP_MS = HOUR_MS;
+
+export interface Ages {
+  readonly maxAgeMs: number;
+  readonly parkedMaxAgeMs: number;
+  /** Monotonic: since when the account can send; undefined while it cannot. */
+  readonly upSinceMs: number | undefined;
+}
+
+/**
+ * When a delivery is too old, in the clock of `bornAtMs`. An account without a working credential, or without a connector,
+ * keeps it longer; where that ends, what has waited is not dead at once.
+ */
+export function expiryOf(bornAtMs: number, { maxAgeMs, parkedMaxAgeMs, upSinceMs }: Ages): number {
+  const usualMs = bornAtMs + maxAgeMs;
+  const longestMs = bornAtMs + Math.max(maxAgeMs, parkedMaxAgeMs);
+  if (upSinceMs === undefined) return longestMs;
+  if (bornAtMs >= upSinceMs) return usualMs;
+  const caughtUpMs = upSinceMs + Math.min(CATCH_UP_MS, maxAgeMs);
+  return Math.max(usualMs, Math.min(caughtUpMs, longestMs));
+}
 
 /** Whether one more end of this charge is the last that a delivery gets. */
 export function isQuarantined(

@@ -38,7 +38,7 @@ export interface ConnectorUp {
   readonly connectorId: string;
   readonly ref: ActorRef<ConnectorProtocol>;
   readonly onUnknown: 'retry' | 'hold';
-  /** A delivery older than this is dead. */
+  /** A delivery older than this is dead, while the account can send. */
   readonly maxAgeMs: number;
   /** Least time between two of its sends; 0 for none. */
   readonly minIntervalMs: number;

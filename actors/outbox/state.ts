@@ -11,7 +11,7 @@ import {
   type Pending,
 } from './book.ts';
 import type { Pace } from './pace.ts';
-import { DEFAULT_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
+import { DEFAULT_MAX_AGE_MS, DEFAULT_PARKED_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
 import type { FinishReply, FinishRequest, OutboxProtocol } from './protocol.ts';
 import type { DeliveryRow } from './rows.ts';
 import { WakeQueue } from './wake-queue.ts';
@@ -20,6 +20,8 @@ export interface OutboxPolicies {
   /** For accounts that have not registered yet. */
   readonly onUnknown: UnknownPolicy;
   readonly maxAgeMs: number;
+  /** For accounts that `parkedMaxAgesMs` does not name. */
+  readonly parkedMaxAgeMs: number;
   /** Lanes of one account that send at the same time. */
   readonly inFlightPerConnector: number;
   /** Deliveries of one account that have not ended; beyond it `finish` is `busy`. */
@@ -31,6 +33,7 @@ export interface OutboxPolicies {
 export const DEFAULT_POLICIES: OutboxPolicies = {
   onUnknown: 'retry',
   maxAgeMs: DEFAULT_MAX_AGE_MS,
+  parkedMaxAgeMs: DEFAULT_PARKED_MAX_AGE_MS,
   inFlightPerConnector: 64,
   activePerConnector: 10_000,
   textCharsPerConnector: 16 * 1_024 * 1_024,
@@ -39,6 +42,8 @@ export const DEFAULT_POLICIES: OutboxPolicies = {
 export interface OutboxArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly policies?: Partial<OutboxPolicies>;
+  /** By connector: how old a delivery may become while its account cannot send. */
+  readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
 }
 
 export interface Move {
@@ -115,10 +120,15 @@ export interface OutboxState {
 
 export function createOutboxState(args: OutboxArgs): OutboxState {
   const policies = { ...DEFAULT_POLICIES, ...args.policies };
+  const ages = new Map(Object.entries(args.parkedMaxAgesMs ?? {}));
   return {
     ledger: args.ledger,
     policies,
-    book: new Book(policies),
+    book: new Book({
+      onUnknown: policies.onUnknown,
+      maxAgeMs: policies.maxAgeMs,
+      parkedMaxAgeMs: (id) => ages.get(id) ?? policies.parkedMaxAgeMs,
+    }),
     arriving: 0,
     unsure: new Map(),
     nextOrder: 1,

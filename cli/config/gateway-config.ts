@@ -34,6 +34,8 @@ export interface ConnectorConfig {
   readonly tokenRef: string;
   /** What happens to a piece of which nobody knows whether it was sent. */
   readonly onUnknown: 'retry' | 'hold';
+  /** How old a reply may become while the account has no working credential; then it is a dead letter. */
+  readonly parkedMaxAgeMs: number;
   readonly enabled: boolean;
   /** Every other key of the section, in the file's spelling, e.g. `{ api_root }`: the kind's `checkOptions` judges it. */
   readonly options: Readonly<Record<string, unknown>>;

@@ -65,6 +65,7 @@ const connectorSection = z.looseObject({
   token_ref: secretRef.optional(),
   api_root: httpUrl.optional(),
   on_unknown: z.enum(['retry', 'hold']).default('retry'),
+  parked_max_age_days: wholeNumber(365).default(7),
   enabled: z.boolean().default(true),
 });
 
@@ -135,7 +136,15 @@ export const configFileSchema = z.strictObject({
   webhooks: z.array(webhookSection).max(1_024).default([]),
 });
 /** Keys of every connector that are the gateway's own; all others are its kind's options. */
-const GATEWAY_KEYS: readonly string[] = ['id', 'kind', 'token_ref', 'on_unknown', 'enabled'];
+const GATEWAY_KEYS: readonly string[] = [
+  'id',
+  'kind',
+  'token_ref',
+  'on_unknown',
+  'parked_max_age_days',
+  'enabled',
+];
+const DAY_MS = 24 * 3_600_000;
 /** Keys that the schema itself knows in a connector's section. */
 export const CONNECTOR_SECTION_KEYS: readonly string[] = Object.keys(connectorSection.shape);
 
@@ -152,6 +161,7 @@ export function toGatewayConfig(file: ConfigFile): GatewayConfig {
       kind: section.kind,
       tokenRef: section.token_ref ?? '',
       onUnknown: section.on_unknown,
+      parkedMaxAgeMs: section.parked_max_age_days * DAY_MS,
       enabled: section.enabled,
       options: optionsOf(section),
     })),

@@ -147,6 +147,7 @@ const PLAN: GatewayPlan = {
       tokenRef: '',
       onUnknown: 'retry',
       maxAgeMs: 86_400_000,
+      parkedMaxAgeMs: 604_800_000,
       options: {},
     },
   ],

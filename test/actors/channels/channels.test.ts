@@ -14,6 +14,7 @@ const account = (connectorId: string) => ({
   tokenRef: '',
   onUnknown: 'retry' as const,
   maxAgeMs: 1,
+  parkedMaxAgeMs: 1,
   options: {},
 });
 

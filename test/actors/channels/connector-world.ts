@@ -17,6 +17,7 @@ export const ARGS: ConnectorArgs = {
     tokenRef: 'env:TOKEN',
     onUnknown: 'retry',
     maxAgeMs: 86_400_000,
+    parkedMaxAgeMs: 604_800_000,
     options: {},
   },
   vault: { address: 'vault' },

@@ -107,6 +107,20 @@ test('a replay gets the whole age anew, and nothing that it was charged with bef
   assert.ok(world.store.read(DELIVERED, ID(1)), 'also not over a restart');
 });
 
+test('a held delivery that is replayed gets its whole age anew', async () => {
+  const { world, outcomes, say, call } = await createHeld({ maxAgeMs: 60_000 });
+  outcomes.push(UNKNOWN);
+  void say(1, ['one'], 'x');
+  await world.answerAll();
+  await world.advance(59_000);
+  outcomes.push({ type: 'transient', reason: 'reset', retryAfterMs: 50_000 });
+  assert.equal(await call('replay'), did('queued'));
+  await world.answerAll();
+  await world.advance(50_000);
+  await world.answerAll();
+  assert.ok(world.store.read(DELIVERED, ID(1)));
+});
+
 test('a held delivery that is discarded is a dead letter with its reason, and its run hears of it', async () => {
   const { world, outcomes, say, call, queue, types } = await createHeld();
   outcomes.push(UNKNOWN);

@@ -106,4 +106,22 @@ test('a send that the ledger does not take leaves its turn to another', async ()
   );
 });
 
+test('a retry that the ledger does not take leaves its turn to another, too', async () => {
+  const { world, connector, outcomes, say } = await createWorld({ minIntervalMs: INTERVAL_MS });
+  outcomes.push({ type: 'transient', reason: 'reset' });
+  void say(1, ['one'], 'x');
+  await world.answerAll();
+  void say(2, ['two'], 'y');
+  await world.calm();
+  world.nowMs += INTERVAL_MS;
+  world.outbox.fireTimers();
+  while (world.asks.length === 0) world.outbox.receive('timers');
+  const [start] = world.asks;
+  world.handleAsk('busy');
+  await world.calm();
+  const [sent] = connector.running;
+  assert.ok(sent !== undefined);
+  assert.not.match(JSON.stringify(start?.payload), sent.deliveryId);
+});
+
 test.run();

@@ -67,6 +67,7 @@ test('the documented example is read into its typed form', () => {
       kind: 'telegram',
       tokenRef: 'env:TELEGRAM_TOKEN',
       onUnknown: 'retry',
+      parkedMaxAgeMs: 604_800_000,
       enabled: true,
       options: { api_root: 'https://api.telegram.org' },
     },
@@ -110,6 +111,8 @@ test('every wrong value of a connector, a rule and a webhook is named by its lin
   assert.is(placeOf('kind = "telegram"', 'kind = "telegraph"'), '7 connectors[0].kind');
   assert.is(placeOf('"https://api.telegram.org"', '"ftp://x"'), '9 connectors[0].api_root');
   assert.is(placeOf('on_unknown = "retry"', 'on_unknown = "drop"'), '10 connectors[0].on_unknown');
+  const age = 'parked_max_age_days';
+  assert.is(placeOf('on_unknown = "retry"', `${age} = 0`), `10 connectors[0].${age}`);
   assert.is(
     placeOf('[channel_router]\nenabled = true', '[channel_router]\nenabled = "yes"'),
     '12 channel_router.enabled',

@@ -17,6 +17,7 @@ const connector = fc.record(
     token_ref: reference,
     api_root: fc.constantFrom('https://api.telegram.org', 'http://127.0.0.1:8081'),
     on_unknown: fc.constantFrom('retry', 'hold'),
+    parked_max_age_days: fc.integer({ min: 1, max: 365 }),
     enabled: fc.boolean(),
   },
   { requiredKeys: ['account'] },

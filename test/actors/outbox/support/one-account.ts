@@ -12,6 +12,7 @@ interface Options {
   readonly policies?: Partial<OutboxPolicies>;
   readonly maxAgeMs?: number;
   readonly minIntervalMs?: number;
+  readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
 }
 
 /** A world with one account that is up; `outcomes` are what its next attempts end with, then delivered. */
@@ -22,6 +23,7 @@ export async function createWorld(options: Options = {}) {
     random: () => 0.5,
     ...(options.policies === undefined ? {} : { policies: options.policies }),
     ...(options.maxAgeMs === undefined ? {} : { maxAgeMs: options.maxAgeMs }),
+    ...(options.parkedMaxAgesMs === undefined ? {} : { parkedMaxAgesMs: options.parkedMaxAgesMs }),
     ...(options.minIntervalMs === undefined ? {} : { minIntervalMs: options.minIntervalMs }),
     script: {
       chunks: ({ text }) => text.split('|').length,

@@ -21,6 +21,7 @@ export interface WorldOptions {
   readonly script: Script;
   readonly policies?: Partial<OutboxPolicies>;
   readonly maxAgeMs?: number;
+  readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
   readonly minIntervalMs?: number;
   random(): number;
 }
@@ -55,10 +56,11 @@ export class OutboxWorld {
 
   /** The outbox loads its rows; asks of its start are answered at once. */
   async start(): Promise<void> {
-    const { policies } = this.#options;
+    const { policies, parkedMaxAgesMs } = this.#options;
     const args = {
       ledger: { address: 'test/ledger' },
       ...(policies === undefined ? {} : { policies }),
+      ...(parkedMaxAgesMs === undefined ? {} : { parkedMaxAgesMs }),
     };
     let isStarted = false;
     const started = this.outbox.start(args).then(() => {
