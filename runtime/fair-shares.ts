@@ -7,7 +7,7 @@
 const TIMES_FREE = 4;
 
 /**
- * What `mayTake` promises, as long as nobody takes without it:
+ * What `mayTake` promises of single places, as long as nobody takes without it:
  * - no more places are taken than there are;
  * - a source that holds none gets one as long as any is free, and no source takes the last fifth of what it found free;
  * - among n sources, one that holds less than `places / (n + 1/4)` is refused only while another holds more than that: what
@@ -31,21 +31,23 @@ export class FairShares {
     return this.#held.get(source) ?? 0;
   }
 
-  mayTake(source: string): boolean {
-    return this.heldBy(source) < TIMES_FREE * (this.#places - this.#taken);
+  mayTake(source: string, count = 1): boolean {
+    const free = this.#places - this.#taken;
+    return count <= free && this.heldBy(source) + count <= TIMES_FREE * free;
   }
 
   /** Without a question: what is there already, say since before a restart, takes its place in any case. */
-  take(source: string): void {
-    this.#held.set(source, this.heldBy(source) + 1);
-    this.#taken += 1;
+  take(source: string, count = 1): void {
+    this.#held.set(source, this.heldBy(source) + count);
+    this.#taken += count;
   }
 
-  giveBack(source: string): void {
+  /** Not more than it holds. */
+  giveBack(source: string, count = 1): void {
     const held = this.heldBy(source);
-    if (held === 0) return;
-    if (held === 1) this.#held.delete(source);
-    else this.#held.set(source, held - 1);
-    this.#taken -= 1;
+    const given = Math.min(held, count);
+    if (given === held) this.#held.delete(source);
+    else this.#held.set(source, held - given);
+    this.#taken -= given;
   }
 }

@@ -68,6 +68,18 @@ export function toRuntimeMetrics(snapshot: SystemSnapshot): readonly Metric[] {
       samples: threads.map(({ name, restarts }) => ({ labels: { thread: name }, value: restarts })),
     },
     {
+      name: 'palyra_runtime_loop_delay_seconds',
+      help: 'How late the event loop of the thread turned, over the last ten seconds; 1 is the longest',
+      type: 'gauge',
+      samples: threads
+        .filter(({ state }) => state === 'running')
+        .flatMap(({ name, loopDelayMs: { p50, p99, max } }) => [
+          { labels: { thread: name, quantile: '0.5' }, value: p50 / 1_000 },
+          { labels: { thread: name, quantile: '0.99' }, value: p99 / 1_000 },
+          { labels: { thread: name, quantile: '1' }, value: max / 1_000 },
+        ]),
+    },
+    {
       name: 'palyra_runtime_events_total',
       help: 'What the runtime counts: crashes, refused messages, dead letters…',
       type: 'counter',

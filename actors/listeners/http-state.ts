@@ -1,5 +1,6 @@
 /** What the HTTP listener is given and what it holds. */
 import type { ActorRef } from '../../runtime/actor.ts';
+import { FairShares } from '../../runtime/fair-shares.ts';
 import type { GatewayPorts } from '../../transports/http/gateway-ports.ts';
 import type { ChannelsProtocol } from '../channels/protocol.ts';
 import type { ControlProtocol } from '../control/protocol.ts';
@@ -19,6 +20,8 @@ export interface HttpListenerArgs extends TokenSource {
   readonly webhooks: ActorRef<WebhooksProtocol>;
   readonly router: ActorRef<RouterProtocol>;
 }
+
+const MAX_INGEST_BYTES = 64 * 1_024 * 1_024;
 
 export interface Bound {
   readonly host: string;
@@ -58,7 +61,8 @@ export interface HttpListenerState {
   readonly tallies: Map<string, Record<string, number>>;
   /** Integrations whose numbers the webhooks have not been told. */
   readonly untold: Set<string>;
-  ingestBytes: number;
+  /** The bytes of webhook bodies that are being checked or admitted, by integration. */
+  readonly ingest: FairShares;
   token: Uint8Array | undefined;
   isStopping: boolean;
   isAdmitting: boolean;
@@ -85,7 +89,7 @@ export function createHttpState(
     directory: undefined,
     tallies: new Map(),
     untold: new Set(),
-    ingestBytes: 0,
+    ingest: new FairShares(MAX_INGEST_BYTES),
     token: undefined,
     isStopping: false,
     isAdmitting: true,

@@ -23,8 +23,6 @@ type ListenerSelf = Self<HttpListenerProtocol & { tellTallies(nothing: null): vo
 const CALL_DEADLINE_MS = 30_000;
 const METRICS_DEADLINE_MS = 5_000;
 const TELL_TALLIES_MS = 50;
-/** Of webhook bodies that are being checked or admitted. */
-const MAX_INGEST_BYTES = 64 * 1_024 * 1_024;
 // While the table is not known: the largest that any integration may allow.
 const MAX_PAYLOAD_BYTES = 1_048_576;
 
@@ -64,15 +62,15 @@ function take(
     return;
   }
   const bytes = body.byteLength;
-  if (state.ingestBytes + bytes > MAX_INGEST_BYTES) {
+  if (!state.ingest.mayTake(integrationId, bytes)) {
     count(state, integrationId, 'busy', self);
     done(refuse(BUSY));
     return;
   }
-  state.ingestBytes += bytes;
+  state.ingest.take(integrationId, bytes);
   const end: IngestEnd = {
     answered(answer) {
-      state.ingestBytes -= bytes;
+      state.ingest.giveBack(integrationId, bytes);
       const result = answer.type === 'refused' ? answer.error.code : answer.type;
       count(state, integrationId, result, self);
       done(answer);

@@ -120,7 +120,7 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       assert.is(answer.headers['x-injected'], undefined);
     }));
 
-  test('beyond maxRequests the answer is 503 with Retry-After, and the place is free again afterwards', () =>
+  test('beyond maxRequests the handler says what the answer is, and the place is free again afterwards', () =>
     withServer(load, { maxRequests: 2 }, async ({ server, seen, refusals }, gate) => {
       const first = call(server.port, { path: '/wait' });
       await eventually('the first', () => seen[0]);
@@ -128,9 +128,7 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       const second = call(server.port, { path: '/wait' });
       await eventually('the second', () => seen[1]);
       const refused = await call(server.port, { path: '/' });
-      assert.is(refused.status, 503);
-      assert.is(refused.headers['retry-after'], '1');
-      assert.is(refused.headers['content-type'], 'application/problem+json');
+      assert.equal([refused.status, refused.body], [503, 'overloaded']);
       assert.equal(refusals, ['overloaded']);
       const early = await call(server.port, { path: '/early' });
       assert.is(early.status, 403, 'what is answered at once needs no place');
@@ -140,6 +138,33 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       gate.release?.();
       assert.is((await second).status, 200);
     }));
+
+  test('uploads that stand still take their source its share, and nobody else a place', () =>
+    withServer(
+      load,
+      { maxRequests: 10, maxReserved: 1 },
+      async ({ server, seen, refusals }, gate) => {
+        const ask = async (headers: Record<string, string>) =>
+          (await call(server.port, { path: '/', headers })).status;
+        const slow = await Promise.all(Array.from({ length: 10 }, () => connectRaw(server.port)));
+        for (const raw of slow) {
+          raw.send('POST / HTTP/1.1\r\nHost: a\r\nx-source: slow\r\nContent-Length: 9\r\n\r\nhalf');
+        }
+        await eventually('two are too many', () => (refusals.length === 2 ? true : undefined));
+        assert.is(await ask({ 'x-source': 'slow' }), 503);
+        assert.is(await ask({ 'x-source': 'quiet' }), 200);
+        const kept = call(server.port, { path: '/wait', headers: { 'x-reserved': 'yes' } });
+        await eventually('the reserved place is taken', () => seen[1]);
+        assert.is(await ask({ 'x-reserved': 'yes' }), 503);
+        assert.is(await ask({ 'x-source': 'quiet' }), 200, 'it was no one else’s');
+        gate.release?.();
+        assert.is((await kept).status, 200);
+        for (const raw of slow) raw.destroy();
+        await eventually('the share is free again', async () =>
+          (await ask({ 'x-source': 'slow' })) === 200 ? true : undefined,
+        );
+      },
+    ));
 
   test('stopListening refuses new connections and lets requests in progress end', () =>
     withServer(load, {}, async ({ server, seen }, gate) => {
@@ -184,7 +209,10 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       assert.is(server.host, '127.0.0.1');
       const open = await load();
       const again = (host: string, port: number) =>
-        open({ host, port, requestTimeoutMs: 1_000, maxRequests: 1 }, createHandler(seen, {})).then(
+        open(
+          { host, port, requestTimeoutMs: 1_000, maxRequests: 1, maxReserved: 1 },
+          createHandler(seen, {}),
+        ).then(
           () => 'opened',
           (error: { code: string }) => error.code,
         );
@@ -193,7 +221,7 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       await server.close(0);
       const { port } = server;
       const reopened = await open(
-        { host: '127.0.0.1', port, requestTimeoutMs: 1_000, maxRequests: 1 },
+        { host: '127.0.0.1', port, requestTimeoutMs: 1_000, maxRequests: 1, maxReserved: 1 },
         createHandler(seen, {}),
       );
       assert.is(reopened.port, port);

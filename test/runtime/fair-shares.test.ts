@@ -89,6 +89,20 @@ test('a pot of a few places has them all for one source', () => {
   assert.is(takeAll(new FairShares(5), 'a'), 4);
 });
 
+test('several places are taken as one: all of them or none, and never more than there are', () => {
+  const shares = new FairShares(100);
+  assert.equal([shares.mayTake('a', 100), shares.mayTake('a', 101)], [true, false]);
+  shares.take('a', 60);
+  assert.equal([shares.mayTake('a', 40), shares.mayTake('a', 41)], [true, false]);
+  shares.take('a', 20);
+  assert.equal(
+    [shares.mayTake('a', 1), shares.mayTake('b', 20), shares.mayTake('b', 21)],
+    [false, true, false],
+  );
+  shares.giveBack('a', 100);
+  assert.equal([shares.taken, shares.heldBy('a')], [0, 0]);
+});
+
 test('what is taken without a question counts, and giving back what is not held changes nothing', () => {
   const shares = new FairShares(2);
   for (let n = 0; n < 3; n += 1) shares.take('a');

@@ -43,6 +43,9 @@ export function createHandler(seen: Seen[], gate: { release?: () => void }): Htt
       return {
         maxBodyBytes,
         tooLarge: () => text(413, `at most ${maxBodyBytes}`),
+        source: request.headers['x-source'] ?? '',
+        isReserved: request.headers['x-reserved'] !== undefined,
+        overloaded: () => text(503, 'overloaded'),
         answer(body, client, done) {
           seen.push({ request, body, signal: client.signal });
           if (request.path === '/defect') {
@@ -106,6 +109,7 @@ export async function withServer(
       port: 0,
       requestTimeoutMs: 10_000,
       maxRequests: 100,
+      maxReserved: 2,
       observer: {
         defect: (error) => void defects.push(error),
         refused: (reason) => void refusals.push(reason),

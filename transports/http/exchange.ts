@@ -1,5 +1,6 @@
 /** What both servers do with a request in the same way: count it, ask the handler, answer its defects. It owns no socket. */
 import type { WireError } from '../../proto/errors.ts';
+import { FairShares } from '../../runtime/fair-shares.ts';
 import type {
   HttpAnswer,
   HttpClient,
@@ -13,11 +14,11 @@ import { problemAnswer } from './problem.ts';
 /** One request line with all headers, as much as any caller of ours needs. */
 export const MAX_HEAD_BYTES = 8_192;
 
-/** The requests in progress of one server; one that is answered at once, a probe, is none. */
+/** The requests in progress of one server. */
 export interface Exchanges {
-  /** For one that has to wait. False: refuse it with `overloaded()`. True: `leave` must follow, once. */
-  enter(): boolean;
-  leave(): void;
+  /** For one that has to wait. False: refuse it with `overloaded`. True: `leave` must follow, once. */
+  enter(intake: HttpIntake): boolean;
+  leave(intake: HttpIntake): void;
   /** Settles when no request is in progress, or after `graceMs`. */
   whenIdle(graceMs: number): Promise<void>;
   begin(request: HttpRequest): HttpIntake | HttpAnswer;
@@ -29,11 +30,14 @@ export interface Exchanges {
     client: HttpClient,
     done: (answer: HttpAnswer) => void,
   ): void;
-  overloaded(): HttpAnswer;
+  overloaded(intake: HttpIntake): HttpAnswer;
 }
 
 export function createExchanges(options: HttpServerOptions, handler: HttpHandler): Exchanges {
-  let inProgress = 0;
+  const shared = new FairShares(options.maxRequests);
+  const reserved = new FairShares(options.maxReserved);
+  const sharesOf = (intake: HttpIntake) => (intake.isReserved ? reserved : shared);
+  const isIdle = () => shared.taken + reserved.taken === 0;
   let idle: (() => void) | undefined;
   const defect = (error: unknown): HttpAnswer => {
     options.observer?.defect(error);
@@ -47,17 +51,18 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
     }
   };
   return {
-    enter() {
-      if (inProgress >= options.maxRequests) return false;
-      inProgress += 1;
+    enter(intake) {
+      const shares = sharesOf(intake);
+      if (!shares.mayTake(intake.source)) return false;
+      shares.take(intake.source);
       return true;
     },
-    leave() {
-      inProgress -= 1;
-      if (inProgress === 0) idle?.();
+    leave(intake) {
+      sharesOf(intake).giveBack(intake.source);
+      if (isIdle()) idle?.();
     },
     whenIdle(graceMs) {
-      if (inProgress === 0) return Promise.resolve();
+      if (isIdle()) return Promise.resolve();
       return new Promise((resolve) => {
         const timer = setTimeout(resolve, graceMs);
         idle = () => {
@@ -76,9 +81,9 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
         end(error);
       }
     },
-    overloaded() {
+    overloaded(intake) {
       options.observer?.refused('overloaded');
-      return problemAnswer(OVERLOADED);
+      return guarded(() => intake.overloaded());
     },
   };
 }
@@ -86,11 +91,6 @@ export function createExchanges(options: HttpServerOptions, handler: HttpHandler
 const DEFECT: WireError = {
   code: 'internal_error',
   message: 'The gateway met a defect; its log has the details.',
-};
-const OVERLOADED: WireError = {
-  code: 'unavailable',
-  message: 'Too many requests are in progress.',
-  retryAfterMs: 1_000,
 };
 
 function isHttpAnswer(answer: unknown): answer is HttpAnswer {

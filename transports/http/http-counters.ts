@@ -31,7 +31,7 @@ export class HttpCounters {
       },
       {
         name: 'palyra_http_refused_total',
-        help: 'Requests refused before any route saw them.',
+        help: 'Requests not taken: too many in progress, too slow, or not HTTP.',
         type: 'counter',
         samples: [...this.#refusals].map(([reason, value]) => ({ labels: { reason }, value })),
       },

@@ -27,11 +27,17 @@ export interface HttpHandler {
   begin(request: HttpRequest): HttpIntake | HttpAnswer;
 }
 
-/** What one request's head led to; `tooLarge` or `answer` is called at most once. */
+/** What one request's head led to; `tooLarge`, `overloaded` or `answer` is called at most once. */
 export interface HttpIntake {
   /** A longer body is answered by `tooLarge` and never held in memory. */
   readonly maxBodyBytes: number;
   tooLarge(): HttpAnswer;
+  /** Whose share of the requests in progress it takes. */
+  readonly source: string;
+  /** It takes one of the places that are kept for those who look after the server. */
+  readonly isReserved: boolean;
+  /** The answer where its source has its share already. */
+  overloaded(): HttpAnswer;
   /**
    * Called with the whole body, exactly as sent, which may be a view of memory that holds other things too. `done` hears the
    * answer, or the defect that is there instead; what it hears after that is dropped. A defect, a throw and a rejection are
@@ -50,8 +56,10 @@ export interface HttpServerOptions {
   readonly port: number;
   /** A connection that has not sent its whole request by then is closed. */
   readonly requestTimeoutMs: number;
-  /** Requests in progress at once; beyond it the answer is 503 with Retry-After. */
+  /** Requests in progress at once, in fair shares of their sources; one that is answered at once is none. */
   readonly maxRequests: number;
+  /** Beside them: places that no other request can take. */
+  readonly maxReserved: number;
   /** Told what no handler sees. */
   readonly observer?: HttpObserver;
 }
@@ -59,7 +67,7 @@ export interface HttpServerOptions {
 export interface HttpObserver {
   /** The handler threw or rejected; the client got a 500 without its text. */
   defect(error: unknown): void;
-  /** overloaded: answered 503 by `maxRequests` · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
+  /** overloaded: its source had its share · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
   refused(reason: HttpRefusal): void;
 }
 

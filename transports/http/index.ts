@@ -21,8 +21,10 @@ export type { HttpLog } from './open-http-server.ts';
 
 /** A sender on a bad line sends 1 MiB in this time. */
 const REQUEST_TIMEOUT_MS = 15_000;
-/** With bodies of 1 MiB this is the most memory that requests in progress hold. */
-const MAX_REQUESTS = 512;
+/** With bodies of 1 MiB this is the most memory that webhooks in progress hold; each integration has a fair share. */
+const MAX_REQUESTS = 480;
+/** For the admin routes and `/metrics`. */
+const MAX_RESERVED = 32;
 
 /**
  * The gateway's routes on `host` and `port` (0 picks a free one), on the main thread only. Rejects with
@@ -42,6 +44,7 @@ export async function openGatewayHttp(
       port,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       maxRequests: MAX_REQUESTS,
+      maxReserved: MAX_RESERVED,
       observer: {
         defect: (error) => log('error', 'a request met a defect', { error }),
         refused: (reason) => counters.refused(reason),

@@ -66,15 +66,15 @@ function receive(front: Front, incoming: IncomingMessage, response: ServerRespon
     finish(exchanges.tooLarge(begun));
     return;
   }
-  if (!exchanges.enter()) {
-    finish(exchanges.overloaded());
+  if (!exchanges.enter(begun)) {
+    finish(exchanges.overloaded(begun));
     return;
   }
   const client = new RequestClient();
   let isOver = false;
   const end = () => {
     isOver = true;
-    exchanges.leave();
+    exchanges.leave(begun);
   };
   response.once('close', () => {
     if (isOver) return;

@@ -13,17 +13,27 @@ import {
 import { jsonAnswer, typedAnswer, withHeaders } from './answers.ts';
 import type { GatewayPorts, Principal, WebhookAnswer, WebhookGate } from './gateway-ports.ts';
 import type { HttpCounters } from './http-counters.ts';
-import type { HttpAnswer, HttpClient, HttpHandler, HttpRequest } from './http-server.ts';
+import type {
+  HttpAnswer,
+  HttpClient,
+  HttpHandler,
+  HttpIntake,
+  HttpRequest,
+} from './http-server.ts';
 import { problemAnswer } from './problem.ts';
 import { PROMETHEUS_CONTENT_TYPE, toPrometheus } from './prometheus.ts';
 import { bearerOf, idempotencyKeyOf, idsOf, type RequestIds } from './request-head.ts';
 
 const HOOKS_PREFIX = '/hooks/v1/';
 
+/** Which of the requests in progress it is one of, and what it hears where there are too many. */
+type Share = Pick<HttpIntake, 'source' | 'isReserved'> & { readonly overloaded: WireError };
+
 /** What a head leads to: an answer at once, or work to do when the body is here. */
 interface Plan {
   readonly route: string;
   readonly maxBodyBytes: number;
+  readonly share: Share;
   /** `done` hears the answer or the defect, once, unless it throws or rejects. */
   work(
     body: Uint8Array,
@@ -48,9 +58,12 @@ export function createGatewayHandler(ports: GatewayPorts, counters: HttpCounters
       const own = idsOf(request, ports.nextTraceId);
       const { route } = decision;
       if ('answer' in decision) return finish(route, decision.answer, own);
-      const { maxBodyBytes } = decision;
+      const { maxBodyBytes, share } = decision;
       return {
         maxBodyBytes,
+        source: share.source,
+        isReserved: share.isReserved,
+        overloaded: () => finish(route, problemAnswer(share.overloaded), own),
         tooLarge() {
           const message = `The body is longer than the ${maxBodyBytes} bytes allowed here.`;
           return finish(route, problemAnswer({ code: 'payload_too_large', message }), own);
@@ -118,6 +131,7 @@ function decideHook(ports: GatewayPorts, request: HttpRequest): Decision {
   return {
     route,
     maxBodyBytes: gate.maxPayloadBytes,
+    share: { source: integrationId, isReserved: false, overloaded: WEBHOOK_BUSY },
     work(body, ids, _client, done) {
       // Asked again: it may have been closed while the body came.
       const { state } = ports.webhook(integrationId);
@@ -144,6 +158,16 @@ function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+const WEBHOOK_BUSY: WireError = {
+  code: 'busy',
+  message: 'Too many requests of this webhook are in progress.',
+  retryAfterMs: 1_000,
+};
+const OVERLOADED: WireError = {
+  code: 'unavailable',
+  message: 'Too many requests are in progress.',
+  retryAfterMs: 1_000,
+};
 const UNKNOWN_WEBHOOK: WireError = { code: 'not_found', message: 'There is no such webhook.' };
 const CLOSED_GATES: Readonly<Record<Exclude<WebhookGate['state'], 'open'>, WireError>> = {
   unknown: UNKNOWN_WEBHOOK,
@@ -221,6 +245,7 @@ function adminPlan(
   return {
     route: path,
     maxBodyBytes: maxBodyBytesOf(match.route),
+    share: { source: 'admin', isReserved: true, overloaded: OVERLOADED },
     async work(body, ids, client, done) {
       // Asked again: the token may have been changed while the body came.
       if (ports.authenticate(bearerOf(request)) === undefined) {
@@ -255,7 +280,8 @@ function decideProbe(
       const metrics = [...(await ports.metrics()), ...counters.metrics()];
       done(typedAnswer(200, PROMETHEUS_CONTENT_TYPE, toPrometheus(metrics)));
     };
-    return { route: path, maxBodyBytes: 0, work };
+    const share = { source: 'metrics', isReserved: true, overloaded: OVERLOADED };
+    return { route: path, maxBodyBytes: 0, share, work };
   }
   return { route: path, answer: readiness(ports, request.query) };
 }

@@ -125,8 +125,8 @@ class Front {
       send(response, request.method, begun, this.#stopping);
     } else if (declaredBytes > begun.maxBodyBytes) {
       send(response, request.method, this.#exchanges.tooLarge(begun), this.#stopping);
-    } else if (!this.#exchanges.enter()) {
-      send(response, request.method, this.#exchanges.overloaded(), this.#stopping);
+    } else if (!this.#exchanges.enter(begun)) {
+      send(response, request.method, this.#exchanges.overloaded(begun), this.#stopping);
     } else {
       this.#read(response, request.method, begun);
     }
@@ -141,7 +141,7 @@ class Front {
     const end = () => {
       isOver = true;
       this.#uploaded(upload);
-      this.#exchanges.leave();
+      this.#exchanges.leave(intake);
     };
     const finish = (answer: HttpAnswer) => {
       if (isOver) return;

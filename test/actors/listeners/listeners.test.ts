@@ -30,6 +30,9 @@ const ENTRY = {
   ref: { address: 'webhook:orders' },
 };
 
+const OFF = { ...ENTRY, integrationId: 'off', enabled: false };
+const QUIET = { ...ENTRY, integrationId: 'quiet', ref: { address: 'webhook:quiet' } };
+
 const REQUEST = {
   integrationId: 'orders',
   webhookId: 'w',
@@ -42,7 +45,7 @@ const REQUEST = {
 type Answer = (to: string, kind: string) => unknown;
 
 function ordinary(to: string, kind: string): unknown {
-  if (kind === 'directory') return [ENTRY, { ...ENTRY, integrationId: 'off', enabled: false }];
+  if (kind === 'directory') return [ENTRY, OFF, QUIET];
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
   if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
   if (kind === 'admit') return { type: 'accepted', envelopeId: 'E' };
@@ -215,13 +218,17 @@ listener('what became of events is told to the webhooks together, some time late
 });
 
 listener(
-  'bodies on their way in are bounded together; the refusal says when to come back',
+  'bodies on their way in are bounded together, in fair shares; the refusal says when to come back',
   async () => {
     const { ports } = await open((to, kind) =>
-      kind === 'check' ? new Promise(() => undefined) : ordinary(to, kind),
+      kind === 'check' && to === 'webhook:orders'
+        ? new Promise(() => undefined)
+        : ordinary(to, kind),
     );
     const request = { ...REQUEST, body: new Uint8Array(1_048_576) };
     for (let n = 0; n < 64; n += 1) void handIn(ports, request);
+    const other = await handIn(ports, { ...request, integrationId: 'quiet' });
+    assert.is(other.type, 'accepted', 'another integration has room');
     const answer = await handIn(ports, request);
     assert.ok(answer.type === 'refused' && answer.error.code === 'busy');
     assert.ok((answer.error.retryAfterMs ?? 0) > 0);

@@ -5,7 +5,8 @@ import { type HttpLog, openGatewayHttp } from '../../../transports/http/index.ts
 import { openNodeHttp } from '../../../transports/http/node.ts';
 import { pickHttpEngine } from '../../../transports/http/open-http-server.ts';
 import { createFakePorts, TOKEN } from '../../support/fake-ports.ts';
-import { within } from '../../support/within.ts';
+import { connectRaw } from '../../support/raw-http.ts';
+import { until, within } from '../../support/within.ts';
 
 const test = suite('gateway http');
 
@@ -60,6 +61,32 @@ for (const [name, pick] of Object.entries(engines)) {
       assert.match(metrics, 'palyra_http_requests_total{route="/admin/v1/",status="401"} 1\n');
       assert.equal(lines, []);
     } finally {
+      await server.close(0);
+    }
+  });
+
+  test(`${name}: a webhook whose senders stand still takes nothing from another one, nor from the admin API`, async () => {
+    const ports = createFakePorts({ webhook: () => ({ state: 'open', maxPayloadBytes: 1_000 }) });
+    const { log } = createLog();
+    const server = await openGatewayHttp({ host: '127.0.0.1', port: 0 }, ports, log, pick);
+    const url = `http://127.0.0.1:${server.port}`;
+    const statusOf = async (path: string, init: RequestInit = {}) =>
+      (await within(path, fetch(`${url}${path}`, init))).status;
+    const slow = await Promise.all(Array.from({ length: 480 }, () => connectRaw(server.port)));
+    try {
+      for (const raw of slow) {
+        raw.send('POST /hooks/v1/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf');
+      }
+      const post = { method: 'POST', body: '{}' };
+      const refused = () => slow.filter((raw) => raw.received().startsWith('HTTP/1.1 429')).length;
+      await until('the rest is refused', () => refused() === 480 - 384, 20_000);
+      assert.is(await statusOf('/hooks/v1/slow', post), 429);
+      assert.is(await statusOf('/hooks/v1/quiet', post), 202);
+      const headers = { authorization: `Bearer ${TOKEN}` };
+      assert.is(await statusOf('/admin/v1/status', { headers }), 200);
+      assert.is(await statusOf('/metrics'), 200);
+    } finally {
+      for (const raw of slow) raw.destroy();
       await server.close(0);
     }
   });

@@ -104,6 +104,23 @@ hooks(
   },
 );
 
+hooks(
+  'where its requests in progress are too many a webhook is told 429, an admin call 503',
+  () => {
+    const handler = createGatewayHandler(createFakePorts(), new HttpCounters());
+    const begin = (method: string, path: string) => {
+      const begun = handler.begin({ method, path, query: '', headers: bearer });
+      if ('status' in begun) throw new Error(`answered ${begun.status}`);
+      const { status, headers, body } = begun.overloaded();
+      const { source, isReserved } = begun;
+      return [source, isReserved, status, headers['retry-after'], JSON.parse(body).code];
+    };
+    assert.equal(begin('POST', '/hooks/v1/orders'), ['orders', false, 429, '1', 'busy']);
+    assert.equal(begin('GET', '/admin/v1/status'), ['admin', true, 503, '1', 'unavailable']);
+    assert.equal(begin('GET', '/metrics'), ['metrics', true, 503, '1', 'unavailable']);
+  },
+);
+
 hooks('missing headers reach the port as empty text, for it to refuse and count', async () => {
   const ports = createFakePorts();
   await send(ports, 'POST', '/hooks/v1/orders');
