@@ -179,7 +179,7 @@ const STEADY: Supervision = {
 };
 
 function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<OperationOwner>>> {
-  const { gateway, ledger, channels, webhooks, sessions } = refs;
+  const { gateway, ledger, vault, channels, webhooks, sessions } = refs;
   return {
     'status.get': gateway,
     'channels.list': channels,
@@ -188,6 +188,8 @@ function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<Operation
     'webhooks.list': webhooks,
     'webhooks.add': webhooks,
     'webhooks.sign': webhooks,
+    'vault.put': vault,
+    'vault.list': vault,
     'journal.read': ledger,
     'runs.get': sessions,
     'backup.create': ledger,
@@ -198,10 +200,11 @@ function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<Operation
 function metersOf(
   refs: Refs,
 ): readonly { readonly name: string; readonly ref: ActorRef<Metered> }[] {
-  const { gateway, ledger, router, outbox, sessions, channels, webhooks } = refs;
+  const { gateway, ledger, vault, router, outbox, sessions, channels, webhooks } = refs;
   return [
     { name: 'gateway', ref: gateway },
     { name: 'ledger', ref: ledger },
+    { name: 'vault', ref: vault },
     { name: 'router', ref: router },
     { name: 'outbox', ref: outbox },
     { name: 'sessions', ref: sessions },

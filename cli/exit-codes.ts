@@ -93,6 +93,7 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
   stopping: [EXIT.unreachable, 'try again when the gateway is up'],
   unavailable: [EXIT.unreachable, 'try again; palyra status shows what is degraded'],
   deadline_exceeded: [EXIT.unreachable, 'try again; palyra status shows what is degraded'],
+  revision_conflict: [EXIT.failure, 'try again'],
   busy: [EXIT.failure, 'try again later'],
   rate_limited: [EXIT.failure, 'try again later'],
   conversation_busy: [EXIT.failure, 'try again when the conversation has caught up'],
