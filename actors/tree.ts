@@ -182,7 +182,7 @@ const STEADY: Supervision = {
 };
 
 function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<OperationOwner>>> {
-  const { gateway, ledger, channels, outbox, webhooks, sessions } = refs;
+  const { gateway, ledger, vault, channels, outbox, webhooks, sessions } = refs;
   return {
     'status.get': gateway,
     'channels.list': channels,
@@ -193,6 +193,8 @@ function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<Operation
     'webhooks.list': webhooks,
     'webhooks.add': webhooks,
     'webhooks.sign': webhooks,
+    'vault.put': vault,
+    'vault.list': vault,
     'journal.read': ledger,
     'runs.get': sessions,
     'backup.create': ledger,
@@ -203,10 +205,11 @@ function ownersOf(refs: Refs): Readonly<Record<OperationName, ActorRef<Operation
 function metersOf(
   refs: Refs,
 ): readonly { readonly name: string; readonly ref: ActorRef<Metered> }[] {
-  const { gateway, ledger, router, outbox, sessions, channels, webhooks } = refs;
+  const { gateway, ledger, vault, router, outbox, sessions, channels, webhooks } = refs;
   return [
     { name: 'gateway', ref: gateway },
     { name: 'ledger', ref: ledger },
+    { name: 'vault', ref: vault },
     { name: 'router', ref: router },
     { name: 'outbox', ref: outbox },
     { name: 'sessions', ref: sessions },

@@ -25,6 +25,14 @@ const terminal: Terminal = {
   isInteractive: process.stderr.isTTY === true,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
+  async readSecret(prompt) {
+    const { readSecret } = await import('./secret-input.ts');
+    return readSecret(
+      process.stdin,
+      () => terminal.err(prompt),
+      () => terminal.err('\n'),
+    );
+  },
 };
 
 /** `palyra … | head` closes the pipe early: that is no error. */

@@ -8,6 +8,7 @@ import { addJournal } from './commands/journal.ts';
 import { addRuns } from './commands/runs.ts';
 import { addServe } from './commands/serve.ts';
 import { addStatus } from './commands/status.ts';
+import { addVault } from './commands/vault.ts';
 import { addWebhooks } from './commands/webhooks.ts';
 import { CliError, EXIT, toCliError } from './exit-codes.ts';
 import { errorText, type Terminal } from './terminal.ts';
@@ -54,6 +55,7 @@ export function buildProgram(world: CommandWorld, version: string): Command {
   addStatus(program, world);
   addChannels(program, world);
   addWebhooks(program, world);
+  addVault(program, world);
   addRuns(program, world);
   addConfig(program, world);
   addJournal(program, world);

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly isInteractive: boolean;
   out(text: string): void;
   err(text: string): void;
+  /** What stdin holds, without its last line break; where a person types it, one line that is not shown, after the prompt. */
+  readSecret(prompt: string): Promise<string>;
 }
 
 /** One result: the object itself with `--json`, else the lines made of it. */

@@ -8,6 +8,7 @@ import {
 } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
+import { metrics, operate } from './control.ts';
 import type { SecretReply, VaultProtocol } from './protocol.ts';
 import { SECRETS_TABLE, type SecretRow, secretStored } from './rows.ts';
 import { type MasterKey, NONCE_BYTES, seal, toMasterKey, unseal } from './seal.ts';
@@ -115,6 +116,12 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
       return openSealed(state, ref, parsed.key, self);
     },
     put: putSecret,
+    operate: (state, call, self) =>
+      operate(call, {
+        put: (ref, secret) => putSecret(state, { ref, secret, replace: true }, self),
+        keys: (after, limit) => readKeys(state, after, limit, self),
+      }),
+    metrics: (state) => metrics({ reading: state.fileReads, asked: state.fileAsks.size }),
     generate(state, { bytes }) {
       const size = Math.min(MAX_GENERATED_BYTES, Math.max(MIN_GENERATED_BYTES, Math.trunc(bytes)));
       return { secret: Buffer.from(state.deps.randomBytes(size)).toString('base64') };
@@ -267,10 +274,14 @@ async function masterKey(state: VaultState, self: VaultSelf): Promise<MasterKey 
   return state.key;
 }
 
-async function holdsSealed({ args }: VaultState, self: VaultSelf): Promise<boolean> {
-  const query = { table: SECRETS_TABLE, limit: 1 };
-  const { keys } = await self.ask(args.ledger, 'keys', query, { inMs: LEDGER_DEADLINE_MS });
+async function holdsSealed(state: VaultState, self: VaultSelf): Promise<boolean> {
+  const { keys } = await readKeys(state, '', 1, self);
   return keys.length > 0;
+}
+
+function readKeys({ args }: VaultState, after: string, limit: number, self: VaultSelf) {
+  const query = { table: SECRETS_TABLE, after, limit };
+  return self.ask(args.ledger, 'keys', query, { inMs: LEDGER_DEADLINE_MS });
 }
 
 function found(ref: string, secret: string | undefined): SecretReply {

@@ -1,4 +1,6 @@
 /** What others say to the vault: secrets by reference. */
+import type { OperationOwner } from '../../proto/control/owner.ts';
+
 export type SecretReply =
   | { readonly ok: true; readonly secret: string }
   /** `missing`: the reference is well formed but nothing is there. Neither reason contains the secret. */
@@ -8,7 +10,7 @@ export type SecretReply =
       readonly message: string;
     };
 
-export interface VaultProtocol {
+export interface VaultProtocol extends OperationOwner {
   /** `env:NAME`, `file:PATH` (trailing newline cut), `vault:scope/key`. */
   reveal(request: { readonly ref: string }): SecretReply;
   /** Stores under `vault:scope/key`; refuses to replace unless `replace`. Answered after the flush. */

@@ -251,6 +251,39 @@ export const operations = {
     idempotent: false,
     status: 'served',
   }),
+  'vault.put': defineOperation({
+    name: 'vault.put',
+    kind: 'command',
+    summary:
+      'Seals a secret in the vault, where `vault:scope/key` finds it; one that was there is replaced',
+    scope: 'admin:write',
+    input: z.strictObject({
+      scope: z.string().regex(/^[a-z0-9._-]{1,64}$/),
+      key: z.string().regex(/^[a-z0-9._-]{1,128}$/),
+      secret: z.string().min(1).max(65_536),
+    }),
+    output: z.strictObject({ ref: z.string() }),
+    resource: (input) => `vault:${input.scope}/${input.key}`,
+    errors: ['failed_precondition', 'revision_conflict', 'busy', 'storage_low', 'unavailable'],
+    // So that no digest of the secret is kept for an idempotency key.
+    idempotent: true,
+    status: 'served',
+  }),
+  'vault.list': defineOperation({
+    name: 'vault.list',
+    kind: 'query',
+    summary: 'The references of what the vault keeps, never what they stand for',
+    scope: 'admin:read',
+    input: z.strictObject({
+      after: z.string().max(256).default(''),
+      limit: z.number().int().min(1).max(500).default(100),
+    }),
+    output: z.strictObject({ refs: z.array(z.string()), next: z.string() }),
+    resource: () => 'vault',
+    errors: ['unavailable'],
+    idempotent: true,
+    status: 'served',
+  }),
   'journal.read': defineOperation({
     name: 'journal.read',
     kind: 'feed',

@@ -19,6 +19,7 @@ test('help lists every command, on stdout, and exits 0', async () => {
     'status',
     'channels',
     'webhooks',
+    'vault',
     'runs',
     'config',
     'journal',

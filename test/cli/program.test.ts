@@ -21,6 +21,8 @@ const COMMANDS = [
   'runs get',
   'serve',
   'status',
+  'vault list',
+  'vault put',
   'webhooks add',
   'webhooks list',
   'webhooks test',
@@ -33,7 +35,13 @@ function leavesOf(command: Command, path: readonly string[]): (readonly [string,
   return command.commands.flatMap((child) => leavesOf(child, [...path, child.name()]));
 }
 
-const terminal = { env: {}, isInteractive: false, out: () => undefined, err: () => undefined };
+const terminal = {
+  env: {},
+  isInteractive: false,
+  out: () => undefined,
+  err: () => undefined,
+  readSecret: async () => '',
+};
 const world = { terminal, self: 'palyra', finish: () => undefined };
 const leaves = leavesOf(buildProgram(world, '1.2.3'), []);
 

@@ -55,6 +55,18 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   },
   {
     method: 'GET',
+    path: '/admin/v1/vault',
+    operation: 'vault.list',
+    query: { after: 'text', limit: 'number' },
+  },
+  {
+    method: 'POST',
+    path: '/admin/v1/vault/{scope}/{key}',
+    operation: 'vault.put',
+    maxBodyBytes: ESCAPED * 65_536 + DEFAULT_BODY_BYTES,
+  },
+  {
+    method: 'GET',
     path: '/admin/v1/journal',
     operation: 'journal.read',
     query: { after: 'number', limit: 'number', subject: 'text', tail: 'boolean' },

@@ -8,6 +8,7 @@ import type { SecretReply } from '../../../actors/vault/protocol.ts';
 import type { SecretRow } from '../../../actors/vault/rows.ts';
 import { seal, toMasterKey, unseal } from '../../../actors/vault/seal.ts';
 import { parseSecretRef } from '../../../actors/vault/secret-ref.ts';
+import type { OperationReply } from '../../../proto/control/owner.ts';
 import { createDeferred, type Deferral } from '../../../runtime/deferred.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
@@ -84,6 +85,19 @@ test('file: is unreadable where it is too large, no text, or the read fails', as
     assert.is(!reply.ok && reply.code, 'unreadable', path);
     assert.not.ok(JSON.stringify(reply).includes('hunter2'));
   }
+});
+
+test('an operation puts and replaces a secret and lists its name', async () => {
+  const { kit, reveal } = await openVault();
+  const call = (operation: string, input: object) =>
+    kit.receive('operate', { operation, input, principal: 'test' }) as Promise<OperationReply>;
+  for (const secret of ['first', SECRET]) {
+    const reply = await call('vault.put', { scope: 'a', key: 'b', secret });
+    assert.equal(reply, { ok: true, output: { ref: 'vault:a/b' } });
+  }
+  assert.equal(await reveal('vault:a/b'), { ok: true, secret: SECRET });
+  const listed = await call('vault.list', { after: '', limit: 10 });
+  assert.equal(listed, { ok: true, output: { refs: ['vault:a/b'], next: '' } });
 });
 
 test('two files are read at a time, also when they hang, and the next when one of them ends', async () => {

@@ -10,6 +10,7 @@ export interface InProcessEnd {
 export async function runInProcess(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  secret = '',
 ): Promise<InProcessEnd> {
   let stdout = '';
   let stderr = '';
@@ -22,6 +23,7 @@ export async function runInProcess(
     err: (text: string) => {
       stderr += text;
     },
+    readSecret: async () => secret,
   };
   const code = await runCli({ args, terminal, version: '1.2.3', self: 'palyra' });
   return { code, stdout, stderr };

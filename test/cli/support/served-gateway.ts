@@ -22,7 +22,7 @@ export function serve(
   env: Readonly<Record<string, string>> = {},
   stderr: 'pipe' | number = 'pipe',
 ): ServedGateway {
-  const child = startCli(['serve', '--http', '127.0.0.1:0', ...args], env, stderr);
+  const child = startCli(['serve', '--http', '127.0.0.1:0', ...args], env, { stderr });
   // Whatever a test forgets ends with this process.
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);

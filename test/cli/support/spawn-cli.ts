@@ -16,20 +16,23 @@ const BARE_ENV = { PATH: process.env.PATH ?? '', HOME: '/nonexistent' };
 export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  stderr: 'pipe' | number = 'pipe',
+  { stdin, stderr = 'pipe' }: { readonly stdin?: string; readonly stderr?: 'pipe' | number } = {},
 ): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...BARE_ENV, ...env },
-    stdio: ['ignore', 'pipe', stderr],
+    stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', stderr],
   });
+  child.stdin?.end(stdin);
+  return child;
 }
 
 export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   deadlineMs = 30_000,
+  stdin?: string,
 ): Promise<CliEnd> {
-  const child = startCli(args, env);
+  const child = startCli(args, env, stdin === undefined ? {} : { stdin });
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (part) => {
