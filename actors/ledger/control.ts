@@ -46,8 +46,8 @@ export function operate(
 }
 
 /**
- * Journal entries after a cursor. `next` is the last entry looked at, so a filtered page may be empty and yet lead on;
- * the end is reached when `next` is the `after` that was asked. `tail` gives the newest matches instead.
+ * Journal entries from one cursor on, oldest first. A filtered page may be short or empty and yet lead on: `next` and
+ * `previous` tell what was looked at. Going on, the end is reached when `next` is the `after` that was asked.
  */
 export function readJournal(
   store: Pick<Store, 'journal' | 'health'>,
@@ -55,31 +55,52 @@ export function readJournal(
   nowMs: () => number,
 ): Feed {
   const untilMs = nowMs() + JOURNAL_SLICE_MS;
+  const isOver = () => nowMs() >= untilMs;
+  return input.tail || input.before > 0
+    ? readBack(store, input, isOver)
+    : readOn(store, input, isOver);
+}
+
+/** The newest matches below `before`; an entry keeps its sequence, so what is written meanwhile moves no page. */
+function readBack(
+  store: Pick<Store, 'journal' | 'health'>,
+  { after, before, limit, subject }: InputOf<'journal.read'>,
+  isOver: () => boolean,
+): Feed {
   const entries: Feed['entries'] = [];
   const head = store.health().journalSequence;
-  if (input.tail) {
-    for (let before = head + 1; before > input.after + 1; ) {
-      const from = Math.max(input.after, before - 1 - JOURNAL_PAGE);
-      const page = store.journal(from, before - 1 - from);
-      for (const entry of [...page].reverse()) {
-        if (entries.length < input.limit) addMatch(entries, entry, input.subject);
-      }
-      before = from + 1;
-      if (entries.length >= input.limit || nowMs() >= untilMs) break;
+  const last = before === 0 ? head : Math.min(head, before - 1);
+  let first = last + 1;
+  while (first > after + 1 && entries.length < limit) {
+    const from = Math.max(after, first - 1 - JOURNAL_PAGE);
+    for (const entry of store.journal(from, first - 1 - from).toReversed()) {
+      if (entries.length === limit) break;
+      addMatch(entries, entry, subject);
+      first = entry.sequence;
     }
-    return { entries: entries.reverse(), next: head };
+    if (entries.length < limit) first = from + 1;
+    if (isOver()) break;
   }
-  let next = input.after;
-  while (entries.length < input.limit) {
+  return { entries: entries.reverse(), next: last, previous: first > 1 ? first : 0 };
+}
+
+function readOn(
+  store: Pick<Store, 'journal'>,
+  { after, limit, subject }: InputOf<'journal.read'>,
+  isOver: () => boolean,
+): Feed {
+  const entries: Feed['entries'] = [];
+  let next = after;
+  while (entries.length < limit) {
     const page = store.journal(next, JOURNAL_PAGE);
     for (const entry of page) {
-      if (entries.length === input.limit) break;
-      addMatch(entries, entry, input.subject);
+      if (entries.length === limit) break;
+      addMatch(entries, entry, subject);
       next = entry.sequence;
     }
-    if (page.length < JOURNAL_PAGE || nowMs() >= untilMs) break;
+    if (page.length < JOURNAL_PAGE || isOver()) break;
   }
-  return { entries, next };
+  return { entries, next, previous: after > 0 ? after + 1 : 0 };
 }
 
 function addMatch(entries: Feed['entries'], entry: JournalEntry, subject: string): void {

@@ -22,6 +22,15 @@ interface TestFlags extends ClientFlags {
   readonly group?: boolean;
 }
 
+interface LogsFlags extends ClientFlags {
+  readonly limit: number;
+  readonly after?: number;
+  readonly before?: number;
+}
+
+/** The sequence of a journal entry. */
+const cursor = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+
 export function addChannels(program: Command, world: CommandWorld): void {
   const channels = program.command('channels').description('connector accounts');
   withClientFlags(
@@ -107,27 +116,25 @@ function addChannelLogs(channels: Command, world: CommandWorld): void {
       .description('journal entries, oldest first; of one connector or of all')
       .argument('[id]', 'connector, e.g. telegram:main')
       .option('--limit <n>', 'entries to show', wholeNumber(1, 500), 50)
-      .option(
-        '--after <cursor>',
-        'go on after this entry',
-        wholeNumber(0, Number.MAX_SAFE_INTEGER),
-      ),
-  ).action(
-    async (
-      id: string | undefined,
-      flags: ClientFlags & { readonly limit: number; readonly after?: number },
-    ) => {
-      const input: Partial<InputOf<'journal.read'>> = {
-        subject: id ?? '',
-        limit: flags.limit,
-        ...(flags.after === undefined ? { tail: true } : { after: flags.after }),
-      };
-      const client = clientOf(world, flags);
-      if (id !== undefined) await client.call('channels.get', { connector_id: id, limit: 1 });
-      const result = await client.call('journal.read', input);
-      show(world.terminal, flags, result, ({ entries }) => journalText(entries));
-    },
-  );
+      .option('--after <cursor>', 'go on after this entry', cursor)
+      .option('--before <cursor>', 'go back from this entry', cursor),
+  ).action(async (id: string | undefined, flags: LogsFlags) => {
+    const { limit, after, before } = flags;
+    const input: Partial<InputOf<'journal.read'>> = {
+      subject: id ?? '',
+      limit,
+      tail: after === undefined,
+      ...(after === undefined ? {} : { after }),
+      ...(before === undefined ? {} : { before }),
+    };
+    const client = clientOf(world, flags);
+    if (id !== undefined) await client.call('channels.get', { connector_id: id, limit: 1 });
+    const result = await client.call('journal.read', input);
+    show(world.terminal, flags, result, ({ entries }) => journalText(entries));
+    if (flags.json !== true && after === undefined && result.previous > 0) {
+      world.terminal.err(`older ones: --before ${result.previous}\n`);
+    }
+  });
 }
 
 export function connectorTable(connectors: readonly ConnectorView[]): string {

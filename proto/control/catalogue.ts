@@ -287,10 +287,12 @@ export const operations = {
   'journal.read': defineOperation({
     name: 'journal.read',
     kind: 'feed',
-    summary: 'Journal entries after a cursor, oldest first; `subject` keeps the facts that name it',
+    summary:
+      'Journal entries after a cursor, or the newest of all (`tail`) or before one (`before`), oldest first; `subject` keeps the facts that name it',
     scope: 'admin:read',
     input: z.strictObject({
       after: z.number().int().nonnegative().default(0),
+      before: z.number().int().nonnegative().default(0),
       limit: z.number().int().min(1).max(500).default(100),
       subject: z.string().max(256).default(''),
       tail: z.boolean().default(false),
@@ -304,7 +306,10 @@ export const operations = {
           facts: z.array(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]))),
         }),
       ),
+      /** `after` of the page that follows this one. */
       next: z.number(),
+      /** `before` of the page that precedes this one; 0 where none does. */
+      previous: z.number(),
     }),
     resource: () => 'journal',
     errors: ['unavailable'],

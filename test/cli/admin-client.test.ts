@@ -84,7 +84,7 @@ test('an operation is called by its route with the token, path, query and body',
   json({ accepted: true, envelope_id: 'E', reason: '' });
   const result = await client.call('channels.test', { connector_id: 'echo:default', text: 'hi' });
   assert.equal(result, { accepted: true, envelope_id: 'E', reason: '' });
-  json({ entries: [], next: 0 });
+  json({ entries: [], next: 0, previous: 0 });
   await client.call('journal.read', { subject: 'a b&c', limit: 5 });
   const [post, get] = seen;
   assert.is(`${post?.method} ${post?.url}`, 'POST /admin/v1/channels/echo%3Adefault/test');
@@ -98,6 +98,7 @@ test('an operation is called by its route with the token, path, query and body',
   assert.is(get?.method, 'GET');
   assert.equal(Object.fromEntries(new URL(get?.url ?? '', url).searchParams), {
     after: '0',
+    before: '0',
     limit: '5',
     subject: 'a b&c',
     tail: 'false',

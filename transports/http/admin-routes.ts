@@ -69,7 +69,7 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
     method: 'GET',
     path: '/admin/v1/journal',
     operation: 'journal.read',
-    query: { after: 'number', limit: 'number', subject: 'text', tail: 'boolean' },
+    query: { after: 'number', before: 'number', limit: 'number', subject: 'text', tail: 'boolean' },
   },
   { method: 'GET', path: '/admin/v1/runs/{run_id}', operation: 'runs.get' },
   { method: 'POST', path: '/admin/v1/backup', operation: 'backup.create' },

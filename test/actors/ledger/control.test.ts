@@ -9,7 +9,14 @@ import { createHeldStore } from './held-store.ts';
 import { openLedger } from './open-ledger.ts';
 
 type Opened = Awaited<ReturnType<typeof openLedger>>;
-type JournalOutput = { entries: { sequence: number; facts: { type: string }[] }[]; next: number };
+interface JournalOutput {
+  readonly entries: readonly {
+    readonly sequence: number;
+    readonly facts: readonly { readonly type: string }[];
+  }[];
+  readonly next: number;
+  readonly previous: number;
+}
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_800_000_000_000;
@@ -52,7 +59,7 @@ test('the journal is read page by page from a cursor', async () => {
     rest.entries.map((entry) => entry.sequence),
     [3, 4, 5],
   );
-  assert.equal(await journal(opened, { after: rest.next }), { entries: [], next: 5 });
+  assert.equal(await journal(opened, { after: rest.next }), { entries: [], next: 5, previous: 6 });
 });
 
 test('a subject keeps the facts that name it, and ids derived from it', async () => {
@@ -82,6 +89,47 @@ test('tail gives the newest matches in the order they happened', async () => {
     ofSubject.entries.map((entry) => entry.sequence),
     [6, 9],
   );
+});
+
+test('pages lead back from the newest to the first, whatever is written meanwhile', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 7);
+  const seen: number[][] = [];
+  let before = 0;
+  do {
+    const page = await journal(opened, { tail: true, limit: 3, before });
+    seen.push(page.entries.map(({ sequence }) => sequence));
+    before = page.previous;
+    await writeFacts(opened, 2);
+  } while (before > 0);
+  assert.equal(seen, [[5, 6, 7], [2, 3, 4], [1]]);
+  const ofSubject = await journal(opened, { before: 7, limit: 1, subject: 'run-1' });
+  assert.equal(
+    ofSubject.entries.map(({ sequence }) => sequence),
+    [4],
+  );
+  assert.equal([ofSubject.previous, ofSubject.next], [4, 6]);
+  const forward = await journal(opened, { after: ofSubject.next, limit: 1 });
+  assert.is(forward.entries[0]?.sequence, 7, 'it leads on again');
+  const none = await journal(opened, { before: 1 });
+  assert.equal(none, { entries: [], next: 0, previous: 0 });
+});
+
+test('a page of a long journal that holds no match leads back all the same', async () => {
+  const opened = await openLedger();
+  await writeFacts(opened, 1_100);
+  const pages: JournalOutput[] = [];
+  let before = 0;
+  do {
+    const page = await journal(opened, { tail: true, before, subject: 'nobody' });
+    pages.push(page);
+    before = page.previous;
+  } while (before > 0);
+  assert.equal(
+    pages.flatMap(({ entries }) => entries),
+    [],
+  );
+  assert.ok(pages.length <= 3, `${pages.length} pages`);
 });
 
 test('a backup is a job: its row is durable before its id is told, and says how it ended', async () => {

@@ -178,6 +178,7 @@ const JOURNAL: FakeScript = {
         },
       ],
       next: 9,
+      previous: 9,
     },
   }),
 };
@@ -187,6 +188,20 @@ test('logs are the newest journal entries that name the connector, one fact a li
   const { query } = gateway.requests.at(-1) ?? {};
   assert.equal([query?.subject, query?.tail], ['echo:a', 'true']);
   assert.is(stdout, '9 - delivery.sent deliveryId=d 1\n');
+});
+
+test('logs go back page by page: what comes before is told beside the page', async () => {
+  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--before', '10');
+  const { query } = gateway.requests.at(-1) ?? {};
+  assert.equal([query?.before, query?.after, query?.tail], ['10', '0', 'true']);
+  assert.is(stdout, '9 - delivery.sent deliveryId=d 1\n');
+  assert.is(stderr, 'older ones: --before 9\n');
+});
+
+test('with --json the page itself tells what comes before', async () => {
+  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--json');
+  assert.is(JSON.parse(stdout).previous, 9);
+  assert.is(stderr, '');
 });
 
 test('logs of all connectors go on after a cursor', async () => {

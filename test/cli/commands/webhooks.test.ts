@@ -136,6 +136,7 @@ test('a message that the router rejected ends with exit 4 and the reason in the 
           },
         ],
         next: 1,
+        previous: 0,
       },
     }),
   });
