@@ -22,7 +22,7 @@ export interface BenchCase {
   readonly measure?: 'rate' | 'value';
   /** Default 7. */
   readonly rounds?: number;
-  /** Rounds before them that do not count: both sides compile there. Default 1. */
+  /** Rounds before them that do not count: both sides compile there. Default 1, for a `value` 0. */
   readonly warmUps?: number;
   /** Why it cannot run here; '' when it can. */
   skip?(): Promise<string>;

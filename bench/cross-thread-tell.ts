@@ -12,7 +12,7 @@ import { type Parcel, type SinkProtocol, sinkActor } from './players.ts';
 const MESSAGES = 200_000;
 const SHORT = 'a short line of text';
 
-export const crossThreadTell = tellCase('100-bytes', SHORT, MESSAGES, 2.5);
+export const crossThreadTell = tellCase('100-bytes', SHORT, MESSAGES, 3);
 export const crossThreadTellKb = tellCase('1-kb', SHORT.repeat(47), MESSAGES / 4, 2);
 
 function tellCase(size: string, text: string, messages: number, bar: number): BenchCase {

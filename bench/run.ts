@@ -69,7 +69,7 @@ async function measure(one: BenchCase, contest: Contest): Promise<BenchResult> {
   };
   const ours: number[] = [];
   const peer: number[] = [];
-  const warmUps = isSmoke || isValue ? 0 : (one.warmUps ?? 1);
+  const warmUps = isSmoke ? 0 : (one.warmUps ?? (isValue ? 0 : 1));
   for (let round = -warmUps; round < rounds; round += 1) {
     const first = round % 2 === 0;
     const rates = first
@@ -126,7 +126,12 @@ function toLine({
   bar,
   details,
 }: BenchResult): string {
-  const figures = `${Math.round(ours)} ${unit}, ${peerName} ${Math.round(peer)}`;
+  const figures = `${toFigure(ours)} ${unit}, ${peerName} ${toFigure(peer)}`;
   const more = details === undefined ? '' : `  ${JSON.stringify(details)}`;
   return `${name}  ${figures}  ratio ${ratio.toFixed(2)} (${spread.map((r) => r.toFixed(2)).join('–')}), at least ${bar}${more}`;
+}
+
+/** Small values would be lost in whole numbers: microseconds, milliseconds. */
+function toFigure(value: number): string {
+  return value < 100 ? value.toFixed(2) : String(Math.round(value));
 }

@@ -78,9 +78,8 @@ export const idleActor: BenchCase = {
   peerName: 'budget',
   bar: 1,
   measure: 'value',
-  rounds: 1,
   async open(scale): Promise<Contest> {
-    const nursery = await openNursery();
+    const count = IDLE * scale;
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const heapBytes = () => {
@@ -90,13 +89,16 @@ export const idleActor: BenchCase = {
     };
     return {
       async ours() {
+        const nursery = await openNursery();
         await nursery.spawn(1);
         const before = heapBytes();
-        await nursery.spawn(IDLE * scale);
-        return (heapBytes() - before) / (IDLE * scale);
+        await nursery.spawn(count);
+        const bytes = heapBytes() - before;
+        await nursery.close();
+        return bytes / count;
       },
       peer: async () => IDLE_BUDGET_BYTES,
-      close: () => nursery.close(),
+      close: async () => undefined,
     };
   },
 };
