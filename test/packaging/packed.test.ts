@@ -128,30 +128,45 @@ test('every part that a host imports is among them', () => {
   assert.equal([...parts, ...others].sort(), Object.keys(exports).sort());
 });
 
-test('every part has types that a strict host compiles with', () => {
+const TYPED_HOST = `
+import { child, createSystem, defineActor } from 'palyra/runtime';
+
+interface Counter {
+  add(n: number): void;
+  total(nothing: null): number;
+}
+const counterActor = defineActor<Counter, {}, null, { total: number }, undefined>({
+  module: import.meta.url, export: 'counterActor', name: 'counter',
+  mailbox: { limitMessages: 10, overflow: 'reject' },
+  start: () => ({ total: 0 }),
+  receive: { add: (state, n) => void (state.total += n), total: (state) => state.total },
+});
+const system = await createSystem({ name: 'demo', threads: 'inline' });
+const counter = system.spawn(child(counterActor, { id: 'counter', args: null }));
+system.tell(counter, 'add', 2);
+// @ts-expect-error: no message of its protocol
+system.tell(counter, 'subtract', 1);
+const total: number = await system.ask(counter, 'total', null, { inMs: 20_000 });
+console.log(total);
+await system.stop();
+`;
+
+test('every part has types that a strict host compiles with, and the host runs', () => {
   const host = packed.install();
-  const names = Object.keys(PARTS).concat('palyra');
-  host.write(
-    'host.ts',
-    names.map((name, i) => `import * as part${i} from '${name}';\nvoid part${i};\n`).join(''),
-  );
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [
-      TSC,
-      '--noEmit',
-      '--strict',
-      '--target',
-      'es2023',
-      '--module',
-      'nodenext',
-      '--types',
-      join(TSC, '../../../@types/node'),
-      'host.ts',
-    ],
-    { cwd: host.directory, encoding: 'utf8', timeout: TOOL_MS },
-  );
+  const names = [...Object.keys(PARTS), 'palyra'];
+  const imports = names.map((name, i) => `import type * as part${i} from '${name}';\n`);
+  const uses = names.map((_, i) => `export type Part${i} = typeof part${i};\n`);
+  const file = host.write('host.ts', [...imports, ...uses, TYPED_HOST].join(''));
+  const flags = '--strict --target es2023 --module nodenext --types'.split(' ');
+  const nodeTypes = fileURLToPath(new URL('.', import.meta.resolve('@types/node/package.json')));
+  const { status, stdout } = spawnSync(process.execPath, [TSC, ...flags, nodeTypes, file], {
+    cwd: host.directory,
+    encoding: 'utf8',
+    timeout: TOOL_MS,
+  });
   assert.is(status, 0, stdout);
+  const ran = host.run('host.js');
+  assert.is(ran.stdout, '2\n', ran.stderr);
 });
 
 test.run();
