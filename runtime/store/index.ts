@@ -20,6 +20,7 @@ export type {
   Fact,
   JournalEntry,
   JournalVerdict,
+  KeyPage,
   Row,
   ScanPage,
   ScanQuery,
