@@ -9,6 +9,7 @@ export interface Pulse {
 }
 
 export interface Vitals {
+  readonly isUnready: boolean;
   readonly isStopping: boolean;
   readonly isTokenKnown: boolean;
   readonly isDirectoryKnown: boolean;
@@ -27,7 +28,7 @@ export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
     ({ lastAnswerAtMs }) => nowMs - lastAnswerAtMs > SILENT_AFTER_MS,
   );
   const failing = silent.filter(({ isVital }) => isVital).map(({ name }) => name);
-  if (vitals.isStopping) failing.push('stopping');
+  if (vitals.isUnready || vitals.isStopping) failing.push('stopping');
   const degraded = silent.filter(({ isVital }) => !isVital).map(({ name }) => name);
   if (!vitals.isTokenKnown) degraded.push('admin_token');
   if (!vitals.isDirectoryKnown) degraded.push('webhooks');

@@ -35,11 +35,15 @@ test('main and every thread of the pool have one, by names that number them', as
   const system = await createSystem({ name: 't', threads: { pool: 2, spare: false } });
   try {
     const measured = async () => samplesOf(await system.inspect(), DELAY);
-    const samples = await until('each loop was late once', async () => {
-      const found = await measured();
-      const late = found.filter(({ labels, value }) => labels.quantile === '1' && value > 0);
-      return late.length === 3 && found;
-    }, 20_000);
+    const samples = await until(
+      'each loop was late once',
+      async () => {
+        const found = await measured();
+        const late = found.filter(({ labels, value }) => labels.quantile === '1' && value > 0);
+        return late.length === 3 && found;
+      },
+      20_000,
+    );
     const names = samples.map(({ labels }) => labels.thread ?? '');
     assert.is(new Set(names).size, 3);
     assert.is(names[0], 'main');
