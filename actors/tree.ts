@@ -43,6 +43,8 @@ export interface GatewayPlan {
   readonly system: string;
   readonly version: string;
   readonly http: { readonly host: string; readonly port: number };
+  /** How long a stop serves on after `/readyz` has turned to 503. */
+  readonly unreadyMs: number;
   readonly admin: { readonly tokenRef: string; readonly makesToken: boolean };
   readonly modelProvider: string;
   /** The enabled ones. */
@@ -96,7 +98,7 @@ export function gatewayTree(plan: GatewayPlan): ChildSpec<GatewayProtocol, Gatew
       version: plan.version,
       modelProvider: plan.modelProvider,
       status: { ledger, router, outbox, channels, webhooks },
-      drained: { listener: http, channels, sessions, outbox },
+      drained: { listener: http, channels, sessions, outbox, unreadyMs: plan.unreadyMs },
     },
   });
 }

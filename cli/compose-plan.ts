@@ -14,10 +14,12 @@ export function makesToken(config: GatewayConfig): boolean {
 
 export function planOf(config: GatewayConfig, version: string): GatewayPlan {
   const isOwn = makesToken(config);
+  const { host, port, unreadyMs } = config.http;
   return {
     system: SYSTEM,
     version,
-    http: config.http,
+    http: { host, port },
+    unreadyMs,
     admin: { tokenRef: isOwn ? OWN_TOKEN_REF : config.admin.tokenRef, makesToken: isOwn },
     modelProvider: config.model.provider,
     accounts: config.connectors

@@ -11,6 +11,8 @@ export interface Drained {
   readonly channels: ActorRef<ChannelsProtocol>;
   readonly sessions: ActorRef<SessionsProtocol>;
   readonly outbox: ActorRef<OutboxProtocol>;
+  /** For so long it is unready and serves on, for whoever balances load to see it; at most half of the drain's time. */
+  readonly unreadyMs: number;
 }
 
 export interface DrainPorts {
@@ -44,6 +46,7 @@ export async function drain(
   const endMs = self.clock.monotonicMs() + deadlineMs;
   const left: string[] = [];
   const within = (ms: number) => Math.max(0, Math.min(ms, endMs - self.clock.monotonicMs()));
+  await turnUnready(parts, self, ports, within(Math.min(parts.unreadyMs, deadlineMs / 2)));
   ports.log('info', 'stopping: nothing is received any more');
   left.push(...(await stopReceiving(parts, self, within(STOP_RECEIVING_MS))));
   const openRuns = () =>
@@ -54,6 +57,21 @@ export async function drain(
   left.push(...(await untilNone('deliveries', due, { self, ports, forMs: within(OUTBOX_MS) })));
   ports.log(left.length === 0 ? 'info' : 'warn', 'stopping: the tree stops now', { left });
   return { clean: left.length === 0, left };
+}
+
+/** A listener that does not answer has nobody who would see it: there is nothing to wait for. */
+async function turnUnready(
+  { listener }: Drained,
+  self: DrainSelf,
+  ports: DrainPorts,
+  forMs: number,
+): Promise<void> {
+  if (forMs === 0) return;
+  ports.log('info', 'stopping: unready', { forMs });
+  await self
+    .ask(listener, 'turnUnready', null, { inMs: ASK_MS })
+    .then(() => ports.sleep(forMs, self.signal))
+    .catch(() => undefined);
 }
 
 async function stopReceiving(

@@ -74,6 +74,10 @@ export const httpListenerActor = defineActor<
   receive: {
     where: (state) => ({ url: state.server === undefined ? '' : urlOf(state.server) }),
     webhooks: (state, directory) => takeDirectory(state, directory),
+    turnUnready(state) {
+      state.isUnready = true;
+      return { unready: true };
+    },
     async stopListening(state) {
       state.isStopping = true;
       await state.server?.stopListening();

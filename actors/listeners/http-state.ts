@@ -64,6 +64,8 @@ export interface HttpListenerState {
   /** The bytes of webhook bodies that are being checked or admitted, by integration. */
   readonly ingest: FairShares;
   token: Uint8Array | undefined;
+  /** As `/readyz` says, whatever else is well. */
+  isUnready: boolean;
   isStopping: boolean;
   isAdmitting: boolean;
   commitAgeMs: number;
@@ -91,6 +93,7 @@ export function createHttpState(
     untold: new Set(),
     ingest: new FairShares(MAX_INGEST_BYTES),
     token: undefined,
+    isUnready: false,
     isStopping: false,
     isAdmitting: true,
     commitAgeMs: 0,

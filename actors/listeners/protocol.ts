@@ -6,6 +6,8 @@ export interface HttpListenerProtocol {
   where(nothing: null): { readonly url: string };
   /** The whole table, each time it changes. */
   webhooks(directory: readonly WebhookEntry[]): void;
-  /** Drain, phases 0 and 1: unready, and no new connection. */
+  /** Drain, phase 0: `/readyz` answers 503, everything is served on. */
+  turnUnready(nothing: null): { readonly unready: boolean };
+  /** Drain, phase 1: no new connection, no new event. */
   stopListening(nothing: null): { readonly stopped: boolean };
 }

@@ -9,6 +9,7 @@ export interface Pulse {
 }
 
 export interface Vitals {
+  readonly isUnready: boolean;
   readonly isStopping: boolean;
   readonly isTokenKnown: boolean;
   readonly isDirectoryKnown: boolean;
@@ -33,7 +34,7 @@ export function readinessOf(vitals: Vitals, nowMs: number): Readiness {
   );
   const failing = silent.filter(({ isVital }) => isVital).map(({ name }) => name);
   if (vitals.commitAgeMs >= STALLED_AFTER_MS) failing.push('store_stalled');
-  if (vitals.isStopping) failing.push('stopping');
+  if (vitals.isUnready || vitals.isStopping) failing.push('stopping');
   const degraded = silent.filter(({ isVital }) => !isVital).map(({ name }) => name);
   if (!vitals.isTokenKnown) degraded.push('admin_token');
   if (!vitals.isDirectoryKnown) degraded.push('webhooks');

@@ -26,7 +26,8 @@ export class CheckedConfig {
   }
 
   /** The same with another address. */
-  listeningOn(http: Listen): CheckedConfig {
+  listeningOn(listen: Listen): CheckedConfig {
+    const http = { ...this.config.http, ...listen };
     return new CheckedConfig({ ...this.config, http }, this.#doubts, this.#place);
   }
 }

@@ -3,7 +3,12 @@ import type { ReplyTarget } from '../../proto/channel-messages.ts';
 
 export interface GatewayConfig {
   /** Where the HTTP listener binds; port 0 picks a free one. */
-  readonly http: { readonly host: string; readonly port: number };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** A stop serves on for so long after `/readyz` has turned to 503. */
+    readonly unreadyMs: number;
+  };
   /** Reference of the admin token; '' = none given: the gateway makes one at first start and keeps it in the vault. */
   readonly admin: { readonly tokenRef: string };
   readonly model: ModelConfig;

@@ -127,6 +127,7 @@ export const configFileSchema = z.strictObject({
           error: 'HOST:PORT, e.g. 127.0.0.1:7142',
         })
         .default(DEFAULT_LISTEN),
+      unready_ms: z.int().min(0).max(60_000).default(250),
     })
     .prefault({}),
   admin: z.strictObject({ token_ref: secretRef.optional() }).prefault({}),
@@ -153,7 +154,10 @@ export type ConfigFile = z.infer<typeof configFileSchema>;
 /** The file's parsed content as the program reads it. Checks between sections must have passed. */
 export function toGatewayConfig(file: ConfigFile): GatewayConfig {
   return {
-    http: parseListen(file.http.listen) ?? { host: '127.0.0.1', port: 7_142 },
+    http: {
+      ...(parseListen(file.http.listen) ?? { host: '127.0.0.1', port: 7_142 }),
+      unreadyMs: file.http.unready_ms,
+    },
     admin: { tokenRef: file.admin.token_ref ?? '' },
     model: toModel(file.model),
     connectors: file.connectors.map((section) => ({

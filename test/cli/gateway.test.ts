@@ -114,6 +114,22 @@ embedded('a call that fails rejects with the operation’s code', () =>
   }),
 );
 
+embedded(
+  'a stop is unready for its time and serves on, and ends by its deadline all the same',
+  () =>
+    withGateways(async (start) => {
+      const gateway = start({ config: { http: { listen: '127.0.0.1:0', unready_ms: 60_000 } } });
+      const { http } = await ready(gateway);
+      const statusOf = async (path: string) => (await fetch(`${http}${path}`)).status;
+      const stopped = gateway.stop();
+      await until('it is unready', async () => (await statusOf('/readyz')) === 503);
+      assert.is(await statusOf('/livez'), 200);
+      assert.is(await statusOf('/admin/v1/status'), 401);
+      await within('it stops', stopped, 30_000);
+      assert.is((await ended(gateway)).code, 0);
+    }),
+);
+
 embedded('two gateways live in one process, each on its own state root', () =>
   withGateways(async (start) => {
     await withGateways(async (startOther) => {

@@ -14,7 +14,7 @@ const test = suite('cli: settings');
 const kinds = await builtInKinds();
 const directory = mkdtempSync(join(tmpdir(), 'palyra-settings-'));
 const file = join(directory, 'palyra.toml');
-writeFileSync(file, '[http]\nlisten = "127.0.0.1:1000"\n');
+writeFileSync(file, '[http]\nlisten = "127.0.0.1:1000"\nunready_ms = 7\n');
 test.after(() => rmSync(directory, { recursive: true }));
 
 function load(flags: SettingFlags, env: Record<string, string> = {}) {
@@ -39,7 +39,7 @@ test('a flag wins over the environment, the environment over the file, the file 
     2_000,
   );
   const all = load({ config: file, http: '[::1]:3000' }, { PALYRA_HTTP: '127.0.0.1:2000' });
-  assert.equal(all.checked.config.http, { host: '::1', port: 3_000 });
+  assert.equal(all.checked.config.http, { host: '::1', port: 3_000, unreadyMs: 7 });
 });
 
 test('the file is found by flag or environment', () => {

@@ -138,6 +138,7 @@ const PLAN: GatewayPlan = {
   system: 'palyra',
   version: 'sim',
   http: { host: '127.0.0.1', port: 1 },
+  unreadyMs: 250,
   admin: { tokenRef: 'env:TOKEN', makesToken: false },
   modelProvider: 'echo',
   accounts: [

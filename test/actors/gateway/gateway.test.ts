@@ -26,6 +26,7 @@ const ARGS: GatewayArgs = {
     channels: ref('channels'),
     sessions: ref('sessions'),
     outbox: ref('outbox'),
+    unreadyMs: 250,
   },
 };
 
@@ -64,14 +65,15 @@ interface World {
   actors?: ActorSnapshot[];
   runs?: () => number;
   due?: () => number;
+  closesAtMs?: (nowMs: number) => void;
 }
 
-async function open(world: World = {}) {
+async function open(world: World = {}, unreadyMs = 250) {
   const asked: string[] = [];
   let passTime = async (_ms: number): Promise<void> => undefined;
   const kit = await createBehaviorKit(
     gatewayActor,
-    ARGS,
+    { ...ARGS, drained: { ...ARGS.drained, unreadyMs } },
     {
       pid: 42,
       httpUrl: () => 'http://127.0.0.1:1',
@@ -82,6 +84,7 @@ async function open(world: World = {}) {
     {
       answer(to, kind) {
         asked.push(`${to}.${kind}`);
+        if (kind === 'stopListening') world.closesAtMs?.(kit.self.clock.monotonicMs());
         if (to === world.silent) throw new AskError('ask_timeout', to, kind);
         if (kind === 'health') return { ...HEALTH, admitting: world.admitting ?? true };
         if (kind === 'metrics') return to === 'router' ? [COUNTER] : [];
@@ -171,6 +174,33 @@ gateway('the drain stops receiving, then waits for runs, then for what is due', 
     [...new Set(order)],
     ['http.stopListening', 'channels.stopReceiving', 'sessions.open', 'outbox.due'],
   );
+});
+
+gateway(
+  'the port closes when it was unready for its time, at most half of the drain’s',
+  async () => {
+    for (const [unreadyMs, deadlineMs, expectedMs] of [
+      [250, 18_000, 250],
+      [0, 18_000, 0],
+      [60_000, 18_000, 9_000],
+    ] as const) {
+      let closedAtMs = 0;
+      const { kit, asked } = await open({ closesAtMs: (nowMs) => (closedAtMs = nowMs) }, unreadyMs);
+      const beganMs = kit.self.clock.monotonicMs();
+      assert.equal(await kit.receive('drain', { deadlineMs }), { clean: true, left: [] });
+      assert.is(closedAtMs - beganMs, expectedMs);
+      const ofHttp = asked.filter((name) => name.startsWith('http.'));
+      assert.equal(ofHttp, [...(unreadyMs > 0 ? ['http.turnUnready'] : []), 'http.stopListening']);
+    }
+  },
+);
+
+gateway('a listener that is silent is not waited for', async () => {
+  const { kit } = await open({ silent: 'http' }, 60_000);
+  const beganMs = kit.self.clock.monotonicMs();
+  const report = (await kit.receive('drain', { deadlineMs: 18_000 })) as { left: string[] };
+  assert.equal(report.left, ['listener: ask_timeout']);
+  assert.is(kit.self.clock.monotonicMs(), beganMs);
 });
 
 gateway('a drain that cannot finish says what is left, within its deadlines', async () => {

@@ -259,6 +259,10 @@ listener(
     assert.equal(ports.readiness(), { ready: false, failing: ['ledger'], degraded: [] });
     silent = '';
     await passTime();
+    assert.equal(kit.receive('turnUnready', null), { unready: true });
+    assert.equal(ports.readiness(), { ready: false, failing: ['stopping'], degraded: [] });
+    assert.equal(ports.webhook('orders'), { state: 'open', maxPayloadBytes: 9 });
+    assert.is((await handIn(ports, REQUEST)).type, 'accepted');
     assert.equal(await kit.receive('stopListening', null), { stopped: true });
     assert.equal(ports.readiness(), { ready: false, failing: ['stopping'], degraded: [] });
     assert.equal(seen.log, ['stopListening']);
@@ -374,6 +378,7 @@ listener('readiness names components, never ids', () => {
   const pulses = [{ name: 'ledger', isVital: true, lastAnswerAtMs: 0 }];
   const vitals = {
     isStopping: false,
+    isUnready: false,
     isTokenKnown: false,
     isDirectoryKnown: true,
     isAdmitting: true,

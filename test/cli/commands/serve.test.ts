@@ -137,8 +137,11 @@ test('a drain that waits for a model takes nothing more, also on open connection
   gateway.signal('SIGTERM');
   await gateway.logged('draining');
   await until('it is unready', async () => (await probes('GET', '/readyz')).status === 503);
-  const refused = await hooks('POST', '/hooks/v1/slow');
-  assert.is(`${refused.status} ${refused.code}`, '503 stopping');
+  const refused = await until('it takes nothing more', async () => {
+    const answer = await hooks('POST', '/hooks/v1/slow');
+    return answer.status === 503 && answer;
+  });
+  assert.is(refused.code, 'stopping');
   assert.ok(Number(refused.retryAfter) > 0);
   const atMs = performance.now();
   gateway.signal('SIGTERM');

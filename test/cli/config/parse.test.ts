@@ -55,10 +55,23 @@ function placeOf(from: string, to: string): string {
   return `${issues[0]?.line} ${issues[0]?.key}`;
 }
 
+test('how long a stop serves on while unready is 0 to 60,000 ms', () => {
+  const set = (text: string) => `[http]\nunready_ms = ${text}\n`;
+  for (const ms of [0, 60_000]) {
+    assert.is(parseConfig(set(String(ms)), 'palyra.toml', kinds).config.http.unreadyMs, ms);
+  }
+  for (const text of ['-1', '60001', '0.5', '"1s"']) {
+    assert.equal(
+      issuesOf(set(text)).map(({ line, key }) => `${line} ${key}`),
+      ['2 http.unready_ms'],
+    );
+  }
+});
+
 test('the documented example is read into its typed form', () => {
   const { config, warnings } = parseConfig(EXAMPLE, 'palyra.toml', kinds);
   assert.equal(warnings, []);
-  assert.equal(config.http, { host: '127.0.0.1', port: 7_142 });
+  assert.equal(config.http, { host: '127.0.0.1', port: 7_142, unreadyMs: 250 });
   assert.equal(config.admin, { tokenRef: 'env:PALYRA_ADMIN_TOKEN' });
   assert.equal(config.model, { provider: 'echo' });
   assert.equal(config.connectors, [

@@ -70,16 +70,17 @@ export const validFile = fc
     webhooks: fc.uniqueArray(webhook, { maxLength: 3, selector: (entry) => entry.integration_id }),
     model,
     listen: fc.constantFrom('127.0.0.1:0', 'localhost:7142', '[::1]:65535'),
+    unreadyMs: fc.nat(60_000),
     enabled: fc.boolean(),
   })
-  .map(({ connectors, rules, webhooks, model: section, listen, enabled }) => {
+  .map(({ connectors, rules, webhooks, model: section, listen, unreadyMs, enabled }) => {
     const accounts = connectors.map(({ account: name, ...rest }) => ({
       id: `telegram:${name}`,
       kind: 'telegram',
       ...rest,
     }));
     return {
-      http: { listen },
+      http: { listen, unready_ms: unreadyMs },
       model: section,
       connectors: accounts,
       channel_router: { enabled, routing: { channels: rules } },
