@@ -1,12 +1,11 @@
 /** A place for a thread: the worker that runs there now, its loss and its replacement. The slot outlives its workers. */
-import type { Remote } from 'comlink';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
-import type { LinkPorts } from '../link/link.ts';
+import type { LinkPorts } from '../link/port.ts';
 import type { Recording } from './flight-recorder.ts';
 import type { Thread } from './thread.ts';
-import type { ThreadControl } from './thread-control.ts';
+import type { ThreadCalls } from './thread-control.ts';
 import { Watchdog, type WatchdogLimits } from './watchdog.ts';
 
 export interface ThreadLoss {
@@ -103,7 +102,7 @@ export class ThreadSlot {
   /** A call that ends: by its answer, the thread's loss, or the deadline. */
   async call<T>(
     what: string,
-    make: (thread: Remote<ThreadControl>) => Promise<T>,
+    make: (thread: ThreadCalls) => Promise<T>,
     deadlineMs: number,
   ): Promise<T> {
     return this.#running().call(what, make, deadlineMs);
