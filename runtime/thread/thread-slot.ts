@@ -70,23 +70,7 @@ export class ThreadSlot {
 
   /** Rejects with the setup's error. */
   async start(): Promise<void> {
-    const { host, slot, name, isUrgent } = this.#options;
-    this.state = 'starting';
-    this.#startedAtMs = host.monotonicMs();
-    const thread = await this.#options.take();
-    if (this.#isStopping) {
-      thread.terminate('shutdown');
-      throw new RuntimeError('system_stopped', `${name} is stopping`);
-    }
-    this.#thread = thread;
-    void thread.exited.then((code) => this.#exited(thread, code));
-    this.#options.connect(this, thread.ports);
-    const place = { slot, name, isUrgent };
-    await thread.call('adopt', (calls) => calls.adopt(place), ADOPT_TIMEOUT_MS);
-    this.state = 'running';
-    this.#watchdog.watch(thread.recorder);
-    this.#ready.resolve();
-    this.#options.ready(this);
+    await this.#install(await this.#take());
   }
 
   /** The name of the thread that runs here now; '' while none does. */
@@ -154,11 +138,36 @@ export class ThreadSlot {
   }
 
   #replace(): void {
-    this.start().catch(() => {
-      // Its exit, if it came to life, is heard by itself.
-      if (this.#thread !== undefined) this.#thread.terminate('start_failed');
-      else if (!this.#isStopping) this.#retry();
-    });
+    this.#take().then(
+      // Its exit is heard by itself, and is what has it replaced.
+      (thread) => this.#install(thread).catch(() => thread.terminate('start_failed')),
+      () => {
+        if (!this.#isStopping) this.#retry();
+      },
+    );
+  }
+
+  #take(): Promise<Thread> {
+    this.state = 'starting';
+    this.#startedAtMs = this.#options.host.monotonicMs();
+    return this.#options.take();
+  }
+
+  async #install(thread: Thread): Promise<void> {
+    const { slot, name, isUrgent } = this.#options;
+    if (this.#isStopping) {
+      thread.terminate('shutdown');
+      throw new RuntimeError('system_stopped', `${name} is stopping`);
+    }
+    this.#thread = thread;
+    void thread.exited.then((code) => this.#exited(thread, code));
+    this.#options.connect(this, thread.ports);
+    const place = { slot, name, isUrgent };
+    await thread.call('adopt', (calls) => calls.adopt(place), ADOPT_TIMEOUT_MS);
+    this.state = 'running';
+    this.#watchdog.watch(thread.recorder);
+    this.#ready.resolve();
+    this.#options.ready(this);
   }
 
   #retry(): void {
