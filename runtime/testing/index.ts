@@ -6,4 +6,11 @@ export {
   type Effect,
   rejectionCode,
 } from './behavior-kit.ts';
+export {
+  reportOf,
+  type Simulation,
+  type SimulationFailure,
+  type SimulationOptions,
+  simulate,
+} from './simulation/simulate.ts';
 export { randomFrom, VirtualHost, type VirtualHostOptions } from './virtual-host.ts';
