@@ -3,6 +3,7 @@ import type { ActorRef, Asks as AskKinds, Deadline, ExitCause, In, Kind, Out } f
 import { type ChildSpec, checkChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
+import type { Host } from './host/host.ts';
 import { createNodeHost, externalBytes, isProduction } from './host/node-host.ts';
 import { PromiseEnd } from './kernel/asks.ts';
 import { Border } from './kernel/border.ts';
@@ -14,11 +15,15 @@ import type {
   SystemEvent,
   SystemOptions,
   SystemSnapshot,
+  ThreadContext,
   ThreadOptions,
+  ThreadWorld,
 } from './system.ts';
 import { FlightRecorder } from './thread/flight-recorder.ts';
 import { Heartbeat, NO_DELAY } from './thread/heartbeat.ts';
+import { createNodeThreads } from './thread/node-threads.ts';
 import { setUpThread } from './thread/resolve.ts';
+import type { ThreadMaker } from './thread/thread-maker.ts';
 import { ThreadPool } from './thread/thread-pool.ts';
 
 const DEFAULT_STOP_DEADLINE_MS = 24_000;
@@ -31,8 +36,31 @@ const JOIN_MS = 2_000;
  */
 export async function createSystem(options: SystemOptions): Promise<System> {
   checkOptions(options);
+  const { threads } = options;
+  const { system } = await createSystemOn(options, {
+    host: options.host ?? createNodeHost(),
+    threads: createNodeThreads(threads === 'inline' ? undefined : threads.createWorker),
+    setUp: (context) => setUpThread(options.thread, context),
+  });
+  return system;
+}
+
+/** What a system stands on. */
+export interface Ground {
+  readonly host: Host;
+  readonly threads: ThreadMaker;
+  /** Of the main thread. */
+  setUp(context: ThreadContext): Promise<ThreadWorld>;
+  /** Hears what happens on the main thread itself, in place of `onEvent`. */
+  observe?(event: SystemEvent): void;
+}
+
+/** The same on a ground of the caller's, who sees the main thread's kernel too. */
+export async function createSystemOn(
+  options: Omit<SystemOptions, 'host'>,
+  { host, threads, setUp, observe }: Ground,
+): Promise<{ readonly system: System; readonly kernel: Kernel }> {
   const emit = createEmitter(options);
-  const host = options.host ?? createNodeHost();
   const pool =
     options.threads === 'inline'
       ? undefined
@@ -41,13 +69,14 @@ export async function createSystem(options: SystemOptions): Promise<System> {
           name: options.name,
           setup: options.thread,
           host,
+          maker: threads,
           emit: emit ?? (() => undefined),
         });
   const kernel: Kernel = new Kernel({
     thread: 'main',
     host,
     recorder: new FlightRecorder(),
-    emit,
+    emit: observe ?? emit,
     ...(pool === undefined
       ? {}
       : { placeElsewhere: (spec, path, owner) => pool.place(spec, path, owner) }),
@@ -57,7 +86,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       : {}),
   });
   const system = new RunningSystem(options.name, kernel, pool, emit);
-  const world = await setUpThread(options.thread, {
+  const world = await setUp({
     name: 'main',
     isMain: true,
     clock: host,
@@ -74,7 +103,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
     await system.stop({ deadlineMs: JOIN_MS });
     throw error;
   }
-  return system;
+  return { system, kernel };
 }
 
 type Emit = (event: SystemEvent) => void;
@@ -244,7 +273,7 @@ function checkOptions(options: SystemOptions): void {
 }
 
 /** An observer that throws must not bring an actor down. */
-function createEmitter({ onEvent }: SystemOptions): Emit | undefined {
+function createEmitter({ onEvent }: Pick<SystemOptions, 'onEvent'>): Emit | undefined {
   if (onEvent === undefined) return undefined;
   return (event) => {
     try {

@@ -75,4 +75,4 @@ export type {
   ThreadSnapshot,
   ThreadWorld,
 } from './system.ts';
-export type { CreateWorker } from './thread/thread.ts';
+export type { CreateWorker } from './thread/node-threads.ts';

@@ -13,7 +13,7 @@ import type {
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
-import type { CreateWorker } from './thread/thread.ts';
+import type { CreateWorker } from './thread/node-threads.ts';
 
 /** A definition whose types have been forgotten, as the kernel handles it. */
 // biome-ignore lint/suspicious/noExplicitAny: the kernel runs definitions of every type

@@ -1,5 +1,4 @@
 /** One way to one other thread: a data port with batched frames under credits, and a control port beside it. */
-import type { MessagePort } from 'node:worker_threads';
 import type { AskCode } from '../errors.ts';
 import { ASK_CODES, codeOf } from '../errors.ts';
 import { type AskEnvelope, isAsk } from '../kernel/asks.ts';
@@ -22,11 +21,7 @@ import {
 } from './frame.ts';
 import { FrameSize } from './frame-size.ts';
 import type { Outbound } from './outbound.ts';
-
-export interface LinkPorts {
-  readonly data: MessagePort;
-  readonly control: MessagePort;
-}
+import type { LinkPorts } from './port.ts';
 
 /** Sent and not yet taken in: the window is the lag that a flood makes on the other side. */
 const WINDOW_MESSAGES = 1_024;
@@ -78,7 +73,7 @@ export class Link {
     this.#onControl = onControl;
     ports.data.on('message', (data: unknown) => this.#receive(data));
     ports.data.on('messageerror', () => this.#unreadable());
-    ports.control.on('message', (message: ControlMessage) => this.#control(message));
+    ports.control.on('message', (message) => this.#control(message as ControlMessage));
   }
 
   /** Calls back once the other end has gone, however it went. */
@@ -127,6 +122,11 @@ export class Link {
     for (let i = 0; i < left.length; i += 3) this.#drop(left, i, 'thread_lost');
     this.#ports.data.close();
     this.#ports.control.close();
+  }
+
+  /** Messages sent for which no credit has come back, and those taken in for which none has been given. */
+  get owed(): { readonly toThis: number; readonly toPeer: number } {
+    return { toThis: this.#inFlightMessages, toPeer: this.#takenMessages };
   }
 
   /** Three for each message. */

@@ -6,8 +6,9 @@ import { pathOf, rememberOutbound } from '../kernel/ref.ts';
 import type { Watcher } from '../kernel/watchers.ts';
 import type { ControlMessage } from './control-message.ts';
 import type { WireMeta } from './frame.ts';
-import { Link, type LinkPorts } from './link.ts';
+import { Link } from './link.ts';
 import { Outbound } from './outbound.ts';
+import type { LinkPorts } from './port.ts';
 
 /** Messages that wait for one way to open. */
 const HELD_LIMIT = 1_024;

@@ -1,6 +1,7 @@
 /** What the main thread calls in a worker, through Comlink. Actor messages never go this way. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ChildSpec } from '../child-spec.ts';
+import type { Port } from '../link/port.ts';
 import type { ActorSnapshot, LoopDelay, ThreadSetupName } from '../system.ts';
 import type { CodeName } from './spare.ts';
 
@@ -30,11 +31,18 @@ export interface ThreadControl {
   kill(uid: number, code: string): void;
   dispose(uid: number): void;
   /** A direct link to another worker. */
-  connect(slot: number, data: MessagePort, control: MessagePort): void;
+  connect(slot: number, data: Port, control: Port): void;
   inspect(): ThreadReport;
   /** Lets go of everything, so that the thread ends by itself. */
   close(): Promise<void>;
 }
+
+/** The same from main: a call may fail with its thread. */
+export type ThreadCalls = {
+  readonly [K in keyof ThreadControl]: (
+    ...args: Parameters<ThreadControl[K]>
+  ) => Promise<Awaited<ReturnType<ThreadControl[K]>>>;
+};
 
 export interface Place {
   readonly slot: number;

@@ -1,5 +1,4 @@
 /** The threads of a system: which child goes where, and what a lost thread means for each. Runs on main. */
-import { MessageChannel } from 'node:worker_threads';
 import type { ExitCause } from '../actor.ts';
 import type { ChildSpec, Placement } from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
@@ -15,12 +14,14 @@ import { RemoteChild } from './remote-child.ts';
 import { SpareThread } from './spare.ts';
 import { Thread } from './thread.ts';
 import type { ThreadReport, WorkerBirth } from './thread-control.ts';
+import type { ThreadMaker } from './thread-maker.ts';
 import { type ThreadLoss, ThreadSlot } from './thread-slot.ts';
 
 export interface ThreadPoolOptions extends ThreadOptions {
   readonly name: string;
   readonly setup: WorkerBirth['setup'];
   readonly host: Host;
+  readonly maker: ThreadMaker;
   emit(event: SystemEvent): void;
 }
 
@@ -119,7 +120,7 @@ export class ThreadPool {
   }
 
   #createThread(): Thread {
-    const { setup, host, maxHeapMb, createWorker } = this.#options;
+    const { setup, host, maxHeapMb, maker } = this.#options;
     this.#lastNumber += 1;
     return new Thread({
       number: this.#lastNumber,
@@ -127,7 +128,7 @@ export class ThreadPool {
       setup,
       host,
       maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
-      ...(createWorker === undefined ? {} : { createWorker }),
+      maker,
     });
   }
 
@@ -253,11 +254,10 @@ export class ThreadPool {
     const stamp = `${low.restarts}/${high.restarts}`;
     const known = this.#joined.get(pair);
     if (known?.stamp === stamp) return known.done;
-    const data = new MessageChannel();
-    const control = new MessageChannel();
+    const [ours, theirs] = this.#options.maker.channel();
     const done = Promise.all([
-      low.connectTo(high.slot, { data: data.port1, control: control.port1 }),
-      high.connectTo(low.slot, { data: data.port2, control: control.port2 }),
+      low.connectTo(high.slot, ours),
+      high.connectTo(low.slot, theirs),
     ]).then(
       () => true,
       () => {

@@ -1,12 +1,11 @@
 /** A place for a thread: the worker that runs there now, its loss and its replacement. The slot outlives its workers. */
-import type { Remote } from 'comlink';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
-import type { LinkPorts } from '../link/link.ts';
+import type { LinkPorts } from '../link/port.ts';
 import type { Recording } from './flight-recorder.ts';
 import type { Thread } from './thread.ts';
-import type { ThreadControl } from './thread-control.ts';
+import type { ThreadCalls } from './thread-control.ts';
 import { Watchdog, type WatchdogLimits } from './watchdog.ts';
 
 export interface ThreadLoss {
@@ -71,23 +70,7 @@ export class ThreadSlot {
 
   /** Rejects with the setup's error. */
   async start(): Promise<void> {
-    const { host, slot, name, isUrgent } = this.#options;
-    this.state = 'starting';
-    this.#startedAtMs = host.monotonicMs();
-    const thread = await this.#options.take();
-    if (this.#isStopping) {
-      thread.terminate('shutdown');
-      throw new RuntimeError('system_stopped', `${name} is stopping`);
-    }
-    this.#thread = thread;
-    void thread.exited.then((code) => this.#exited(thread, code));
-    this.#options.connect(this, thread.ports);
-    const place = { slot, name, isUrgent };
-    await thread.call('adopt', (calls) => calls.adopt(place), ADOPT_TIMEOUT_MS);
-    this.state = 'running';
-    this.#watchdog.watch(thread.recorder);
-    this.#ready.resolve();
-    this.#options.ready(this);
+    await this.#install(await this.#take());
   }
 
   /** The name of the thread that runs here now; '' while none does. */
@@ -103,7 +86,7 @@ export class ThreadSlot {
   /** A call that ends: by its answer, the thread's loss, or the deadline. */
   async call<T>(
     what: string,
-    make: (thread: Remote<ThreadControl>) => Promise<T>,
+    make: (thread: ThreadCalls) => Promise<T>,
     deadlineMs: number,
   ): Promise<T> {
     return this.#running().call(what, make, deadlineMs);
@@ -155,11 +138,36 @@ export class ThreadSlot {
   }
 
   #replace(): void {
-    this.start().catch(() => {
-      // Its exit, if it came to life, is heard by itself.
-      if (this.#thread !== undefined) this.#thread.terminate('start_failed');
-      else if (!this.#isStopping) this.#retry();
-    });
+    this.#take().then(
+      // Its exit is heard by itself, and is what has it replaced.
+      (thread) => this.#install(thread).catch(() => thread.terminate('start_failed')),
+      () => {
+        if (!this.#isStopping) this.#retry();
+      },
+    );
+  }
+
+  #take(): Promise<Thread> {
+    this.state = 'starting';
+    this.#startedAtMs = this.#options.host.monotonicMs();
+    return this.#options.take();
+  }
+
+  async #install(thread: Thread): Promise<void> {
+    const { slot, name, isUrgent } = this.#options;
+    if (this.#isStopping) {
+      thread.terminate('shutdown');
+      throw new RuntimeError('system_stopped', `${name} is stopping`);
+    }
+    this.#thread = thread;
+    void thread.exited.then((code) => this.#exited(thread, code));
+    this.#options.connect(this, thread.ports);
+    const place = { slot, name, isUrgent };
+    await thread.call('adopt', (calls) => calls.adopt(place), ADOPT_TIMEOUT_MS);
+    this.state = 'running';
+    this.#watchdog.watch(thread.recorder);
+    this.#ready.resolve();
+    this.#options.ready(this);
   }
 
   #retry(): void {

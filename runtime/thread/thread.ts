@@ -1,17 +1,11 @@
 /** One worker thread from its birth to its exit: its ports, its page, and the calls that main makes to it. */
-import { extname } from 'node:path';
-import { MessageChannel, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type Remote, transfer, wrap } from 'comlink';
-import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import { codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { LinkPorts } from '../link/link.ts';
+import type { LinkPorts } from '../link/port.ts';
 import { FlightRecorder } from './flight-recorder.ts';
-import type { ThreadControl, WorkerBirth } from './thread-control.ts';
-
-/** Makes a worker thread of the runtime's entry; the options are to be passed on as they are. */
-export type CreateWorker = (entry: URL, options: WorkerOptions) => Worker;
+import type { ThreadCalls, WorkerBirth } from './thread-control.ts';
+import type { MadeThread, ThreadMaker } from './thread-maker.ts';
 
 export interface ThreadBirth {
   /** Counts from 1 in a system, never used twice. */
@@ -20,7 +14,7 @@ export interface ThreadBirth {
   readonly setup: WorkerBirth['setup'];
   readonly maxHeapMb: number;
   readonly host: Host;
-  readonly createWorker?: CreateWorker;
+  readonly maker: ThreadMaker;
 }
 
 /** A setup that has not run by then counts as a lost thread. */
@@ -37,8 +31,7 @@ export class Thread {
   readonly exited: Promise<string>;
   isOver = false;
   readonly #birth: ThreadBirth;
-  readonly #worker: Worker;
-  readonly #calls: Remote<ThreadControl>;
+  readonly #made: MadeThread;
   /** Calls without an answer yet, each its own: a race with one long-lived promise would keep every answer. */
   readonly #open = new Set<Deferral<never>>();
   #code = '';
@@ -47,40 +40,24 @@ export class Thread {
     this.#birth = birth;
     this.number = birth.number;
     this.name = birth.name;
-    const { number, name, setup, maxHeapMb } = birth;
-    const calls = new MessageChannel();
-    const data = new MessageChannel();
-    const control = new MessageChannel();
-    this.ports = { data: data.port1, control: control.port1 };
-    const workerData: WorkerBirth = {
-      name,
-      number,
-      page: this.recorder.page,
-      setup,
-      calls: calls.port2,
-      data: data.port2,
-      control: control.port2,
-    };
-    const create: CreateWorker =
-      birth.createWorker ?? ((entry, options) => new Worker(entry, options));
-    this.#worker = create(new URL(`./worker-entry${extname(import.meta.url)}`, import.meta.url), {
-      workerData,
-      transferList: [calls.port2, data.port2, control.port2],
-      name,
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
-    });
-    this.#worker.on('error', (error) => {
-      this.#code ||= codeOf(error) === 'uncoded' ? 'thread_error' : codeOf(error);
-    });
-    this.#worker.on('messageerror', () => this.terminate('bad_frame'));
-    this.#calls = wrap<ThreadControl>(nodeEndpoint(calls.port1));
-    this.exited = new Promise((resolve) => {
-      this.#worker.on('exit', () => {
-        calls.port1.close();
-        this.#over();
-        resolve(this.#code);
-      });
-    });
+    const { number, name, setup, maxHeapMb, maker } = birth;
+    const { page } = this.recorder;
+    const exit = createDeferred<string>();
+    this.exited = exit.promise;
+    this.#made = maker.make(
+      { number, name, setup, maxHeapMb, page },
+      {
+        failed: (error) => {
+          this.#code ||= codeOf(error) === 'uncoded' ? 'thread_error' : codeOf(error);
+        },
+        unreadable: () => this.terminate('bad_frame'),
+        exited: () => {
+          this.#over();
+          exit.resolve(this.#code);
+        },
+      },
+    );
+    this.ports = this.#made.ports;
   }
 
   /** Runs the thread setup; rejects with its error. */
@@ -91,7 +68,7 @@ export class Thread {
   /** A call that ends: by its answer, the thread's exit, or the deadline. */
   async call<T>(
     what: string,
-    make: (thread: Remote<ThreadControl>) => Promise<T>,
+    make: (thread: ThreadCalls) => Promise<T>,
     deadlineMs: number,
   ): Promise<T> {
     const { host, name } = this.#birth;
@@ -103,7 +80,7 @@ export class Thread {
     });
     this.#open.add(late);
     try {
-      return await Promise.race([make(this.#calls), late.promise]);
+      return await Promise.race([make(this.#made.calls), late.promise]);
     } finally {
       this.#open.delete(late);
       timer.cancel();
@@ -111,12 +88,8 @@ export class Thread {
   }
 
   /** Gives it its end of a direct link to another worker. */
-  async connectTo(peer: number, { data, control }: LinkPorts): Promise<void> {
-    await this.call(
-      'connect',
-      (thread) => thread.connect(peer, transfer(data, [data]), transfer(control, [control])),
-      CONNECT_TIMEOUT_MS,
-    );
+  async connectTo(peer: number, ports: LinkPorts): Promise<void> {
+    await this.call('connect', () => this.#made.connect(peer, ports), CONNECT_TIMEOUT_MS);
   }
 
   /** Asks it to end by itself, terminates it at the deadline. */
@@ -126,13 +99,13 @@ export class Thread {
     this.call('close', (thread) => thread.close(), deadlineMs).catch(() => late.resolve());
     await Promise.race([this.exited, late.promise]);
     timer.cancel();
-    await this.#worker.terminate();
+    await this.#made.terminate();
   }
 
   /** It ends now; the first code that is given is that of its end. */
   terminate(code: string): void {
     this.#code ||= code;
-    void this.#worker.terminate();
+    void this.#made.terminate();
   }
 
   #over(): void {

@@ -1,0 +1,71 @@
+/** What the observer reads off the runtime itself after a step: the mailboxes of the thread that moved, and the credits of its links. */
+import { Cell } from '../../kernel/cell.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { Link } from '../../link/link.ts';
+import { RouteTable } from '../../link/route-table.ts';
+import type { Books } from './books.ts';
+import type { VirtualPorts } from './virtual-port.ts';
+import type { VirtualThread } from './virtual-thread.ts';
+import type { VirtualThreads } from './virtual-threads.ts';
+
+const MAIN_SLOT = 0;
+
+export class Audit {
+  readonly #books: Books;
+  readonly #threads: VirtualThreads;
+  readonly #main: Kernel;
+
+  constructor(books: Books, threads: VirtualThreads, main: Kernel) {
+    this.#books = books;
+    this.#threads = threads;
+    this.#main = main;
+  }
+
+  look(moved: VirtualThread): void {
+    this.#mailboxes(moved);
+    for (const { host, slot, ports, inside } of this.#threads.workers) {
+      if (host.isOver || slot === MAIN_SLOT) continue;
+      const name = inside.kernel.thread;
+      this.#credits(`main ↔ ${name}`, ports, [
+        linkOf(this.#main, slot),
+        linkOf(inside.kernel, MAIN_SLOT),
+      ]);
+    }
+    for (const { ports, links } of this.#threads.joined) this.#credits('two workers', ports, links);
+  }
+
+  /** What one side waits to be given back is on its way, taken in, or on its way back. */
+  #credits(
+    name: string,
+    [one, other]: readonly [VirtualPorts, VirtualPorts],
+    [link, peer]: readonly [Link | undefined, Link | undefined],
+  ): void {
+    const isOpen = ![one, other].some(({ data, control }) => data.isClosed || control.isClosed);
+    if (link === undefined || peer === undefined || !isOpen) return;
+    const there = link.owed.toThis - other.data.messages - peer.owed.toPeer - one.control.credits;
+    const back = peer.owed.toThis - one.data.messages - link.owed.toPeer - other.control.credits;
+    if (there !== 0 || back !== 0)
+      this.#books.fail('credits', `${name}: ${there} and ${back} credits are missing`);
+  }
+
+  #mailboxes(moved: VirtualThread): void {
+    const worker = this.#threads.workers.find(({ host }) => host === moved);
+    const kernel = worker?.inside.kernel ?? this.#main;
+    for (const life of this.#books.lives.values()) {
+      if (life.isOver || life.thread !== (worker?.name ?? 'main')) continue;
+      const cell = kernel.at(life.path);
+      if (!(cell instanceof Cell) || cell.compiled === undefined) continue;
+      const { limitMessages } = cell.compiled.definition.mailbox;
+      const size = cell.inbox?.size ?? 0;
+      if (size > limitMessages)
+        this.#books.fail(
+          'mailbox_bound',
+          `${life.path}: ${size} messages, ${limitMessages} allowed`,
+        );
+    }
+  }
+}
+
+function linkOf({ remotes }: Kernel, slot: number): Link | undefined {
+  return remotes instanceof RouteTable ? remotes.linkTo(slot) : undefined;
+}

@@ -1,0 +1,184 @@
+/** A thread's inside, whatever it runs on: a kernel, a link to main, and the calls that main makes. */
+import { RuntimeError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Cell } from '../kernel/cell.ts';
+import { Kernel } from '../kernel/kernel.ts';
+import type { ControlMessage } from '../link/control-message.ts';
+import type { LinkPorts, Port } from '../link/port.ts';
+import { RouteTable } from '../link/route-table.ts';
+import type { ChildOwner } from '../supervision/child-handle.ts';
+import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
+import { FlightRecorder } from './flight-recorder.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { CodeName } from './spare.ts';
+import {
+  firstUidOf,
+  type Place,
+  type StartRequest,
+  type ThreadControl,
+  type ThreadReport,
+} from './thread-control.ts';
+
+const MAIN_SLOT = 0;
+/** Dead letters are counted without a limit and reported up to so many a heartbeat. */
+const REPORTED_DEAD_LETTERS = 10;
+
+/** What a thread stands on. */
+export interface WorkerPlace {
+  readonly name: string;
+  readonly number: number;
+  /** Of its flight recorder. */
+  readonly page: SharedArrayBuffer;
+  /** Its ends of the link to main. */
+  readonly ports: LinkPorts;
+  readonly host: Host;
+  setUp(context: ThreadContext): Promise<ThreadWorld>;
+  /** Memory of its buffers. */
+  externalBytes(): number;
+  /** It lets main go first. */
+  giveWay(): void;
+  /** Main calls no more: what kept the thread alive is gone. */
+  hangUp(): void;
+  /** Hears every event, also those that are too many to tell main. */
+  observe?(event: SystemEvent): void;
+}
+
+export class WorkerThread implements ThreadControl {
+  readonly kernel: Kernel;
+  readonly #place: WorkerPlace;
+  readonly #recorder: FlightRecorder;
+  readonly #routes: RouteTable;
+  readonly #cells = new Map<number, Cell>();
+  #world: ThreadWorld = { deps: undefined };
+  readonly #heartbeat: Heartbeat;
+  #deadLettersLeft = REPORTED_DEAD_LETTERS;
+
+  constructor(place: WorkerPlace) {
+    this.#place = place;
+    this.#recorder = new FlightRecorder(place.page);
+    this.kernel = new Kernel({
+      thread: place.name,
+      host: place.host,
+      recorder: this.#recorder,
+      emit: (event) => this.#emit(event),
+      firstUid: firstUidOf(place.number),
+    });
+    this.#routes = new RouteTable({
+      kernel: this.kernel,
+      locate: (path) => this.#tellMain({ type: 'locate', path }),
+      onControl: (message) => this.#control(message),
+    });
+    this.kernel.remotes = this.#routes;
+    this.#routes.connect(MAIN_SLOT, place.ports);
+    this.#heartbeat = new Heartbeat(this.kernel.host, () => {
+      this.#recorder.beat(place.externalBytes());
+      this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
+    });
+  }
+
+  async setUp(): Promise<void> {
+    this.#world = await this.#place.setUp({
+      name: this.#place.name,
+      isMain: false,
+      clock: this.kernel.host,
+      inspect: () =>
+        Promise.reject(
+          new RuntimeError('thread_unavailable', 'only the main thread sees the whole system'),
+        ),
+    });
+    this.kernel.deps = this.#world.deps;
+    const { resolve } = this.#world;
+    if (resolve !== undefined) this.kernel.resolve = resolve;
+  }
+
+  async preload(names: readonly CodeName[]): Promise<void> {
+    await Promise.all(names.map((name) => this.kernel.resolveDefinition(name)));
+  }
+
+  adopt({ name, isUrgent }: Place): void {
+    this.kernel.thread = name;
+    if (!isUrgent) this.#place.giveWay();
+  }
+
+  async start({ uid, path, spec, incarnation }: StartRequest): Promise<void> {
+    let cell = this.#cells.get(uid);
+    if (cell === undefined) {
+      cell = this.kernel.createRoot(path, spec, this.#ownerOf(uid), uid);
+      this.#cells.set(uid, cell);
+    }
+    // Main may have given the one before up while this thread was too busy to hear of it.
+    cell.kill('killed');
+    cell.start(incarnation);
+  }
+
+  async stop(uid: number, timeoutMs: number): Promise<void> {
+    await this.#cells.get(uid)?.stop(timeoutMs);
+  }
+
+  kill(uid: number, code: string): void {
+    this.#cells.get(uid)?.kill(code);
+  }
+
+  dispose(uid: number): void {
+    this.#cells.get(uid)?.dispose();
+    this.#cells.delete(uid);
+  }
+
+  connect(slot: number, data: Port, control: Port): void {
+    const link = this.#routes.connect(slot, { data, control });
+    link.onClose(() => {
+      if (this.#routes.linkTo(slot) === link)
+        this.#routes.lost(slot, { kind: 'thread-lost', code: 'link_closed' });
+    });
+  }
+
+  inspect(): ThreadReport {
+    const { counters, asks } = this.kernel;
+    return {
+      actors: this.kernel.snapshot(),
+      counters: { ...counters, asks_timed_out: asks.timedOut, asks_open: asks.size },
+      loopDelayMs: this.#heartbeat.delays(),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.kernel.asks.stop();
+    await this.#world.close?.();
+    this.#heartbeat.stop();
+    // The answer to this very call has to leave before its port closes.
+    this.kernel.host.nextTurn(() => {
+      this.#routes.close();
+      this.#place.hangUp();
+    });
+  }
+
+  /** The child set that it belongs to is on main. */
+  #ownerOf(uid: number): ChildOwner {
+    return {
+      started: (incarnation) => this.#tellMain({ type: 'started', uid, incarnation }),
+      ended: (incarnation, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
+    };
+  }
+
+  #control(message: ControlMessage): void {
+    if (message.type === 'unreadable') {
+      throw new RuntimeError('bad_frame', 'another thread cannot read what this one wrote');
+    }
+    if (message.type !== 'located') return;
+    if (message.slot === -1) this.#routes.closed(message.path);
+    else this.#routes.opened(message.path, message.slot);
+  }
+
+  #emit(event: SystemEvent): void {
+    this.#place.observe?.(event);
+    if (event.type === 'dead_letter') {
+      this.#deadLettersLeft -= 1;
+      if (this.#deadLettersLeft < 0) return;
+    }
+    this.#tellMain({ type: 'event', event });
+  }
+
+  #tellMain(message: ControlMessage): void {
+    this.#routes.linkTo(MAIN_SLOT)?.control(message);
+  }
+}
