@@ -1,6 +1,9 @@
 /** A model that fails in each way, for many conversations at once: each run ends once, as its tape says, and nothing is lost. */
+import { writeFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type ConfigTable, createGateway, type GatewayHandle } from '../../cli/gateway.ts';
 import {
   type OpenAiFake,
   type OpenAiFault,
@@ -9,7 +12,7 @@ import {
 import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
 import { faultScale } from '../support/scale.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
-import { until } from '../support/within.ts';
+import { until, within } from '../support/within.ts';
 
 export const deadlineMs = 300_000;
 
@@ -18,6 +21,11 @@ const ROUNDS = faultScale(1, 5);
 const MAX_CALLS = 5;
 /** Five calls with their pauses; a call without an answer is given up after two minutes. */
 const ENDED_MS = faultScale(90_000, 280_000);
+
+const DEADLY_KIND = {
+  module: new URL(`./deadly-kind${extname(import.meta.url)}`, import.meta.url).href,
+  export: 'deadlyKind',
+};
 
 interface Cell {
   readonly name: string;
@@ -167,6 +175,85 @@ test(`${CELLS.length} ways of a model to fail: each run ends once with its code,
       console.log(
         `${runs.length} runs of ${CELLS.length} ways, ${model.calls.length} calls, each ended once`,
       );
+    });
+  } finally {
+    await model.close();
+  }
+});
+
+const ACCOUNTS = Array.from({ length: 6 }, (_, n) => `deadly:${n}`);
+
+/** Accounts of a kind that dies by its text, each with a webhook that replies to it. */
+function deadlyConfig(model: OpenAiFake, files: { readonly log: string; readonly secret: string }) {
+  return {
+    http: { listen: '127.0.0.1:0' },
+    model: { provider: 'openai-compatible', base_url: model.url, model: 'test-model' },
+    connectors: ACCOUNTS.map((id) => ({ id, kind: 'deadly', log_file: files.log })),
+    webhooks: ACCOUNTS.map((connector, n) => ({
+      integration_id: `hook-${n}`,
+      secret_refs: [`file:${files.secret}`],
+      reply_to: { connector, conversation: 'main' },
+    })),
+  } satisfies ConfigTable;
+}
+
+/** The webhook whose account has the thread of the sessions, and one whose account has not. */
+async function hooksByThread(gateway: GatewayHandle) {
+  const threads = await until(
+    'all accounts run',
+    async () => {
+      const { components } = await gateway.call('status.get', {});
+      const threadOf = (end: string) => components.find(({ path }) => path.endsWith(end))?.thread;
+      const accounts = ACCOUNTS.map((id) => threadOf(`/channels/${id}`));
+      const webhooks = threadOf('/webhooks/hook:hook-0');
+      return webhooks !== undefined && !accounts.includes(undefined) && { accounts, webhooks };
+    },
+    20_000,
+  );
+  const { accounts, webhooks } = threads;
+  const hookWhere = (isThere: boolean) =>
+    `hook-${accounts.findIndex((thread) => (thread === webhooks) !== isThere)}`;
+  return { onSessions: hookWhere(true), elsewhere: hookWhere(false) };
+}
+
+test('a thread that dies while its runs wait for the model: each is asked again and ends once', async () => {
+  const model = await startOpenAiFake();
+  try {
+    await withStateRoot(async (stateRoot) => {
+      const files = { log: join(stateRoot, 'sent.log'), secret: join(stateRoot, 'hook.secret') };
+      writeFileSync(files.secret, TEST_SECRET, { mode: 0o600 });
+      const gateway = createGateway({
+        config: deadlyConfig(model, files),
+        stateRoot,
+        connectors: { deadly: DEADLY_KIND },
+        threads: 2,
+      });
+      try {
+        const { http: url } = await within('ready', gateway.ready, 30_000);
+        const { onSessions, elsewhere } = await hooksByThread(gateway);
+        const post = (integrationId: string, webhookId: string, text: string) =>
+          postWebhook({ url, integrationId, webhookId, payload: { text } });
+        model.script({ textIncludes: 'think', times: 1, fault: { type: 'hang' } });
+        const { body } = await post(elsewhere, 'think', 'think of this');
+        await model.until('the call under way', () => callsOf(model, 'think') === 1, 20_000);
+        assert.is((await post(onSessions, 'kill', 'once exit now')).status, 202);
+        const ends = async () => {
+          const input = { subject: String(body.envelope_id), tail: true };
+          const { entries } = await gateway.call('journal.read', input);
+          return entries
+            .flatMap(({ facts }) => facts)
+            .filter(({ type }) => type === 'run.finished');
+        };
+        const isOver = async () => (await ends()).length > 0;
+        await until('the run that was cut has ended', isOver, 60_000);
+        assert.equal(
+          (await ends()).map(({ status, attempts }) => [status, attempts]),
+          [['done', 1]],
+        );
+        assert.is(callsOf(model, 'think'), 2);
+      } finally {
+        await within('stop', gateway.stop({ deadlineMs: 15_000 }), 25_000);
+      }
     });
   } finally {
     await model.close();
