@@ -69,7 +69,7 @@ await store.close();
 `,
   },
   'palyra/testing': {
-    packages: ['comlink', 'msgpackr'],
+    packages: ['comlink', 'msgpackr', 'xstate'],
     host: `
 import { createBehaviorKit, VirtualHost } from 'palyra/testing';
 const kit = await createBehaviorKit({ start: () => 'done', receive: { ping: (state) => state } }, null, null);
