@@ -87,6 +87,7 @@ const CODES: Readonly<Record<string, number>> = {
   vault_key_missing: 4,
   duplicate_webhook: 2,
   config_invalid: 2,
+  invalid_options: 2,
   address_in_use: 4,
   address_refused: 4,
   address_unknown: 4,
@@ -143,7 +144,7 @@ class Gateway implements GatewayHandle {
     for (const warning of checked.warnings) this.#log('warn', `configuration: ${toLine(warning)}`);
     // Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway.
     if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
-    const stateRoot = resolve(this.#options.stateRoot);
+    const stateRoot = directoryOf(this.#options.stateRoot);
     const gatewayId = randomUUID();
     mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
     this.#warnOfReaders(stateRoot);
@@ -233,6 +234,12 @@ class Gateway implements GatewayHandle {
 }
 
 const SETUP_MODULE = new URL(`./thread-setup${extname(import.meta.url)}`, import.meta.url).href;
+
+/** An empty one, as a setting that is not set makes it, is not the current directory. */
+function directoryOf(stateRoot: string): string {
+  if (stateRoot !== '') return resolve(stateRoot);
+  throw new PalyraError('invalid_options', 'stateRoot is empty, expected a directory');
+}
 
 function defaultThreads(): number {
   return Math.min(4, Math.max(2, availableParallelism()));

@@ -252,6 +252,15 @@ embedded(
     }),
 );
 
+embedded('an empty state root ends it with 2', () =>
+  withGateways(async (start) => {
+    const gateway = start({ stateRoot: '' });
+    const error: unknown = await gateway.ready.catch((caught: unknown) => caught);
+    assert.is(codeOf(error), 'invalid_options');
+    assert.is((await ended(gateway)).code, 2);
+  }),
+);
+
 embedded('a state root that others may enter is warned of, and a new one is its owner’s', () =>
   withGateways(async (start, stateRoot) => {
     const warned = async (root: string) => {
