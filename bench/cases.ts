@@ -10,6 +10,7 @@ import { flood } from './flood.ts';
 import { idleGateway } from './idle-gateway.ts';
 import { localAsk } from './local-ask.ts';
 import { localFanIn, localTell, localXstate } from './local-tell.ts';
+import { simulateSeeds } from './simulate.ts';
 import { idleActor, skynetLarge, skynetSmall, spawnAndStop, spawnRate } from './spawn.ts';
 import { threadLoss } from './thread-loss.ts';
 import { timerLagOther, timerLagOwn } from './timer-lag.ts';
@@ -35,6 +36,7 @@ export const cases: readonly BenchCase[] = [
   timerLagOther,
   threadLoss,
   flood,
+  simulateSeeds,
   webhookIngress64,
   webhookIngress256,
   webhookToReply,

@@ -37,7 +37,6 @@ const SWEEP_MS = 25.001;
 
 /** All messages from one sender to one receiver, by number. */
 interface Pair {
-  readonly to: string;
   readonly sent: ('sending' | 'taken' | 'asked' | 'refused' | 'handled')[];
   last: number;
 }
@@ -59,7 +58,8 @@ export class Books {
   /** The latest of each path. */
   readonly lives = new Map<string, Life>();
   readonly counts = { handled: 0, asks: 0, downs: 0, starts: 0, crashes: 0, losses: 0 };
-  readonly #pairs = new Map<string, Pair>();
+  /** By sender, then by receiver. */
+  readonly #pairs = new Map<string, Map<string, Pair>>();
   readonly #asks = new Map<number, OpenAsk>();
   /** Dead letters by path, of tells only. */
   readonly #dead = new Map<string, number>();
@@ -235,9 +235,11 @@ export class Books {
   /** Where no thread was lost: accepted = handled + dead-lettered, or dropped in silence where that is the way. */
   balance(isSilent: (path: string) => boolean): void {
     const open = new Map<string, number>();
-    for (const { to, sent } of this.#pairs.values()) {
-      const left = sent.reduce((sum, state) => (state === 'taken' ? sum + 1 : sum), 0);
-      open.set(to, (open.get(to) ?? 0) + left);
+    for (const sender of this.#pairs.values()) {
+      for (const [to, { sent }] of sender) {
+        const left = sent.reduce((sum, state) => (state === 'taken' ? sum + 1 : sum), 0);
+        open.set(to, (open.get(to) ?? 0) + left);
+      }
     }
     for (const [path, left] of open) {
       const dead = this.#dead.get(path) ?? 0;
@@ -260,11 +262,15 @@ export class Books {
   }
 
   #pairOf(from: string, to: string): Pair {
-    const key = `${from}>${to}`;
-    let pair = this.#pairs.get(key);
+    let sender = this.#pairs.get(from);
+    if (sender === undefined) {
+      sender = new Map();
+      this.#pairs.set(from, sender);
+    }
+    let pair = sender.get(to);
     if (pair === undefined) {
-      pair = { to, sent: [], last: -1 };
-      this.#pairs.set(key, pair);
+      pair = { sent: [], last: -1 };
+      sender.set(to, pair);
     }
     return pair;
   }

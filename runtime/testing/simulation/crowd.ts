@@ -117,6 +117,7 @@ const phases = setup({
   },
 });
 const machine = createMachineTable(phases);
+const { value: FIRST, context: NOTHING } = machine.initial();
 
 const MODULE = 'palyra/testing/crowd';
 
@@ -140,8 +141,7 @@ function member(
         limit: name === 'crowd' ? undefined : supervision,
       });
       if (!deps.isOver()) deps.books.started(life);
-      const { value, context } = machine.initial();
-      return { deps, life, spawns, machine: { value, context }, late: new Map() };
+      return { deps, life, spawns, machine: { value: FIRST, context: NOTHING }, late: new Map() };
     },
     receive: {
       act(state, { from, number, command }, self) {
@@ -223,6 +223,9 @@ export function crowd(supervision: Supervision): ChildSpec<unknown, unknown> {
 export async function resolveCrowd(_module: string, name: string): Promise<AnyDefinition> {
   return name === 'hub' ? HUB : LEAVES[name as LeafKind];
 }
+
+/** One for all: a stack each time costs more than the crash. */
+const BIDDEN = Object.assign(new Error('as it was bidden'), { code: 'bidden' });
 
 /** What a worker may have to run. */
 export const CROWD_CODE: readonly CodeName[] = [HUB, ...Object.values(LEAVES)];
@@ -326,5 +329,5 @@ function tellNote(state: State, self: CrowdSelf, to: ActorRef<CrowdProtocol>, ba
 
 function crash({ deps, life }: State): never {
   if (!deps.isOver()) deps.books.crashing(life);
-  throw Object.assign(new Error('as it was bidden'), { code: 'bidden' });
+  throw BIDDEN;
 }

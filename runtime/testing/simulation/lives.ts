@@ -24,11 +24,21 @@ export interface Life {
   isInterleaved: boolean;
 }
 
-export function bornAs(
-  about: Pick<Life, 'path' | 'incarnation' | 'thread' | 'restart' | 'strategy' | 'limit'>,
-): Life {
+export function bornAs({
+  path,
+  incarnation,
+  thread,
+  restart,
+  strategy,
+  limit,
+}: Pick<Life, 'path' | 'incarnation' | 'thread' | 'restart' | 'strategy' | 'limit'>): Life {
   return {
-    ...about,
+    path,
+    incarnation,
+    thread,
+    restart,
+    strategy,
+    limit,
     order: [],
     watches: new Map(),
     isOver: false,
