@@ -71,7 +71,6 @@ interface Own {
 }
 
 export interface CrowdArgs {
-  readonly restart: Restart;
   readonly supervision: Supervision | undefined;
   /** What it spawns. */
   readonly spawns: LeafKind;
@@ -131,14 +130,13 @@ function member(
     name,
     mailbox,
     supervise: ({ supervision }) => supervision ?? { strategy: 'one_for_one', ...ENDLESS },
-    start(self, { restart, supervision, spawns }, deps) {
+    start(self, { supervision, spawns }, deps) {
       const life = bornAs({
         path: pathOf(self.ref.address),
         incarnation: self.incarnation,
         thread: deps.thread,
-        restart,
         strategy: supervision?.strategy ?? 'one_for_one',
-        limit: name === 'crowd' ? undefined : supervision,
+        limit: supervision,
       });
       if (!deps.isOver()) deps.books.started(life);
       return { deps, life, spawns, machine: { value: FIRST, context: NOTHING }, late: new Map() };
@@ -200,7 +198,7 @@ const HUB = member('hub', { limitMessages: 64, overflow: 'reject' });
 const CROWD = member('crowd', { limitMessages: 64, overflow: 'reject' });
 
 export function leaf(id: string, kind: LeafKind, restart: Restart): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart, supervision: undefined, spawns: kind };
+  const args: CrowdArgs = { supervision: undefined, spawns: kind };
   return child(LEAVES[kind], { id, restart, args }) as ChildSpec<unknown, unknown>;
 }
 
@@ -210,12 +208,12 @@ export function hub(
   supervision: Supervision,
   spawns: LeafKind,
 ): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart: 'permanent', supervision, spawns };
+  const args: CrowdArgs = { supervision, spawns };
   return child(HUB, { id, args, placement }) as ChildSpec<unknown, unknown>;
 }
 
 export function crowd(supervision: Supervision): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart: 'permanent', supervision, spawns: 'silent' };
+  const args: CrowdArgs = { supervision, spawns: 'silent' };
   return child(CROWD, { id: 'crowd', args }) as ChildSpec<unknown, unknown>;
 }
 
