@@ -11,6 +11,7 @@ import { idleGateway } from './idle-gateway.ts';
 import { localAsk } from './local-ask.ts';
 import { localFanIn, localTell, localXstate } from './local-tell.ts';
 import { savinaPrograms } from './savina-programs.ts';
+import { simulateSeeds } from './simulate.ts';
 import { idleActor, skynetLarge, skynetSmall, spawnAndStop, spawnRate } from './spawn.ts';
 import { threadLoss } from './thread-loss.ts';
 import { timerLagOther, timerLagOwn } from './timer-lag.ts';
@@ -37,6 +38,7 @@ export const cases: readonly BenchCase[] = [
   timerLagOther,
   threadLoss,
   flood,
+  simulateSeeds,
   webhookIngress64,
   webhookIngress256,
   webhookToReply,

@@ -53,7 +53,8 @@ export interface WireFrame {
 export class FrameCodec {
   #packr = createPackr();
   readonly #unpackr = createPackr();
-  #scratch: Buffer | undefined = undefined;
+  /** Of all links of the thread: what is read from it is copied before the next frame comes. */
+  static #scratch: Buffer | undefined = undefined;
 
   /** What was encoded last is not sent: the other end knows nothing of the shapes in it. */
   forget(): void {
@@ -91,9 +92,9 @@ export class FrameCodec {
   #bytesOf(frame: string): Buffer {
     const { length } = frame;
     if (length > SCRATCH_BYTES) return Buffer.from(frame, 'latin1');
-    this.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-    this.#scratch.write(frame, 0, length, 'latin1');
-    return this.#scratch;
+    FrameCodec.#scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+    FrameCodec.#scratch.write(frame, 0, length, 'latin1');
+    return FrameCodec.#scratch;
   }
 }
 

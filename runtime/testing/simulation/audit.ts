@@ -1,9 +1,10 @@
 /** What the observer reads off the runtime itself after a step: the mailboxes of the thread that moved, and the credits of its links. */
-import { Cell } from '../../kernel/cell.ts';
+import type { Cell } from '../../kernel/cell.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Link } from '../../link/link.ts';
 import { RouteTable } from '../../link/route-table.ts';
 import type { Books } from './books.ts';
+import type { Life } from './lives.ts';
 import type { VirtualPorts } from './virtual-port.ts';
 import type { VirtualThread } from './virtual-thread.ts';
 import type { VirtualThreads } from './virtual-threads.ts';
@@ -14,6 +15,7 @@ export class Audit {
   readonly #books: Books;
   readonly #threads: VirtualThreads;
   readonly #main: Kernel;
+  readonly #cells = new Map<Life, Cell>();
 
   constructor(books: Books, threads: VirtualThreads, main: Kernel) {
     this.#books = books;
@@ -53,8 +55,9 @@ export class Audit {
     const kernel = worker?.inside.kernel ?? this.#main;
     for (const life of this.#books.lives.values()) {
       if (life.isOver || life.thread !== (worker?.name ?? 'main')) continue;
-      const cell = kernel.at(life.path);
-      if (!(cell instanceof Cell) || cell.compiled === undefined) continue;
+      const cell = this.#cells.get(life) ?? kernel.at(life.path);
+      if (cell?.compiled === undefined) continue;
+      this.#cells.set(life, cell);
       const { limitMessages } = cell.compiled.definition.mailbox;
       const size = cell.inbox?.size ?? 0;
       if (size > limitMessages)

@@ -1,5 +1,4 @@
 /** What an observer writes down of the crowd, in his own words, and the invariants that he holds the runtime to. */
-import type { RestartLimit } from '../../child-spec.ts';
 import { pathOf } from '../../kernel/ref.ts';
 import type { SystemEvent } from '../../system.ts';
 import type { Digest } from './digest.ts';
@@ -32,12 +31,13 @@ export interface Violation {
   readonly detail: string;
 }
 
+type CrashReport = Extract<SystemEvent, { readonly type: 'actor.crashed' }>;
+
 /** A deadline is kept to within a sweep of the open asks. */
 const SWEEP_MS = 25.001;
 
 /** All messages from one sender to one receiver, by number. */
 interface Pair {
-  readonly to: string;
   readonly sent: ('sending' | 'taken' | 'asked' | 'refused' | 'handled')[];
   last: number;
 }
@@ -49,33 +49,25 @@ interface OpenAsk {
   readonly pauses: number;
 }
 
-export interface Supervised {
-  readonly path: string;
-  readonly limit: RestartLimit;
-}
-
 export class Books {
   violation: Violation | undefined = undefined;
   /** The latest of each path. */
   readonly lives = new Map<string, Life>();
   readonly counts = { handled: 0, asks: 0, downs: 0, starts: 0, crashes: 0, losses: 0 };
-  readonly #pairs = new Map<string, Pair>();
+  /** By sender, then by receiver. */
+  readonly #pairs = new Map<string, Map<string, Pair>>();
   readonly #asks = new Map<number, OpenAsk>();
   /** Dead letters by path, of tells only. */
   readonly #dead = new Map<string, number>();
   readonly #pauses = new Map<string, number>();
   readonly #digest: Digest;
   readonly #clock: { readonly nowMs: number };
-  /** Whose children main restarts. */
-  readonly #crowd: Supervised;
-  #crowdCharges: readonly number[] = [];
   #lastAsk = 0;
   #deadBefore = 0;
 
-  constructor(digest: Digest, clock: { readonly nowMs: number }, crowd: Supervised) {
+  constructor(digest: Digest, clock: { readonly nowMs: number }) {
     this.#digest = digest;
     this.#clock = clock;
-    this.#crowd = crowd;
   }
 
   get nowMs(): number {
@@ -93,13 +85,8 @@ export class Books {
     const before = this.lives.get(life.path);
     if (before !== undefined) before.isOver = true;
     this.lives.set(life.path, life);
-    if (life.path === this.#crowd.path) this.#crowdCharges = [];
     const parent = this.lives.get(parentPathOf(life.path));
-    if (parent === undefined) return;
-    if (!parent.order.includes(life.path)) parent.order.push(life.path);
-    // One that was spawned before it may come to its start only now.
-    if (parent.isExhausted && life.incarnation > 1)
-      this.fail('restart_budget', `${life.path} started again although ${parent.path} had to end`);
+    if (parent?.order.includes(life.path) === false) parent.order.push(life.path);
   }
 
   /** Its `stop` runs. */
@@ -109,7 +96,6 @@ export class Books {
     if (objection !== '') this.fail('stop_order', objection);
     if (life.isOver) return;
     life.isOver = true;
-    if (life.leaves === 'itself' && life.restart === 'permanent') this.#charge(life);
   }
 
   /** It is about to throw. */
@@ -117,7 +103,6 @@ export class Books {
     this.counts.crashes += 1;
     this.#note('crash', life.path, life.incarnation);
     life.isOver = true;
-    if (life.restart !== 'temporary') this.#charge(life);
   }
 
   threadLost(thread: string): void {
@@ -201,21 +186,23 @@ export class Books {
     life.watches.set(target, left);
   }
 
+  /** What a thread says of itself, in the moment. */
   event(event: SystemEvent): void {
+    if (event.type === 'actor.crashed') this.#restarts(event);
     if (event.type !== 'dead_letter' || (event.kind !== 'note' && event.kind !== 'act')) return;
     const path = pathOf(event.address);
     this.#dead.set(path, (this.#dead.get(path) ?? 0) + 1);
   }
 
-  /** What the crowd's supervisor says in the moment of its decision. */
-  restartReported(event: Extract<SystemEvent, { readonly type: 'actor.crashed' }>): void {
-    const path = pathOf(event.address);
-    const { cause, restartInMs } = event;
+  /** A supervisor has decided about a child's end. */
+  #restarts({ address, cause, restartInMs }: CrashReport): void {
+    const path = pathOf(address);
+    const parent = this.lives.get(parentPathOf(path));
     const isCharged = cause.kind !== 'thread-lost' || cause.culprit === true;
-    if (parentPathOf(path) !== this.#crowd.path || !isCharged || restartInMs < 0) return;
-    const { limit } = this.#crowd;
-    this.#crowdCharges = charged(this.#crowdCharges, this.nowMs, limit);
-    if (this.#crowdCharges.length > limit.intensity)
+    if (parent?.limit === undefined || !isCharged) return;
+    parent.charges = charged(parent.charges, this.nowMs, parent.limit);
+    if (restartInMs < 0) parent.isExhausted = true;
+    else if (parent.charges.length > parent.limit.intensity)
       this.fail('restart_budget', `${path} restarts beyond its supervisor's limit`);
   }
 
@@ -235,9 +222,11 @@ export class Books {
   /** Where no thread was lost: accepted = handled + dead-lettered, or dropped in silence where that is the way. */
   balance(isSilent: (path: string) => boolean): void {
     const open = new Map<string, number>();
-    for (const { to, sent } of this.#pairs.values()) {
-      const left = sent.reduce((sum, state) => (state === 'taken' ? sum + 1 : sum), 0);
-      open.set(to, (open.get(to) ?? 0) + left);
+    for (const sender of this.#pairs.values()) {
+      for (const [to, { sent }] of sender) {
+        const left = sent.reduce((sum, state) => (state === 'taken' ? sum + 1 : sum), 0);
+        open.set(to, (open.get(to) ?? 0) + left);
+      }
     }
     for (const [path, left] of open) {
       const dead = this.#dead.get(path) ?? 0;
@@ -246,25 +235,21 @@ export class Books {
     }
   }
 
-  #charge(life: Life): void {
-    const parent = this.#parentOf(life);
-    const limit = parent?.limit;
-    if (parent === undefined || limit === undefined) return;
-    parent.charges = charged(parent.charges, this.nowMs, limit);
-    if (parent.charges.length > limit.intensity) parent.isExhausted = true;
-  }
-
   #parentOf({ path }: Life): Life | undefined {
     const parent = this.lives.get(parentPathOf(path));
     return parent?.isOver === true ? undefined : parent;
   }
 
   #pairOf(from: string, to: string): Pair {
-    const key = `${from}>${to}`;
-    let pair = this.#pairs.get(key);
+    let sender = this.#pairs.get(from);
+    if (sender === undefined) {
+      sender = new Map();
+      this.#pairs.set(from, sender);
+    }
+    let pair = sender.get(to);
     if (pair === undefined) {
-      pair = { to, sent: [], last: -1 };
-      this.#pairs.set(key, pair);
+      pair = { sent: [], last: -1 };
+      sender.set(to, pair);
     }
     return pair;
   }

@@ -71,7 +71,6 @@ interface Own {
 }
 
 export interface CrowdArgs {
-  readonly restart: Restart;
   readonly supervision: Supervision | undefined;
   /** What it spawns. */
   readonly spawns: LeafKind;
@@ -117,6 +116,7 @@ const phases = setup({
   },
 });
 const machine = createMachineTable(phases);
+const { value: FIRST, context: NOTHING } = machine.initial();
 
 const MODULE = 'palyra/testing/crowd';
 
@@ -130,18 +130,16 @@ function member(
     name,
     mailbox,
     supervise: ({ supervision }) => supervision ?? { strategy: 'one_for_one', ...ENDLESS },
-    start(self, { restart, supervision, spawns }, deps) {
+    start(self, { supervision, spawns }, deps) {
       const life = bornAs({
         path: pathOf(self.ref.address),
         incarnation: self.incarnation,
         thread: deps.thread,
-        restart,
         strategy: supervision?.strategy ?? 'one_for_one',
-        limit: name === 'crowd' ? undefined : supervision,
+        limit: supervision,
       });
       if (!deps.isOver()) deps.books.started(life);
-      const { value, context } = machine.initial();
-      return { deps, life, spawns, machine: { value, context }, late: new Map() };
+      return { deps, life, spawns, machine: { value: FIRST, context: NOTHING }, late: new Map() };
     },
     receive: {
       act(state, { from, number, command }, self) {
@@ -200,7 +198,7 @@ const HUB = member('hub', { limitMessages: 64, overflow: 'reject' });
 const CROWD = member('crowd', { limitMessages: 64, overflow: 'reject' });
 
 export function leaf(id: string, kind: LeafKind, restart: Restart): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart, supervision: undefined, spawns: kind };
+  const args: CrowdArgs = { supervision: undefined, spawns: kind };
   return child(LEAVES[kind], { id, restart, args }) as ChildSpec<unknown, unknown>;
 }
 
@@ -210,12 +208,12 @@ export function hub(
   supervision: Supervision,
   spawns: LeafKind,
 ): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart: 'permanent', supervision, spawns };
+  const args: CrowdArgs = { supervision, spawns };
   return child(HUB, { id, args, placement }) as ChildSpec<unknown, unknown>;
 }
 
 export function crowd(supervision: Supervision): ChildSpec<unknown, unknown> {
-  const args: CrowdArgs = { restart: 'permanent', supervision, spawns: 'silent' };
+  const args: CrowdArgs = { supervision, spawns: 'silent' };
   return child(CROWD, { id: 'crowd', args }) as ChildSpec<unknown, unknown>;
 }
 
@@ -223,6 +221,9 @@ export function crowd(supervision: Supervision): ChildSpec<unknown, unknown> {
 export async function resolveCrowd(_module: string, name: string): Promise<AnyDefinition> {
   return name === 'hub' ? HUB : LEAVES[name as LeafKind];
 }
+
+/** One for all: a stack each time costs more than the crash. */
+const BIDDEN = Object.assign(new Error('as it was bidden'), { code: 'bidden' });
 
 /** What a worker may have to run. */
 export const CROWD_CODE: readonly CodeName[] = [HUB, ...Object.values(LEAVES)];
@@ -326,5 +327,5 @@ function tellNote(state: State, self: CrowdSelf, to: ActorRef<CrowdProtocol>, ba
 
 function crash({ deps, life }: State): never {
   if (!deps.isOver()) deps.books.crashing(life);
-  throw Object.assign(new Error('as it was bidden'), { code: 'bidden' });
+  throw BIDDEN;
 }

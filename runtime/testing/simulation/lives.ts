@@ -1,14 +1,13 @@
 /** The incarnations of the crowd as the observer knows them, and what he holds their ends and restarts to. */
-import type { Restart, RestartLimit, Strategy } from '../../child-spec.ts';
+import type { RestartLimit, Strategy } from '../../child-spec.ts';
 
 /** One incarnation, from its `start`. */
 export interface Life {
   readonly path: string;
   readonly incarnation: number;
   readonly thread: string;
-  readonly restart: Restart;
   readonly strategy: Strategy;
-  /** Of its children's restarts; undefined where others count them. */
+  /** Of its children's restarts. */
   readonly limit: RestartLimit | undefined;
   /** Paths of its children in the order of their first start. */
   readonly order: string[];
@@ -17,18 +16,26 @@ export interface Life {
   isOver: boolean;
   /** It ends of its own will or by its parent's word, not with its neighbours. */
   leaves: 'not' | 'itself' | 'told';
-  /** When its children's ends were charged, within the period. */
+  /** When the ends of its children were charged to it, within the period. */
   charges: readonly number[];
   isExhausted: boolean;
   /** A group of its children may be going down while another one is started: nothing can be said of their order. */
   isInterleaved: boolean;
 }
 
-export function bornAs(
-  about: Pick<Life, 'path' | 'incarnation' | 'thread' | 'restart' | 'strategy' | 'limit'>,
-): Life {
+export function bornAs({
+  path,
+  incarnation,
+  thread,
+  strategy,
+  limit,
+}: Pick<Life, 'path' | 'incarnation' | 'thread' | 'strategy' | 'limit'>): Life {
   return {
-    ...about,
+    path,
+    incarnation,
+    thread,
+    strategy,
+    limit,
     order: [],
     watches: new Map(),
     isOver: false,

@@ -103,10 +103,7 @@ class SimulatedRun {
     this.#faults = new Faults(seed, without);
     this.#supervision = this.#drawSupervision();
     this.#spawned = this.#pick(LEAF_KINDS);
-    this.#books = new Books(this.#digest, this.#machine, {
-      path: CROWD_PATH,
-      limit: this.#supervision,
-    });
+    this.#books = new Books(this.#digest, this.#machine);
     this.#main = this.#machine.thread((error) => this.#books.fail('main_threw', messageOf(error)));
     this.#threads = new VirtualThreads({
       machine: this.#machine,
@@ -150,10 +147,7 @@ class SimulatedRun {
         host: this.#main,
         threads: this.#threads,
         setUp: async () => ({ deps: this.#depsOf(undefined) }),
-        observe: (event) => {
-          this.#books.event(event);
-          if (event.type === 'actor.crashed') this.#books.restartReported(event);
-        },
+        observe: (event) => this.#books.event(event),
       },
     );
     const { system, kernel } = await this.#until(made);
