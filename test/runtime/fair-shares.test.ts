@@ -19,7 +19,7 @@ test('whoever takes and gives back: never more than all, a place for who has non
   const steps = fc.array(fc.tuple(fc.constantFrom(...SOURCES), fc.integer({ min: -9, max: 9 })), {
     maxLength: 200,
   });
-  fc.assert(
+  void fc.assert(
     fc.property(fc.integer({ min: 1, max: 200 }), steps, (places, picks) => {
       const shares = new FairShares(places);
       const model = new Map<Source, number>(SOURCES.map((source) => [source, 0]));

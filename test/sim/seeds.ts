@@ -1,6 +1,6 @@
 /**
- * The command line of the simulator: `npm run simulate -- --from 1 --seeds 200000`, or one seed with what a report says,
- * `npm run simulate -- --seed 7 --steps 40`. It ends with 1 at the first seed that fails, and says how to repeat it.
+ * The command line of the simulator: `node dist/test/sim/seeds.js --from 1 --seeds 200000`, or one seed with what a report says,
+ * `node dist/test/sim/seeds.js --seed 7 --steps 40`. It ends with 1 at the first seed that fails, and says how to repeat it.
  */
 import { parseArgs } from 'node:util';
 import { reportOf, type SimulationOptions, simulate } from '../../runtime/testing/index.ts';

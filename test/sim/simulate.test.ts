@@ -70,7 +70,10 @@ for (const [name, { tamper, invariants }] of Object.entries(planted)) {
     const failure = await find(tamper);
     assert.ok(invariants.includes(failure.invariant), reportOf(failure));
     assert.ok(failure.replay.steps < 200, reportOf(failure));
-    assert.match(reportOf(failure), `npm run simulate -- --seed ${failure.replay.seed} --steps`);
+    assert.match(
+      reportOf(failure),
+      `node dist/test/sim/seeds.js --seed ${failure.replay.seed} --steps`,
+    );
     const again = await simulate({ ...failure.replay, tamper, shrink: false });
     assert.is(again.failure?.invariant, failure.invariant);
     const whole = await simulate({ ...failure.replay });

@@ -65,7 +65,7 @@ export function reportOf({ invariant, detail, replay, faults }: SimulationFailur
   return [
     `seed ${replay.seed} violates ${invariant}: ${detail}`,
     `faults: ${faults.length === 0 ? 'none' : faults.join(', ')}`,
-    `replay: npm run simulate -- ${argumentsOf(replay).join(' ')}`,
+    `replay: node dist/test/sim/seeds.js ${argumentsOf(replay).join(' ')}`,
     `    or: simulate(${JSON.stringify(replay)})`,
   ].join('\n');
 }
