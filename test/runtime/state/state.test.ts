@@ -1,7 +1,7 @@
 /** What actors keep over restarts, inline and over threads: runtime/SEMANTICS.md P. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { child, refTo, type System } from '../../../runtime/index.ts';
+import { child, createSystem, refTo, type System, supervisor } from '../../../runtime/index.ts';
 import { assign, createMachineTable, setup } from '../../../runtime/machine/index.ts';
 import { KEEPER_ID, type KeeperProtocol, type Stamp } from '../../../runtime/state/protocol.ts';
 import { createMemoryStore, PowerLossStore, type Store } from '../../../runtime/store/index.ts';
@@ -130,6 +130,44 @@ test('P1 what was saved is there after the loss of a thread', async () => {
     });
     assert.is(await firstOfNext(system), 'kept');
   });
+});
+
+test('P1 so is what an actor saved that stands below another one of the lost thread', async () => {
+  const low = refTo<NotebookProtocol>('t', 'root/shelf/notebook');
+  const below = child(notebookActor, { id: 'notebook', args: null });
+  const shelf = supervisor(
+    'shelf',
+    { strategy: 'one_for_one', intensity: 10, periodMs: 10_000, children: [below] },
+    'pool',
+  );
+  await withTree('threads', { children: [shelf], store: createMemoryStore() }, async (test) => {
+    const { system } = test;
+    const save = (value: string) =>
+      system.ask(low, 'write', { value, durability: 'memory' }, SOON).catch(() => undefined);
+    for (const value of ['first', 'second']) {
+      await until('it saves', async () => (await save(value)) === '');
+      system.tell(low, 'exit', null);
+      const look = () => system.ask(low, 'first', null, SOON).catch(() => undefined);
+      await until('the next one finds it', async () => (await look()) === value);
+    }
+  });
+});
+
+test('P1 the keeper runs where threads find code in a way of their own', async () => {
+  const module = new URL('../testing/own-resolve.js', import.meta.url).href;
+  const system = await createSystem({
+    name: 't',
+    threads: 'inline',
+    thread: { module, export: 'setup', args: null },
+    store: createMemoryStore(),
+  });
+  try {
+    const load = { path: 't/any', stamp: [1, 1, 1, 1] as Stamp };
+    const { refusal, bytes } = await system.ask(keeper, 'load', load, SOON);
+    assert.equal([refusal, bytes], ['', null]);
+  } finally {
+    await system.stop();
+  }
 });
 
 test('P2 `committed` waits for the flush, `queued` and `memory` do not, and a power cut takes what they left', async () => {
