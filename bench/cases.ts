@@ -13,6 +13,7 @@ import { localFanIn, localTell, localXstate } from './local-tell.ts';
 import { savinaPrograms } from './savina-programs.ts';
 import { simulateSeeds } from './simulate.ts';
 import { idleActor, skynetLarge, skynetSmall, spawnAndStop, spawnRate } from './spawn.ts';
+import { stateRestore, stateSave } from './state.ts';
 import { threadLoss } from './thread-loss.ts';
 import { timerLagOther, timerLagOwn } from './timer-lag.ts';
 import { webhookIngress64, webhookIngress256 } from './webhook-ingress.ts';
@@ -37,6 +38,8 @@ export const cases: readonly BenchCase[] = [
   timerLagOwn,
   timerLagOther,
   threadLoss,
+  stateSave,
+  stateRestore,
   flood,
   simulateSeeds,
   webhookIngress64,

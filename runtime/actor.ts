@@ -70,6 +70,35 @@ export interface WorkOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * When a `save` counts as done. `memory`: kept by the process, as long as that lives. `queued`: it is written, behind what was
+ * saved before it. `committed`: it is flushed.
+ */
+export type Durability = 'memory' | 'queued' | 'committed';
+
+/** What an actor keeps over a restart: one value of plain data for its path, the last one that was saved. */
+export interface ActorState {
+  /**
+   * The value, migrated to the version of the definition; a copy. Undefined where none was saved. `T` is what the definition
+   * says that it saves. From now on earlier incarnations are refused. Rejects with `state_unavailable` in a system without a
+   * store, `state_version`, `store_failed`, `stale_incarnation`, or an `AskError`.
+   */
+  load<T>(): Promise<T | undefined>;
+  /**
+   * Takes the value as it is now, at most 1 MiB of it; undefined removes what was saved. Rejects as `load` does, with
+   * `not_encodable` for what is no plain data, and with `state_full` where too much waits or is kept in memory.
+   */
+  save(value: unknown, options: { readonly durability: Durability }): Promise<void>;
+}
+
+/** What runs a restarted actor's saved value through its changes of shape. */
+export interface StateShape {
+  /** A whole number, one more with each change of the shape. Default 1, where nothing is said. */
+  readonly version: number;
+  /** The value in the present shape. What it throws fails the load as `state_version`. */
+  migrate?(value: unknown, fromVersion: number): unknown;
+}
+
 /** What a running incarnation may do. Revoked when it ends: a zombie's late call throws `StaleIncarnation`. */
 export interface Self<P> {
   readonly ref: ActorRef<P>;
@@ -80,6 +109,8 @@ export interface Self<P> {
   readonly random: () => number;
   /** Aborts when this incarnation ends. Lazy: touching it costs about 760 B. */
   readonly signal: AbortSignal;
+  /** What it keeps over restarts, in the system's store. */
+  readonly state: ActorState;
   /** The trace id of the message being handled, carried on by its tells and asks. */
   trace: string | undefined;
   /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`. */
@@ -145,6 +176,8 @@ export interface ActorDefinition<P, Own, A, S, D> {
   readonly export: string;
   readonly name: string;
   readonly mailbox: Mailbox;
+  /** Of what it saves with `self.state`. */
+  readonly state?: StateShape;
   start(self: Self<P & Own>, args: A, deps: D): S | Promise<S>;
   readonly receive: {
     readonly [K in Kind<P & Own>]: (

@@ -1,5 +1,14 @@
 /** Makes a system: the main thread's kernel, its pool of threads, and the root of the tree. */
-import type { ActorRef, Asks as AskKinds, Deadline, ExitCause, In, Kind, Out } from './actor.ts';
+import {
+  type ActorRef,
+  type Asks as AskKinds,
+  child,
+  type Deadline,
+  type ExitCause,
+  type In,
+  type Kind,
+  type Out,
+} from './actor.ts';
 import { type ChildSpec, checkChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
@@ -9,6 +18,9 @@ import { PromiseEnd } from './kernel/asks.ts';
 import { Border } from './kernel/border.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { carryAlone } from './link/frame.ts';
+import { keeperActor } from './state/keeper.ts';
+import { KEEPER_ID } from './state/protocol.ts';
+import type { Store } from './store/store.ts';
 import { ChildSet } from './supervision/child-set.ts';
 import type {
   System,
@@ -99,6 +111,7 @@ export async function createSystemOn(
   try {
     await pool?.start(kernel);
     if (pool !== undefined) system.watchLoop();
+    if (options.store !== undefined) system.keepState(options.store);
   } catch (error) {
     await system.stop({ deadlineMs: JOIN_MS });
     throw error;
@@ -149,6 +162,13 @@ class RunningSystem implements System {
 
   watchLoop(): void {
     this.#heartbeat = new Heartbeat(this.#kernel.host, () => undefined);
+  }
+
+  /** The first child of the root, so that it stops last. Its crash ends the system: what it held is lost. */
+  keepState(store: Store): void {
+    const args = { store };
+    const spec = child(keeperActor, { id: KEEPER_ID, args, placement: 'main' });
+    this.#root.spawn(spec as ChildSpec<unknown, unknown>);
   }
 
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P> {

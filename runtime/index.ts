@@ -4,12 +4,14 @@
 export {
   type ActorDefinition,
   type ActorRef,
+  type ActorState,
   type Asks,
   type ChildEnded,
   child,
   type Deadline,
   type Deferred,
   type Down,
+  type Durability,
   defineActor,
   type ExitCause,
   type In,
@@ -20,6 +22,7 @@ export {
   refTo,
   type Self,
   type Settled,
+  type StateShape,
   type WorkOptions,
 } from './actor.ts';
 export {

@@ -13,6 +13,7 @@ import type {
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
+import type { Store } from './store/store.ts';
 import type { CreateWorker } from './thread/node-threads.ts';
 
 /** A definition whose types have been forgotten, as the kernel handles it. */
@@ -85,6 +86,11 @@ export interface SystemOptions {
   readonly threads: 'inline' | ThreadOptions;
   /** The setup that runs in each thread, the calling one included. Default: none, `deps` is undefined. */
   readonly thread?: ThreadSetupName;
+  /**
+   * Where actors keep what they save (`self.state`), on the calling thread; the system writes its tables `actor_*`. Whoever
+   * opened it closes it after `stop`. Default: none, and nothing can be saved.
+   */
+  readonly store?: Store;
   /** The powers of the machine. Default: Node's. Another one (a simulator's) only works inline. */
   readonly host?: Host;
   /**

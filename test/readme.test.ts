@@ -60,10 +60,16 @@ function runModule(host: Installed, name: string, source: string) {
 test('the runtime examples run and print what their comments say, and are short', () => {
   const examples = blocks('Embed the runtime', 'js');
   const host = packed.install(['comlink', 'msgpackr']);
-  const printed = examples.map((source, i) => runModule(host, `runtime-${i}`, source));
-  const [inline, threads, bundle] = printed.map(({ stdout, stderr }) => stdout.trim() || stderr);
+  const storing = packed.install();
+  const printed = examples.map((source, i) =>
+    runModule(source.includes('runtime/store') ? storing : host, `runtime-${i}`, source),
+  );
+  const [inline, threads, kept, bundle] = printed.map(
+    ({ stdout, stderr }) => stdout.trim() || stderr,
+  );
   assert.is(inline, '2');
   assert.is(threads, 'back as incarnation 2');
+  assert.is(kept, 'first 1\nsecond 2');
   assert.is(bundle, 'on main\non a thread');
   for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 25, source);
 });

@@ -1,5 +1,13 @@
 /** `Self` as the kernel gives it: every call goes through the cell that it belongs to, as long as it does. */
-import type { ActorRef, Deadline, Deferred, Self, Settled, WorkOptions } from '../actor.ts';
+import type {
+  ActorRef,
+  ActorState,
+  Deadline,
+  Deferred,
+  Self,
+  Settled,
+  WorkOptions,
+} from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import type { Clock } from '../clock.ts';
 import { type AskError, RuntimeError, StaleIncarnation } from '../errors.ts';
@@ -7,6 +15,7 @@ import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
+import { KeptState } from './kept-state.ts';
 import type { AskRequest } from './kernel.ts';
 
 export class KernelSelf implements Self<unknown> {
@@ -39,6 +48,11 @@ export class KernelSelf implements Self<unknown> {
     const cell = this.#cell;
     if (cell.self !== this) return AbortSignal.abort();
     return cell.ensureExtras().work.signal();
+  }
+
+  /** One each time: whoever has none does not pay for it. */
+  get state(): ActorState {
+    return new KeptState(this.#cell, this);
   }
 
   get trace(): string | undefined {

@@ -69,6 +69,12 @@ export function encodeChangeSet(changes: ChangeSet | EncodedChangeSet): EncodedC
   return { expect, put, remove, facts, body, bytes: bytes + body.length };
 }
 
+/** A value that stands in a row as bytes, for `unpack` to read. Throws `not_encodable`. */
+export function encodeValue(value: unknown, table: string, maxBytes: number): Uint8Array {
+  checkPlain(value, table, 0);
+  return packed(value, () => `a value of ${table}`, maxBytes);
+}
+
 /** The first row that the change set writes in a table: a view, which `decodeRow` reads once it is committed. */
 export function encodedRow({ put, body }: EncodedChangeSet, table: string): Uint8Array {
   let at = 0;

@@ -4,6 +4,7 @@ import type {
   ActorRef,
   Deferred,
   Down,
+  Durability,
   Kind,
   Self,
   Settled,
@@ -31,12 +32,15 @@ export type Effect =
   | { readonly type: 'run'; readonly done: string }
   | { readonly type: 'watch' | 'unwatch' | 'stopChild'; readonly to: string }
   | { readonly type: 'spawn'; readonly spec: ChildSpec<unknown, unknown> }
+  | { readonly type: 'save'; readonly value: unknown; readonly durability: Durability }
   | { readonly type: 'stop' };
 
 export interface BehaviorKitOptions {
   readonly address?: string;
   readonly wallMs?: number;
   readonly incarnation?: number;
+  /** What `state.load` gives until something is saved, in the definition's present shape. */
+  readonly saved?: unknown;
   /** Answers asks; throw to fail one. Default: every ask rejects. */
   answer?(to: string, kind: string, payload: unknown): unknown;
   /** What `tell` returns. Default true. */
@@ -71,6 +75,7 @@ export async function createBehaviorKit<P, Own, A, S, D>(
   const abort = new AbortController();
   let wallMs = options.wallMs ?? 1_800_000_000_000;
   let monotonicMs = 1_000;
+  let saved = options.saved;
   const record = (effect: Effect) => {
     effects.push(effect);
   };
@@ -80,6 +85,13 @@ export async function createBehaviorKit<P, Own, A, S, D>(
     clock: { wallMs: () => wallMs, monotonicMs: () => monotonicMs },
     random: () => 0.5,
     signal: abort.signal,
+    state: {
+      load: async () => structuredClone(saved) as never,
+      async save(value, { durability }) {
+        saved = structuredClone(value);
+        record({ type: 'save', value: saved, durability });
+      },
+    },
     trace: undefined,
     tell(ref, kind, payload) {
       record({ type: 'tell', to: ref.address, kind, payload });

@@ -1,5 +1,6 @@
 /** The ways from a name to code. */
 import { RuntimeError } from '../errors.ts';
+import { keeperActor } from '../state/keeper.ts';
 import { OWN_MODULE, supervisorActor } from '../supervision/supervisor.ts';
 import type {
   AnyDefinition,
@@ -24,7 +25,7 @@ export async function findDefinition(
   exportName: string,
 ): Promise<AnyDefinition | undefined> {
   if (module !== OWN_MODULE) return resolve(module, exportName);
-  return exportName === supervisorActor.export ? supervisorActor : undefined;
+  return [supervisorActor, keeperActor].find((own) => own.export === exportName);
 }
 
 /** Runs a thread's setup, if it has one. Rejects with `unknown_module` or the setup's own error. */

@@ -7,6 +7,7 @@ import {
   type SystemEvent,
   supervisor,
 } from '../../../runtime/index.ts';
+import type { Store } from '../../../runtime/store/index.ts';
 import { within } from '../../support/within.ts';
 
 export const MODES = ['inline', 'threads'] as const;
@@ -29,6 +30,7 @@ export async function startTree(
   mode: Mode,
   children: readonly ChildSpec<unknown, unknown>[],
   supervision: Partial<Supervision> = {},
+  store?: Store,
 ): Promise<TestSystem> {
   const events: SystemEvent[] = [];
   const threads =
@@ -37,6 +39,7 @@ export async function startTree(
     name: 't',
     threads,
     thread: SETUP,
+    ...(store === undefined ? {} : { store }),
     onEvent: (event) => events.push(event),
   });
   const root = system.spawn(
@@ -59,10 +62,11 @@ export async function withTree(
   tree: {
     readonly children: readonly ChildSpec<unknown, unknown>[];
     readonly supervision?: Partial<Supervision>;
+    readonly store?: Store;
   },
   work: (test: TestSystem) => Promise<void>,
 ): Promise<void> {
-  const test = await startTree(mode, tree.children, tree.supervision);
+  const test = await startTree(mode, tree.children, tree.supervision, tree.store);
   try {
     await work(test);
   } finally {

@@ -127,6 +127,7 @@ export class ActorDriver {
       clock: { wallMs: () => world.wallMs(), monotonicMs: () => world.monotonicMs() },
       random: () => world.random(),
       signal: new AbortController().signal,
+      state: { load: async () => undefined, save: async () => undefined },
       trace: undefined,
       tell: (to, kind, payload) => !this.#isOver && world.takes({ to: to.address, kind, payload }),
       ask: (to, kind, payload) => {
