@@ -8,6 +8,7 @@ import { PromiseEnd } from './kernel/asks.ts';
 import { Border } from './kernel/border.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { carryAlone } from './link/frame.ts';
+import { Observers } from './observe/observers.ts';
 import { ChildSet } from './supervision/child-set.ts';
 import type {
   System,
@@ -31,7 +32,8 @@ const JOIN_MS = 2_000;
  */
 export async function createSystem(options: SystemOptions): Promise<System> {
   checkOptions(options);
-  const emit = createEmitter(options);
+  const observers = new Observers(options.name);
+  if (options.onEvent !== undefined) observers.add(options.onEvent);
   const host = options.host ?? createNodeHost();
   const pool =
     options.threads === 'inline'
@@ -41,13 +43,13 @@ export async function createSystem(options: SystemOptions): Promise<System> {
           name: options.name,
           setup: options.thread,
           host,
-          emit: emit ?? (() => undefined),
+          observers,
         });
   const kernel: Kernel = new Kernel({
     thread: 'main',
     host,
     recorder: new FlightRecorder(),
-    emit,
+    inspection: observers,
     ...(pool === undefined
       ? {}
       : { placeElsewhere: (spec, path, owner) => pool.place(spec, path, owner) }),
@@ -56,7 +58,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
       ? { border: new Border(carryAlone()) }
       : {}),
   });
-  const system = new RunningSystem(options.name, kernel, pool, emit);
+  const system = new RunningSystem(options.name, kernel, pool, observers);
   const world = await setUpThread(options.thread, {
     name: 'main',
     isMain: true,
@@ -77,14 +79,13 @@ export async function createSystem(options: SystemOptions): Promise<System> {
   return system;
 }
 
-type Emit = (event: SystemEvent) => void;
-
 class RunningSystem implements System {
   readonly name: string;
   readonly ended: Promise<ExitCause>;
   closeWorld: () => Promise<void> = async () => undefined;
   readonly #kernel: Kernel;
   readonly #pool: ThreadPool | undefined;
+  readonly #observers: Observers;
   readonly #root: ChildSet;
   readonly #end = createDeferred<ExitCause>();
   /** Inline nobody looks: the loop is the host's. */
@@ -93,10 +94,11 @@ class RunningSystem implements System {
   #cause: ExitCause = { kind: 'stopped', code: 'shutdown' };
   #stopping: Promise<void> | undefined = undefined;
 
-  constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, emit: Emit | undefined) {
+  constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, observers: Observers) {
     this.name = name;
     this.#kernel = kernel;
     this.#pool = pool;
+    this.#observers = observers;
     this.ended = this.#end.promise;
     this.#root = new ChildSet(
       { strategy: 'one_for_one', intensity: 0, periodMs: 1, startTimeoutMs: 120_000 },
@@ -113,13 +115,13 @@ class RunningSystem implements System {
         removed: (id, cause) => {
           if (id === this.#firstId) this.#over(cause);
         },
-        emit,
+        inspection: observers,
       },
     );
   }
 
   watchLoop(): void {
-    this.#heartbeat = new Heartbeat(this.#kernel.host, () => undefined);
+    this.#heartbeat = new Heartbeat(this.#kernel.host, () => this.#observers.look());
   }
 
   spawn<P, A>(spec: ChildSpec<P, A>): ActorRef<P> {
@@ -155,6 +157,7 @@ class RunningSystem implements System {
       ...this.#kernel.counters,
       asks_timed_out: this.#kernel.asks.timedOut,
       asks_open: this.#kernel.asks.size,
+      observer_failures: this.#observers.failures,
     };
     const threads = (await this.#pool?.inspect()) ?? [];
     for (const thread of threads) {
@@ -183,6 +186,10 @@ class RunningSystem implements System {
     };
   }
 
+  observe(listener: (event: SystemEvent) => unknown): () => void {
+    return this.#observers.add(listener);
+  }
+
   stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     this.#stopping ??= this.#stop(options.deadlineMs ?? DEFAULT_STOP_DEADLINE_MS);
     return this.#stopping;
@@ -202,6 +209,8 @@ class RunningSystem implements System {
       await this.#within(this.closeWorld(), shareMs);
     } finally {
       this.#kernel.asks.stop();
+      if (this.#observers.hears('system.stopped'))
+        this.#observers.emit({ type: 'system.stopped', cause: this.#cause });
       this.#end.resolve(this.#cause);
     }
   }
@@ -241,18 +250,6 @@ function checkOptions(options: SystemOptions): void {
     );
   }
   if (options.threads !== 'inline') checkGroups(options.threads);
-}
-
-/** An observer that throws must not bring an actor down. */
-function createEmitter({ onEvent }: SystemOptions): Emit | undefined {
-  if (onEvent === undefined) return undefined;
-  return (event) => {
-    try {
-      onEvent(event);
-    } catch {
-      return;
-    }
-  };
 }
 
 function checkGroups({ pool, groups = {} }: ThreadOptions): void {

@@ -8,6 +8,7 @@ import type {
   ExitCause,
   In,
   Kind,
+  Mailbox,
   Out,
 } from './actor.ts';
 import type { ChildSpec } from './child-spec.ts';
@@ -92,12 +93,34 @@ export interface SystemOptions {
    * one that goes by reference is frozen to its ends. Default: unless `NODE_ENV` is `production`. Threads need no check.
    */
   readonly checkMessages?: boolean;
-  /** Hears what happens; must not throw. */
-  readonly onEvent?: (event: SystemEvent) => void;
+  /** The first observer (see `System.observe`): it hears the start of the threads too. */
+  readonly onEvent?: (event: SystemEvent) => unknown;
 }
 
-/** The only surface that tools observe. */
+/** Each has a channel `palyra.runtime.<type>` of `node:diagnostics_channel`, whose messages are `{ system, event }`. */
+export const EVENT_TYPES = [
+  'actor.started',
+  'actor.restarted',
+  'actor.crashed',
+  'actor.stopped',
+  'supervisor.exhausted',
+  'thread.started',
+  'thread.stalled',
+  'thread.lost',
+  'mailbox.refused',
+  'dead_letter',
+  'system.stopped',
+] as const satisfies readonly SystemEvent['type'][];
+
+/**
+ * What tools observe, and all they do. A `temporary` child that starts, or ends in order by itself, is no news: there may
+ * be thousands in a second. Of `mailbox.refused` and `dead_letter` a thread tells 100 a second each; all are counted.
+ */
 export type SystemEvent =
+  /** Its first incarnation runs. */
+  | { readonly type: 'actor.started'; readonly address: string }
+  /** A later incarnation runs; the first is 1. */
+  | { readonly type: 'actor.restarted'; readonly address: string; readonly incarnation: number }
   | {
       readonly type: 'actor.crashed';
       readonly address: string;
@@ -105,7 +128,7 @@ export type SystemEvent =
       readonly stack: string;
       readonly restartInMs: number;
     }
-  /** Not for a temporary child that ended in order by itself: that was to happen, maybe thousands of times a second. */
+  /** It is gone for good. */
   | { readonly type: 'actor.stopped'; readonly address: string; readonly cause: ExitCause }
   | {
       readonly type: 'supervisor.exhausted';
@@ -130,12 +153,21 @@ export type SystemEvent =
     }
   /** `worker` is the name that its setup was given. */
   | { readonly type: 'thread.started'; readonly thread: string; readonly worker: string }
+  /** A mailbox was full: the message, or with `drop-oldest` the oldest one, is lost. */
+  | {
+      readonly type: 'mailbox.refused';
+      readonly address: string;
+      readonly kind: string;
+      readonly overflow: Mailbox['overflow'];
+    }
   | {
       readonly type: 'dead_letter';
       readonly address: string;
       readonly kind: string;
       readonly reason: string;
-    };
+    }
+  /** The last one; `cause` as `System.ended` has it. */
+  | { readonly type: 'system.stopped'; readonly cause: ExitCause };
 
 export interface ActorSnapshot {
   readonly path: string;
@@ -187,6 +219,11 @@ export interface System {
     deadline: Deadline,
   ): Promise<Out<P, K>>;
   inspect(): Promise<SystemSnapshot>;
+  /**
+   * The listener hears every event of every thread from now on, until the function that is returned is called. What it
+   * throws is counted as `observer_failures` and changes nothing.
+   */
+  observe(listener: (event: SystemEvent) => unknown): () => void;
   /** Stops the tree in reverse, joins the threads, terminates what is left at the deadline. Twice is once. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /** Settles once, when the system is over: with the first root child's cause, or `stopped`. */

@@ -1,12 +1,20 @@
 /** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
-import { type ActorRef, type ChildEnded, DEFINITION, type Deadline, type Down } from '../actor.ts';
+import {
+  type ActorRef,
+  type ChildEnded,
+  DEFINITION,
+  type Deadline,
+  type Down,
+  type Mailbox,
+} from '../actor.ts';
 import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { type Inspection, Ration } from '../observe/inspection.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
-import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
+import type { ActorSnapshot, AnyDefinition } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { findDefinition, type Resolve, resolveByImport } from '../thread/resolve.ts';
 import type { CodeName } from '../thread/spare.ts';
@@ -48,8 +56,7 @@ export interface KernelOptions {
   readonly thread: string;
   readonly host: Host;
   readonly recorder: FlightRecorder;
-  /** Undefined where nobody listens. */
-  readonly emit: ((event: SystemEvent) => void) | undefined;
+  readonly inspection: Inspection;
   /** Where a child that is not for this thread is started; undefined where this thread can't. */
   readonly placeElsewhere?: (
     spec: ChildSpec<unknown, unknown>,
@@ -94,6 +101,8 @@ export class Kernel {
   readonly #compiled = new Map<string, Compiled>();
   readonly #definitions = new WeakMap<AnyDefinition, Compiled>();
   readonly #lateEntries = new Map<string, KindEntry>();
+  readonly #deadLetters = new Ration();
+  readonly #refusals = new Ration();
   #nextUid: number;
 
   constructor(options: KernelOptions) {
@@ -217,7 +226,17 @@ export class Kernel {
 
   deadLetter(path: string, kind: string, reason: string): void {
     this.counters.dead_letters += 1;
-    this.#options.emit?.({ type: 'dead_letter', address: path, kind, reason });
+    const { inspection } = this.#options;
+    if (inspection.hears('dead_letter') && this.#deadLetters.take(this.host.monotonicMs()))
+      inspection.emit({ type: 'dead_letter', address: path, kind, reason });
+  }
+
+  /** A full mailbox loses a message: this one, or the oldest. */
+  refused(cell: Cell, kind: string, overflow: Mailbox['overflow']): void {
+    this.counters.refused += 1;
+    const { inspection } = this.#options;
+    if (inspection.hears('mailbox.refused') && this.#refusals.take(this.host.monotonicMs()))
+      inspection.emit({ type: 'mailbox.refused', address: cell.path, kind, overflow });
   }
 
   /** A message that was taken and is not handled. */
@@ -297,7 +316,7 @@ export class Kernel {
         }
       },
       removed: () => undefined,
-      emit: this.#options.emit,
+      inspection: this.#options.inspection,
     };
   }
 

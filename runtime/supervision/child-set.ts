@@ -130,6 +130,12 @@ export class ChildSet implements ChildKeeper {
     // Whole milliseconds: a fraction costs each child an object.
     child.startedAtMs = Math.trunc(this.#ports.host.monotonicMs());
     child.settleStart();
+    const { inspection } = this.#ports;
+    const type = child.incarnation === 1 ? 'actor.started' : 'actor.restarted';
+    if (child.spec.restart === 'temporary' || !inspection.hears(type)) return;
+    const { address } = child.handle.newRef();
+    const { incarnation } = child;
+    inspection.emit(type === 'actor.started' ? { type, address } : { type, address, incarnation });
   }
 
   childOver(child: Child, cause: ExitCause): void {
@@ -201,13 +207,9 @@ export class ChildSet implements ChildKeeper {
 
   #exhaust(child: Child, cause: ExitCause, { intensity, periodMs }: RestartLimit): boolean {
     const degraded = this.#supervision.whenExhausted === 'degrade';
-    const { address } = this.#ports;
-    this.#ports.emit?.({
-      type: 'supervisor.exhausted',
-      address,
-      child: child.spec.id,
-      degraded,
-    });
+    const { address, inspection } = this.#ports;
+    if (inspection.hears('supervisor.exhausted'))
+      inspection.emit({ type: 'supervisor.exhausted', address, child: child.spec.id, degraded });
     if (degraded) {
       const trouble = child.ensureTrouble();
       trouble.isExhausted = true;
@@ -320,9 +322,9 @@ export class ChildSet implements ChildKeeper {
     child.cancelTimer();
     this.#children.delete(child.spec.id);
     child.handle.dispose();
-    const { emit } = this.#ports;
-    if (isNews && emit !== undefined)
-      emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
+    const { inspection } = this.#ports;
+    if (isNews && inspection.hears('actor.stopped'))
+      inspection.emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 
@@ -352,13 +354,11 @@ export class ChildSet implements ChildKeeper {
   }
 
   #report(child: Child, cause: ExitCause, restartInMs: number): void {
-    this.#ports.emit?.({
-      type: 'actor.crashed',
-      address: child.handle.ref.address,
-      cause,
-      stack: cause.stack ?? '',
-      restartInMs,
-    });
+    const { inspection } = this.#ports;
+    if (!inspection.hears('actor.crashed')) return;
+    const { address } = child.handle.newRef();
+    const { stack = '' } = cause;
+    inspection.emit({ type: 'actor.crashed', address, cause, stack, restartInMs });
   }
 }
 

@@ -18,6 +18,7 @@ export interface ThreadBirth {
   readonly number: number;
   readonly name: string;
   readonly setup: WorkerBirth['setup'];
+  readonly heard: WorkerBirth['heard'];
   readonly maxHeapMb: number;
   readonly host: Host;
   readonly createWorker?: CreateWorker;
@@ -47,7 +48,7 @@ export class Thread {
     this.#birth = birth;
     this.number = birth.number;
     this.name = birth.name;
-    const { number, name, setup, maxHeapMb } = birth;
+    const { number, name, setup, heard, maxHeapMb } = birth;
     const calls = new MessageChannel();
     const data = new MessageChannel();
     const control = new MessageChannel();
@@ -57,6 +58,7 @@ export class Thread {
       number,
       page: this.recorder.page,
       setup,
+      heard,
       calls: calls.port2,
       data: data.port2,
       control: control.port2,

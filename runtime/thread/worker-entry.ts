@@ -11,7 +11,7 @@ import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import { RouteTable } from '../link/route-table.ts';
 import type { ChildOwner } from '../supervision/child-handle.ts';
-import type { SystemEvent, ThreadWorld } from '../system.ts';
+import type { ThreadWorld } from '../system.ts';
 import { FlightRecorder } from './flight-recorder.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { setUpThread } from './resolve.ts';
@@ -26,8 +26,6 @@ import {
 } from './thread-control.ts';
 
 const MAIN_SLOT = 0;
-/** Dead letters are counted without a limit and reported up to so many a heartbeat. */
-const REPORTED_DEAD_LETTERS = 10;
 
 if (isMainThread || (workerData as Partial<WorkerBirth> | null)?.calls === undefined) {
   throw new RuntimeError(
@@ -44,7 +42,6 @@ class WorkerThread implements ThreadControl {
   readonly #cells = new Map<number, Cell>();
   #world: ThreadWorld = { deps: undefined };
   readonly #heartbeat: Heartbeat;
-  #deadLettersLeft = REPORTED_DEAD_LETTERS;
 
   constructor(birth: WorkerBirth) {
     this.#birth = birth;
@@ -53,7 +50,10 @@ class WorkerThread implements ThreadControl {
       thread: birth.name,
       host: createNodeHost(),
       recorder: this.#recorder,
-      emit: (event) => this.#emit(event),
+      inspection: {
+        hears: () => Atomics.load(birth.heard, 0) === 1,
+        emit: (event) => this.#tellMain({ type: 'event', event }),
+      },
       firstUid: firstUidOf(birth.number),
     });
     this.#routes = new RouteTable({
@@ -63,10 +63,7 @@ class WorkerThread implements ThreadControl {
     });
     this.#kernel.remotes = this.#routes;
     this.#routes.connect(MAIN_SLOT, { data: birth.data, control: birth.control });
-    this.#heartbeat = new Heartbeat(this.#kernel.host, () => {
-      this.#recorder.beat(externalBytes());
-      this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
-    });
+    this.#heartbeat = new Heartbeat(this.#kernel.host, () => this.#recorder.beat(externalBytes()));
   }
 
   async setUp(): Promise<void> {
@@ -161,14 +158,6 @@ class WorkerThread implements ThreadControl {
     if (message.type !== 'located') return;
     if (message.slot === -1) this.#routes.closed(message.path);
     else this.#routes.opened(message.path, message.slot);
-  }
-
-  #emit(event: SystemEvent): void {
-    if (event.type === 'dead_letter') {
-      this.#deadLettersLeft -= 1;
-      if (this.#deadLettersLeft < 0) return;
-    }
-    this.#tellMain({ type: 'event', event });
   }
 
   #tellMain(message: ControlMessage): void {
