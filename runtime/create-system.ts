@@ -66,6 +66,7 @@ export async function createSystem(options: SystemOptions): Promise<System> {
     inspect: () => system.inspect(),
   });
   kernel.deps = world.deps;
+  kernel.tracing = world.tracing;
   const { resolve } = world;
   if (resolve !== undefined) kernel.resolve = resolve;
   system.closeWorld = async () => world.close?.();
@@ -138,7 +139,7 @@ class RunningSystem implements System {
   }
 
   tell<P, K extends Kind<P>>(ref: ActorRef<P>, kind: K, payload: In<P, K>): boolean {
-    return this.#kernel.send(ref, kind, payload, undefined);
+    return this.#kernel.send(ref, kind, payload, this.#kernel.tracing?.current());
   }
 
   ask<P, K extends AskKinds<P>>(

@@ -14,6 +14,7 @@ import type {
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
+import type { Tracing } from './observe/tracing.ts';
 import type { CreateWorker } from './thread/thread.ts';
 
 /** A definition whose types have been forgotten, as the kernel handles it. */
@@ -35,6 +36,8 @@ export interface ThreadWorld {
   readonly deps: unknown;
   /** Finds a definition; the default is `import(module)` and its `export`. */
   readonly resolve?: (module: string, exportName: string) => Promise<AnyDefinition>;
+  /** Spans of the actors of this thread; `palyra/runtime/otel` has one. Default: none. */
+  readonly tracing?: Tracing | undefined;
   /** Called when the thread ends in order. */
   close?(): Promise<void>;
 }

@@ -14,7 +14,7 @@ import { type Inspection, Ration } from '../observe/inspection.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
-import type { ActorSnapshot, AnyDefinition } from '../system.ts';
+import type { ActorSnapshot, AnyDefinition, ThreadWorld } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { findDefinition, type Resolve, resolveByImport } from '../thread/resolve.ts';
 import type { CodeName } from '../thread/spare.ts';
@@ -94,6 +94,8 @@ export class Kernel {
   deps: unknown = undefined;
   /** The thread setup may have its own. */
   resolve: Resolve = resolveByImport;
+  /** Set as `deps` is. */
+  tracing: ThreadWorld['tracing'] = undefined;
   readonly #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
@@ -156,6 +158,11 @@ export class Kernel {
 
   /** `end` hears of it once, at once where it cannot be sent. */
   ask(request: AskRequest, end: AskEnd): void {
+    if (this.tracing === undefined) this.#ask(request, end);
+    else this.tracing.ask(request, end, (traced, heard) => this.#ask(traced, heard));
+  }
+
+  #ask(request: AskRequest, end: AskEnd): void {
     const { ref, kind, payload, deadline, chain, trace, from } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
     const way = remembered?.kernel === this && !remembered.way.isStale ? remembered.way : undefined;
@@ -350,7 +357,7 @@ export class Kernel {
   #compile(definition: AnyDefinition): Compiled {
     const known = this.#definitions.get(definition);
     if (known !== undefined) return known;
-    const compiled = compile(definition);
+    const compiled = compile(definition, this.tracing);
     this.#definitions.set(definition, compiled);
     return compiled;
   }

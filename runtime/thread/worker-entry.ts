@@ -78,6 +78,7 @@ class WorkerThread implements ThreadControl {
         ),
     });
     this.#kernel.deps = this.#world.deps;
+    this.#kernel.tracing = this.#world.tracing;
     const { resolve } = this.#world;
     if (resolve !== undefined) this.#kernel.resolve = resolve;
   }

@@ -17,6 +17,7 @@ const TOOL_MS = 60_000;
 /** The packages that a part of the runtime loads, beside Node. */
 const PARTS = {
   'palyra/runtime': ['comlink', 'msgpackr'],
+  'palyra/runtime/otel': ['@opentelemetry/api'],
   'palyra/testing': ['msgpackr'],
 };
 
