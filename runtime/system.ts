@@ -124,11 +124,13 @@ export type SystemEvent =
   | { readonly type: 'actor.started'; readonly address: string }
   /** A later incarnation runs; the first is 1. */
   | { readonly type: 'actor.restarted'; readonly address: string; readonly incarnation: number }
+  /** Once for each end that was not in order: its own, by a lost thread, or by a deadline. */
   | {
       readonly type: 'actor.crashed';
       readonly address: string;
       readonly cause: ExitCause;
       readonly stack: string;
+      /** -1: it does not come back for this. */
       readonly restartInMs: number;
     }
   /** It is gone for good. */
@@ -204,7 +206,7 @@ export interface LoopDelay {
 export interface SystemSnapshot {
   readonly actors: readonly ActorSnapshot[];
   readonly threads: readonly ThreadSnapshot[];
-  /** Over all threads: `handled`, `refused`, `dead_letters`, `asks_timed_out`, `frames_sent`… */
+  /** Over all threads, of lost or busy ones what was last known: `handled`, `refused`, `dead_letters`, `asks_timed_out`, `frames_sent`… */
   readonly counters: Readonly<Record<string, number>>;
 }
 

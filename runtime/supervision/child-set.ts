@@ -139,11 +139,17 @@ export class ChildSet implements ChildKeeper {
   }
 
   childOver(child: Child, cause: ExitCause): void {
-    if (child.status === 'gone' || child.status === 'stopping') return;
+    if (child.status === 'gone') return;
+    if (child.status === 'stopping') {
+      // Who has no time to stop in is killed by order.
+      if (cause.code !== 'killed') this.#report(child, cause, -1);
+      return;
+    }
     // A static child's first start is its parent's start: the failure is the parent's, not a restart.
     const isFirstStart = child.status === 'starting' && child.incarnation === 1 && child.isAwaited;
     child.cancelTimer();
     child.status = 'restarting';
+    if (isFirstStart || this.#isStopping) this.#report(child, cause, -1);
     if (isFirstStart && !this.#isStopping) this.#remove(child, cause);
     child.settleStart(cause);
     if (!isFirstStart && !this.#isStopping) this.#decide(child, cause);
@@ -152,6 +158,7 @@ export class ChildSet implements ChildKeeper {
   #decide(child: Child, cause: ExitCause): void {
     const verdict = cause.kind === 'stopped' ? 'restart' : this.#judge(child, cause);
     if (typeof verdict !== 'string') {
+      this.#report(child, cause, -1);
       this.#ports.escalate(verdict);
     } else if (verdict === 'stop' || !isRestarted(child.spec.restart, cause)) {
       this.#giveUp(child, cause);
@@ -174,6 +181,7 @@ export class ChildSet implements ChildKeeper {
   #giveUp(child: Child, cause: ExitCause): void {
     const { restart, significant } = child.spec;
     const ended = child.toEnded(cause);
+    this.#report(child, cause, -1);
     // One that was to end, and did, is no news, and there may be thousands in a second.
     this.#remove(child, cause, restart !== 'temporary' || cause.kind !== 'stopped');
     this.#tellParent(ended, () => undefined);
@@ -353,9 +361,10 @@ export class ChildSet implements ChildKeeper {
     else waiting.then(then, then);
   }
 
+  /** Once for each abnormal end; -1: it is not restarted for it. */
   #report(child: Child, cause: ExitCause, restartInMs: number): void {
     const { inspection } = this.#ports;
-    if (!inspection.hears('actor.crashed')) return;
+    if (cause.kind === 'stopped' || !inspection.hears('actor.crashed')) return;
     const { address } = child.handle.newRef();
     const { stack = '' } = cause;
     inspection.emit({ type: 'actor.crashed', address, cause, stack, restartInMs });

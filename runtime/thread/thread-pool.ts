@@ -104,8 +104,15 @@ export class ThreadPool {
         const { name, state, restarts, externalBytes } = slot;
         const report: ThreadReport = await slot
           .call('inspect', (thread) => thread.inspect(), INSPECT_TIMEOUT_MS)
-          .catch(() => ({ actors: [], counters: {}, loopDelayMs: NO_DELAY }));
-        return { name, state, restarts, externalBytes, ...report };
+          .then(
+            (heard) => {
+              slot.counters.heard(heard.counters);
+              return heard;
+            },
+            () => ({ actors: [], counters: {}, loopDelayMs: NO_DELAY }),
+          );
+        const counters = slot.counters.total();
+        return { name, state, restarts, externalBytes, ...report, counters };
       }),
     );
   }
