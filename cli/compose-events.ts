@@ -18,6 +18,14 @@ export function logEvent(log: Log, event: SystemEvent): void {
       });
       return;
     }
+    case 'actor.started':
+      log('debug', 'an actor has started', { address: event.address });
+      return;
+    case 'actor.restarted': {
+      const { address, incarnation } = event;
+      log('debug', 'an actor has started again', { address, incarnation });
+      return;
+    }
     case 'actor.stopped':
       log('debug', 'an actor is gone', { address: event.address, code: event.cause.code });
       return;
@@ -47,6 +55,16 @@ export function logEvent(log: Log, event: SystemEvent): void {
       return;
     case 'thread.started':
       log('debug', 'a thread has started', { started: event.thread, worker: event.worker });
+      return;
+    case 'mailbox.refused':
+      log('debug', 'a mailbox is full', {
+        address: event.address,
+        kind: event.kind,
+        overflow: event.overflow,
+      });
+      return;
+    case 'system.stopped':
+      log('debug', 'the actors are stopped', { code: event.cause.code });
       return;
     case 'dead_letter':
       log('debug', 'a message found nobody', {

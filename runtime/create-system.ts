@@ -18,6 +18,8 @@ import { PromiseEnd } from './kernel/asks.ts';
 import { Border } from './kernel/border.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { carryAlone } from './link/frame.ts';
+import { everything } from './observe/inspection.ts';
+import { Observers } from './observe/observers.ts';
 import { keeperActor } from './state/keeper.ts';
 import { KEEPER_ID } from './state/protocol.ts';
 import type { Store } from './store/store.ts';
@@ -72,7 +74,8 @@ export async function createSystemOn(
   options: Omit<SystemOptions, 'host'>,
   { host, threads, setUp, observe }: Ground,
 ): Promise<{ readonly system: System; readonly kernel: Kernel }> {
-  const emit = createEmitter(options);
+  const observers = new Observers(options.name);
+  if (options.onEvent !== undefined) observers.add(options.onEvent);
   const pool =
     options.threads === 'inline'
       ? undefined
@@ -82,13 +85,13 @@ export async function createSystemOn(
           setup: options.thread,
           host,
           maker: threads,
-          emit: emit ?? (() => undefined),
+          observers,
         });
   const kernel: Kernel = new Kernel({
     thread: 'main',
     host,
     recorder: new FlightRecorder(),
-    emit: observe ?? emit,
+    inspection: observe === undefined ? observers : everything(observe),
     ...(pool === undefined
       ? {}
       : { placeElsewhere: (spec, path, owner) => pool.place(spec, path, owner) }),
@@ -97,7 +100,7 @@ export async function createSystemOn(
       ? { border: new Border(carryAlone()) }
       : {}),
   });
-  const system = new RunningSystem(options.name, kernel, pool, emit);
+  const system = new RunningSystem(options.name, kernel, pool, observers);
   const world = await setUp({
     name: 'main',
     isMain: true,
@@ -105,6 +108,7 @@ export async function createSystemOn(
     inspect: () => system.inspect(),
   });
   kernel.deps = world.deps;
+  kernel.tracing = world.tracing;
   const { resolve } = world;
   if (resolve !== undefined) kernel.resolve = resolve;
   system.closeWorld = async () => world.close?.();
@@ -119,14 +123,13 @@ export async function createSystemOn(
   return { system, kernel };
 }
 
-type Emit = (event: SystemEvent) => void;
-
 class RunningSystem implements System {
   readonly name: string;
   readonly ended: Promise<ExitCause>;
   closeWorld: () => Promise<void> = async () => undefined;
   readonly #kernel: Kernel;
   readonly #pool: ThreadPool | undefined;
+  readonly #observers: Observers;
   readonly #root: ChildSet;
   readonly #end = createDeferred<ExitCause>();
   /** Inline nobody looks: the loop is the host's. */
@@ -135,10 +138,11 @@ class RunningSystem implements System {
   #cause: ExitCause = { kind: 'stopped', code: 'shutdown' };
   #stopping: Promise<void> | undefined = undefined;
 
-  constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, emit: Emit | undefined) {
+  constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, observers: Observers) {
     this.name = name;
     this.#kernel = kernel;
     this.#pool = pool;
+    this.#observers = observers;
     this.ended = this.#end.promise;
     this.#root = new ChildSet(
       { strategy: 'one_for_one', intensity: 0, periodMs: 1, startTimeoutMs: 120_000 },
@@ -155,13 +159,13 @@ class RunningSystem implements System {
         removed: (id, cause) => {
           if (id === this.#firstId) this.#over(cause);
         },
-        emit,
+        inspection: observers,
       },
     );
   }
 
   watchLoop(): void {
-    this.#heartbeat = new Heartbeat(this.#kernel.host, () => undefined);
+    this.#heartbeat = new Heartbeat(this.#kernel.host, () => this.#observers.look());
   }
 
   /** The first child of the root, so that it stops last. Its crash ends the system: what it held is lost. */
@@ -185,7 +189,7 @@ class RunningSystem implements System {
   }
 
   tell<P, K extends Kind<P>>(ref: ActorRef<P>, kind: K, payload: In<P, K>): boolean {
-    return this.#kernel.send(ref, kind, payload, undefined);
+    return this.#kernel.send(ref, kind, payload, this.#kernel.tracing?.current());
   }
 
   ask<P, K extends AskKinds<P>>(
@@ -204,6 +208,7 @@ class RunningSystem implements System {
       ...this.#kernel.counters,
       asks_timed_out: this.#kernel.asks.timedOut,
       asks_open: this.#kernel.asks.size,
+      observer_failures: this.#observers.failures,
     };
     const threads = (await this.#pool?.inspect()) ?? [];
     for (const thread of threads) {
@@ -232,6 +237,10 @@ class RunningSystem implements System {
     };
   }
 
+  observe(listener: (event: SystemEvent) => unknown): () => void {
+    return this.#observers.add(listener);
+  }
+
   stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
     this.#stopping ??= this.#stop(options.deadlineMs ?? DEFAULT_STOP_DEADLINE_MS);
     return this.#stopping;
@@ -251,6 +260,8 @@ class RunningSystem implements System {
       await this.#within(this.closeWorld(), shareMs);
     } finally {
       this.#kernel.asks.stop();
+      if (this.#observers.hears('system.stopped'))
+        this.#observers.emit({ type: 'system.stopped', cause: this.#cause });
       this.#end.resolve(this.#cause);
     }
   }
@@ -290,18 +301,6 @@ function checkOptions(options: SystemOptions): void {
     );
   }
   if (options.threads !== 'inline') checkGroups(options.threads);
-}
-
-/** An observer that throws must not bring an actor down. */
-function createEmitter({ onEvent }: Pick<SystemOptions, 'onEvent'>): Emit | undefined {
-  if (onEvent === undefined) return undefined;
-  return (event) => {
-    try {
-      onEvent(event);
-    } catch {
-      return;
-    }
-  };
 }
 
 function checkGroups({ pool, groups = {} }: ThreadOptions): void {

@@ -49,6 +49,7 @@ export {
   RuntimeError,
   StaleIncarnation,
 } from './errors.ts';
+export type { Tracing } from './observe/tracing.ts';
 // To find actors by what they do
 export {
   type Listing,

@@ -8,11 +8,13 @@ import type {
   ExitCause,
   In,
   Kind,
+  Mailbox,
   Out,
 } from './actor.ts';
 import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
+import type { Tracing } from './observe/tracing.ts';
 import type { Store } from './store/store.ts';
 import type { CreateWorker } from './thread/node-threads.ts';
 
@@ -35,6 +37,8 @@ export interface ThreadWorld {
   readonly deps: unknown;
   /** Finds a definition; the default is `import(module)` and its `export`. */
   readonly resolve?: (module: string, exportName: string) => Promise<AnyDefinition>;
+  /** Spans of the actors of this thread; `palyra/runtime/otel` has one. Default: none. */
+  readonly tracing?: Tracing | undefined;
   /** Called when the thread ends in order. */
   close?(): Promise<void>;
 }
@@ -98,20 +102,44 @@ export interface SystemOptions {
    * one that goes by reference is frozen to its ends. Default: unless `NODE_ENV` is `production`. Threads need no check.
    */
   readonly checkMessages?: boolean;
-  /** Hears what happens; must not throw. */
-  readonly onEvent?: (event: SystemEvent) => void;
+  /** The first observer (see `System.observe`): it hears the start of the threads too. */
+  readonly onEvent?: (event: SystemEvent) => unknown;
 }
 
-/** The only surface that tools observe. */
+/** Each has a channel `palyra.runtime.<type>` of `node:diagnostics_channel`, whose messages are `{ system, event }`. */
+export const EVENT_TYPES = [
+  'actor.started',
+  'actor.restarted',
+  'actor.crashed',
+  'actor.stopped',
+  'supervisor.exhausted',
+  'thread.started',
+  'thread.stalled',
+  'thread.lost',
+  'mailbox.refused',
+  'dead_letter',
+  'system.stopped',
+] as const satisfies readonly SystemEvent['type'][];
+
+/**
+ * What tools observe, and all they do. A `temporary` child that starts, or ends in order by itself, is no news: there may
+ * be thousands in a second. Of `mailbox.refused` and `dead_letter` a thread tells 100 a second each; all are counted.
+ */
 export type SystemEvent =
+  /** Its first incarnation runs. */
+  | { readonly type: 'actor.started'; readonly address: string }
+  /** A later incarnation runs; the first is 1. */
+  | { readonly type: 'actor.restarted'; readonly address: string; readonly incarnation: number }
+  /** Once for each end that was not in order: its own, by a lost thread, or by a deadline. */
   | {
       readonly type: 'actor.crashed';
       readonly address: string;
       readonly cause: ExitCause;
       readonly stack: string;
+      /** -1: it does not come back for this. */
       readonly restartInMs: number;
     }
-  /** Not for a temporary child that ended in order by itself: that was to happen, maybe thousands of times a second. */
+  /** It is gone for good. */
   | { readonly type: 'actor.stopped'; readonly address: string; readonly cause: ExitCause }
   | {
       readonly type: 'supervisor.exhausted';
@@ -136,12 +164,21 @@ export type SystemEvent =
     }
   /** `worker` is the name that its setup was given. */
   | { readonly type: 'thread.started'; readonly thread: string; readonly worker: string }
+  /** A mailbox was full: the message, or with `drop-oldest` the oldest one, is lost. */
+  | {
+      readonly type: 'mailbox.refused';
+      readonly address: string;
+      readonly kind: string;
+      readonly overflow: Mailbox['overflow'];
+    }
   | {
       readonly type: 'dead_letter';
       readonly address: string;
       readonly kind: string;
       readonly reason: string;
-    };
+    }
+  /** The last one; `cause` as `System.ended` has it. */
+  | { readonly type: 'system.stopped'; readonly cause: ExitCause };
 
 export interface ActorSnapshot {
   readonly path: string;
@@ -175,7 +212,7 @@ export interface LoopDelay {
 export interface SystemSnapshot {
   readonly actors: readonly ActorSnapshot[];
   readonly threads: readonly ThreadSnapshot[];
-  /** Over all threads: `handled`, `refused`, `dead_letters`, `asks_timed_out`, `frames_sent`… */
+  /** Over all threads, of lost or busy ones what was last known: `handled`, `refused`, `dead_letters`, `asks_timed_out`, `frames_sent`… */
   readonly counters: Readonly<Record<string, number>>;
 }
 
@@ -193,6 +230,11 @@ export interface System {
     deadline: Deadline,
   ): Promise<Out<P, K>>;
   inspect(): Promise<SystemSnapshot>;
+  /**
+   * The listener hears every event of every thread from now on, until the function that is returned is called. What it
+   * throws is counted as `observer_failures` and changes nothing.
+   */
+  observe(listener: (event: SystemEvent) => unknown): () => void;
   /** Stops the tree in reverse, joins the threads, terminates what is left at the deadline. Twice is once. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /** Settles once, when the system is over: with the first root child's cause, or `stopped`. */

@@ -81,7 +81,7 @@ export class Cell implements Runnable, ChildHandle {
     const limits = this.compiled?.definition.mailbox;
     this.inbox ??= new Inbox();
     if (this.inbox.isFull(limits)) {
-      this.kernel.counters.refused += 1;
+      this.kernel.refused(this, kind.name, limits?.overflow ?? 'reject');
       if (limits?.overflow === 'drop-oldest')
         this.kernel.giveUp(this, this.inbox.dropOldest(), 'mailbox_full');
       else return limits?.overflow === 'drop-newest';

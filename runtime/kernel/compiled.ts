@@ -1,5 +1,6 @@
 /** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
 import type { Down, Self } from '../actor.ts';
+import type { Tracing } from '../observe/tracing.ts';
 import type { AnyDefinition } from '../system.ts';
 
 export type Handler = (state: unknown, payload: unknown, self: Self<unknown>) => unknown;
@@ -22,13 +23,15 @@ export interface Compiled {
   readonly hasSubject: boolean;
 }
 
-export function compile(definition: AnyDefinition): Compiled {
+export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled {
   const kinds: Record<string, KindEntry> = Object.create(null);
   let index = 1;
   for (const name of Object.keys(definition.receive)) {
     const handler: unknown = definition.receive[name];
     if (typeof handler !== 'function') continue;
-    kinds[name] = { name, index, handler: handler as Handler };
+    const plain = handler as Handler;
+    const traced = tracing?.traced(definition.name, name, plain);
+    kinds[name] = { name, index, handler: traced ?? plain };
     index += 1;
   }
   const onDown = definition.down?.bind(definition);

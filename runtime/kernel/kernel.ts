@@ -1,12 +1,20 @@
 /** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
-import { type ActorRef, type ChildEnded, DEFINITION, type Deadline, type Down } from '../actor.ts';
+import {
+  type ActorRef,
+  type ChildEnded,
+  DEFINITION,
+  type Deadline,
+  type Down,
+  type Mailbox,
+} from '../actor.ts';
 import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { type Inspection, Ration } from '../observe/inspection.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
-import type { ActorSnapshot, AnyDefinition, SystemEvent } from '../system.ts';
+import type { ActorSnapshot, AnyDefinition, ThreadWorld } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
 import { findDefinition, type Resolve, resolveByImport } from '../thread/resolve.ts';
 import type { CodeName } from '../thread/spare.ts';
@@ -48,8 +56,7 @@ export interface KernelOptions {
   readonly thread: string;
   readonly host: Host;
   readonly recorder: FlightRecorder;
-  /** Undefined where nobody listens. */
-  readonly emit: ((event: SystemEvent) => void) | undefined;
+  readonly inspection: Inspection;
   /** Where a child that is not for this thread is started; undefined where this thread can't. */
   readonly placeElsewhere?: (
     spec: ChildSpec<unknown, unknown>,
@@ -87,6 +94,8 @@ export class Kernel {
   deps: unknown = undefined;
   /** The thread setup may have its own. */
   resolve: Resolve = resolveByImport;
+  /** Set as `deps` is. */
+  tracing: ThreadWorld['tracing'] = undefined;
   readonly #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
@@ -94,6 +103,8 @@ export class Kernel {
   readonly #compiled = new Map<string, Compiled>();
   readonly #definitions = new WeakMap<AnyDefinition, Compiled>();
   readonly #lateEntries = new Map<string, KindEntry>();
+  readonly #deadLetters = new Ration();
+  readonly #refusals = new Ration();
   #nextUid: number;
 
   constructor(options: KernelOptions) {
@@ -147,6 +158,11 @@ export class Kernel {
 
   /** `end` hears of it once, at once where it cannot be sent. */
   ask(request: AskRequest, end: AskEnd): void {
+    if (this.tracing === undefined) this.#ask(request, end);
+    else this.tracing.ask(request, end, (traced, heard) => this.#ask(traced, heard));
+  }
+
+  #ask(request: AskRequest, end: AskEnd): void {
     const { ref, kind, payload, deadline, chain, trace, from } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
     const way = remembered?.kernel === this && !remembered.way.isStale ? remembered.way : undefined;
@@ -217,7 +233,17 @@ export class Kernel {
 
   deadLetter(path: string, kind: string, reason: string): void {
     this.counters.dead_letters += 1;
-    this.#options.emit?.({ type: 'dead_letter', address: path, kind, reason });
+    const { inspection } = this.#options;
+    if (this.#deadLetters.mayTell(inspection, 'dead_letter', this.host.monotonicMs()))
+      inspection.emit({ type: 'dead_letter', address: path, kind, reason });
+  }
+
+  /** A full mailbox loses a message: this one, or the oldest. */
+  refused(cell: Cell, kind: string, overflow: Mailbox['overflow']): void {
+    this.counters.refused += 1;
+    const { inspection } = this.#options;
+    if (this.#refusals.mayTell(inspection, 'mailbox.refused', this.host.monotonicMs()))
+      inspection.emit({ type: 'mailbox.refused', address: cell.path, kind, overflow });
   }
 
   /** A message that was taken and is not handled. */
@@ -297,7 +323,7 @@ export class Kernel {
         }
       },
       removed: () => undefined,
-      emit: this.#options.emit,
+      inspection: this.#options.inspection,
     };
   }
 
@@ -331,7 +357,7 @@ export class Kernel {
   #compile(definition: AnyDefinition): Compiled {
     const known = this.#definitions.get(definition);
     if (known !== undefined) return known;
-    const compiled = compile(definition);
+    const compiled = compile(definition, this.tracing);
     this.#definitions.set(definition, compiled);
     return compiled;
   }

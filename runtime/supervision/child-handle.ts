@@ -2,7 +2,7 @@
 import type { ActorRef, ChildEnded, ExitCause } from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import type { Host } from '../host/host.ts';
-import type { SystemEvent } from '../system.ts';
+import type { Inspection } from '../observe/inspection.ts';
 
 /** One child wherever it runs. Its life is told to the `ChildOwner`: `started` or `ended` after each `start`. */
 export interface ChildHandle {
@@ -35,6 +35,5 @@ export interface ChildSetPorts {
   childEnded(ended: ChildEnded): void | Promise<void>;
   /** A child is over and not coming back. */
   removed(id: string, cause: ExitCause): void;
-  /** Undefined where nobody listens. */
-  readonly emit: ((event: SystemEvent) => void) | undefined;
+  readonly inspection: Inspection;
 }

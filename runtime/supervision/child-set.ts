@@ -130,14 +130,26 @@ export class ChildSet implements ChildKeeper {
     // Whole milliseconds: a fraction costs each child an object.
     child.startedAtMs = Math.trunc(this.#ports.host.monotonicMs());
     child.settleStart();
+    const { inspection } = this.#ports;
+    const type = child.incarnation === 1 ? 'actor.started' : 'actor.restarted';
+    if (child.spec.restart === 'temporary' || !inspection.hears(type)) return;
+    const { address } = child.handle.newRef();
+    const { incarnation } = child;
+    inspection.emit(type === 'actor.started' ? { type, address } : { type, address, incarnation });
   }
 
   childOver(child: Child, cause: ExitCause): void {
-    if (child.status === 'gone' || child.status === 'stopping') return;
+    if (child.status === 'gone') return;
+    if (child.status === 'stopping') {
+      // Who has no time to stop in is killed by order.
+      if (cause.code !== 'killed') this.#report(child, cause, -1);
+      return;
+    }
     // A static child's first start is its parent's start: the failure is the parent's, not a restart.
     const isFirstStart = child.status === 'starting' && child.incarnation === 1 && child.isAwaited;
     child.cancelTimer();
     child.status = 'restarting';
+    if (isFirstStart || this.#isStopping) this.#report(child, cause, -1);
     if (isFirstStart && !this.#isStopping) this.#remove(child, cause);
     child.settleStart(cause);
     if (!isFirstStart && !this.#isStopping) this.#decide(child, cause);
@@ -146,6 +158,7 @@ export class ChildSet implements ChildKeeper {
   #decide(child: Child, cause: ExitCause): void {
     const verdict = cause.kind === 'stopped' ? 'restart' : this.#judge(child, cause);
     if (typeof verdict !== 'string') {
+      this.#report(child, cause, -1);
       this.#ports.escalate(verdict);
     } else if (verdict === 'stop' || !isRestarted(child.spec.restart, cause)) {
       this.#giveUp(child, cause);
@@ -168,6 +181,7 @@ export class ChildSet implements ChildKeeper {
   #giveUp(child: Child, cause: ExitCause): void {
     const { restart, significant } = child.spec;
     const ended = child.toEnded(cause);
+    this.#report(child, cause, -1);
     // One that was to end, and did, is no news, and there may be thousands in a second.
     this.#remove(child, cause, restart !== 'temporary' || cause.kind !== 'stopped');
     this.#tellParent(ended, () => undefined);
@@ -201,13 +215,9 @@ export class ChildSet implements ChildKeeper {
 
   #exhaust(child: Child, cause: ExitCause, { intensity, periodMs }: RestartLimit): boolean {
     const degraded = this.#supervision.whenExhausted === 'degrade';
-    const { address } = this.#ports;
-    this.#ports.emit?.({
-      type: 'supervisor.exhausted',
-      address,
-      child: child.spec.id,
-      degraded,
-    });
+    const { address, inspection } = this.#ports;
+    if (inspection.hears('supervisor.exhausted'))
+      inspection.emit({ type: 'supervisor.exhausted', address, child: child.spec.id, degraded });
     if (degraded) {
       const trouble = child.ensureTrouble();
       trouble.isExhausted = true;
@@ -320,9 +330,9 @@ export class ChildSet implements ChildKeeper {
     child.cancelTimer();
     this.#children.delete(child.spec.id);
     child.handle.dispose();
-    const { emit } = this.#ports;
-    if (isNews && emit !== undefined)
-      emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
+    const { inspection } = this.#ports;
+    if (isNews && inspection.hears('actor.stopped'))
+      inspection.emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 
@@ -351,14 +361,13 @@ export class ChildSet implements ChildKeeper {
     else waiting.then(then, then);
   }
 
+  /** Once for each abnormal end; -1: it is not restarted for it. */
   #report(child: Child, cause: ExitCause, restartInMs: number): void {
-    this.#ports.emit?.({
-      type: 'actor.crashed',
-      address: child.handle.ref.address,
-      cause,
-      stack: cause.stack ?? '',
-      restartInMs,
-    });
+    const { inspection } = this.#ports;
+    if (cause.kind === 'stopped' || !inspection.hears('actor.crashed')) return;
+    const { address } = child.handle.newRef();
+    const { stack = '' } = cause;
+    inspection.emit({ type: 'actor.crashed', address, cause, stack, restartInMs });
   }
 }
 

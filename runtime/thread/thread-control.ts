@@ -56,6 +56,8 @@ export interface WorkerBirth {
   readonly name: string;
   readonly number: number;
   readonly page: SharedArrayBuffer;
+  /** Shared: 1 while anybody hears the system's events. */
+  readonly heard: Int32Array;
   readonly setup: ThreadSetupName | undefined;
   readonly calls: MessagePort;
   readonly data: MessagePort;

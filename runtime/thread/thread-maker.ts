@@ -6,6 +6,7 @@ export interface ThreadOrder {
   readonly number: number;
   readonly name: string;
   readonly setup: WorkerBirth['setup'];
+  readonly heard: WorkerBirth['heard'];
   readonly maxHeapMb: number;
   /** Of its flight recorder. */
   readonly page: SharedArrayBuffer;

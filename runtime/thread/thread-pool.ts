@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
 import { RouteTable } from '../link/route-table.ts';
+import type { Observers } from '../observe/observers.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
 import { NO_DELAY } from './heartbeat.ts';
@@ -22,7 +23,7 @@ export interface ThreadPoolOptions extends ThreadOptions {
   readonly setup: WorkerBirth['setup'];
   readonly host: Host;
   readonly maker: ThreadMaker;
-  emit(event: SystemEvent): void;
+  readonly observers: Observers;
 }
 
 const DEFAULT_STALL_WARN_MS = 2_000;
@@ -104,8 +105,15 @@ export class ThreadPool {
         const { name, state, restarts, externalBytes } = slot;
         const report: ThreadReport = await slot
           .call('inspect', (thread) => thread.inspect(), INSPECT_TIMEOUT_MS)
-          .catch(() => ({ actors: [], counters: {}, loopDelayMs: NO_DELAY }));
-        return { name, state, restarts, externalBytes, ...report };
+          .then(
+            (heard) => {
+              slot.counters.heard(heard.counters);
+              return heard;
+            },
+            () => ({ actors: [], counters: {}, loopDelayMs: NO_DELAY }),
+          );
+        const counters = slot.counters.total();
+        return { name, state, restarts, externalBytes, ...report, counters };
       }),
     );
   }
@@ -120,20 +128,21 @@ export class ThreadPool {
   }
 
   #createThread(): Thread {
-    const { setup, host, maxHeapMb, maker } = this.#options;
+    const { setup, host, maxHeapMb, maker, observers } = this.#options;
     this.#lastNumber += 1;
     return new Thread({
       number: this.#lastNumber,
       name: `worker-${this.#lastNumber}`,
       setup,
       host,
+      heard: observers.heard,
       maxHeapMb: maxHeapMb ?? DEFAULT_HEAP_MB,
       maker,
     });
   }
 
   #addSlot(name: string, isUrgent = false): ThreadSlot {
-    const { host, emit, stallWarnMs, stallKillMs, maxExternalMb } = this.#options;
+    const { host, stallWarnMs, stallKillMs, maxExternalMb } = this.#options;
     const slot = new ThreadSlot({
       slot: this.#slots.length + 1,
       name,
@@ -146,10 +155,10 @@ export class ThreadPool {
       },
       take: () => this.#spare.take(),
       connect: (at, ports) => this.#routes?.connect(at.slot, ports),
-      ready: ({ worker }) => emit({ type: 'thread.started', thread: name, worker }),
+      ready: ({ worker }) => this.#tell({ type: 'thread.started', thread: name, worker }),
       stalled: (_at, forMs, { actor, subject }) => {
         const culprit = this.#children.get(actor)?.path ?? '';
-        emit({ type: 'thread.stalled', thread: name, forMs, culprit, subject });
+        this.#tell({ type: 'thread.stalled', thread: name, forMs, culprit, subject });
       },
       lost: (at, loss) => this.#lost(at, loss),
     });
@@ -196,8 +205,7 @@ export class ThreadPool {
     // What cannot be read was written earlier: who runs now has no part in it.
     const culprit =
       code === 'bad_frame' ? undefined : here.find((child) => child.uid === recording.actor);
-    const { emit } = this.#options;
-    emit({
+    this.#tell({
       type: 'thread.lost',
       thread: slot.name,
       code,
@@ -217,6 +225,11 @@ export class ThreadPool {
     return culprit !== undefined;
   }
 
+  #tell(event: SystemEvent): void {
+    const { observers } = this.#options;
+    if (observers.hears(event.type)) observers.emit(event);
+  }
+
   #control(message: ControlMessage, link: Link): void {
     switch (message.type) {
       case 'started':
@@ -226,7 +239,7 @@ export class ThreadPool {
         this.#children.get(message.uid)?.ended(message.incarnation, message.cause);
         return;
       case 'event':
-        this.#options.emit(message.event);
+        this.#tell(message.event);
         return;
       case 'unreadable':
         this.#slots[link.slot - 1]?.kill('bad_frame');

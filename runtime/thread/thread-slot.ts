@@ -3,6 +3,7 @@ import { createDeferred, type Deferral } from '../deferred.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
 import type { LinkPorts } from '../link/port.ts';
+import { ThreadCounters } from '../observe/thread-counters.ts';
 import type { Recording } from './flight-recorder.ts';
 import type { Thread } from './thread.ts';
 import type { ThreadCalls } from './thread-control.ts';
@@ -38,6 +39,7 @@ const RESPAWN_RESET_MS = 10_000;
 export class ThreadSlot {
   readonly slot: number;
   readonly name: string;
+  readonly counters = new ThreadCounters();
   readonly #options: ThreadSlotOptions;
   readonly #watchdog: Watchdog;
   #thread: Thread | undefined = undefined;
@@ -124,6 +126,7 @@ export class ThreadSlot {
     if (this.#isStopping) return;
     const { host } = this.#options;
     this.restarts += 1;
+    this.counters.lost();
     this.#ready = createDeferred<void>();
     this.#guard();
     const isCharged = this.#options.lost(this, { code, recording: thread.recorder.read() });

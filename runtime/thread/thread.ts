@@ -12,6 +12,7 @@ export interface ThreadBirth {
   readonly number: number;
   readonly name: string;
   readonly setup: WorkerBirth['setup'];
+  readonly heard: WorkerBirth['heard'];
   readonly maxHeapMb: number;
   readonly host: Host;
   readonly maker: ThreadMaker;
@@ -40,12 +41,12 @@ export class Thread {
     this.#birth = birth;
     this.number = birth.number;
     this.name = birth.name;
-    const { number, name, setup, maxHeapMb, maker } = birth;
+    const { number, name, setup, heard, maxHeapMb, maker } = birth;
     const { page } = this.recorder;
     const exit = createDeferred<string>();
     this.exited = exit.promise;
     this.#made = maker.make(
-      { number, name, setup, maxHeapMb, page },
+      { number, name, setup, heard, maxHeapMb, page },
       {
         failed: (error) => {
           this.#code ||= codeOf(error) === 'uncoded' ? 'thread_error' : codeOf(error);

@@ -16,11 +16,12 @@ if (isMainThread || (workerData as Partial<WorkerBirth> | null)?.calls === undef
   );
 }
 
-const { name, number, page, setup, calls, data, control } = workerData as WorkerBirth;
+const { name, number, page, heard, setup, calls, data, control } = workerData as WorkerBirth;
 const thread = new WorkerThread({
   name,
   number,
   page,
+  heard,
   ports: { data, control },
   host: createNodeHost(),
   setUp: (context) => setUpThread(setup, context),

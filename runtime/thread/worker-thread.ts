@@ -6,6 +6,7 @@ import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
 import { RouteTable } from '../link/route-table.ts';
+import { everything, type Inspection } from '../observe/inspection.ts';
 import type { ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
 import { FlightRecorder } from './flight-recorder.ts';
@@ -20,8 +21,6 @@ import {
 } from './thread-control.ts';
 
 const MAIN_SLOT = 0;
-/** Dead letters are counted without a limit and reported up to so many a heartbeat. */
-const REPORTED_DEAD_LETTERS = 10;
 
 /** What a thread stands on. */
 export interface WorkerPlace {
@@ -29,6 +28,8 @@ export interface WorkerPlace {
   readonly number: number;
   /** Of its flight recorder. */
   readonly page: SharedArrayBuffer;
+  /** Shared: 1 while anybody hears the system's events. */
+  readonly heard: Int32Array;
   /** Its ends of the link to main. */
   readonly ports: LinkPorts;
   readonly host: Host;
@@ -51,7 +52,6 @@ export class WorkerThread implements ThreadControl {
   readonly #cells = new Map<number, Cell>();
   #world: ThreadWorld = { deps: undefined };
   readonly #heartbeat: Heartbeat;
-  #deadLettersLeft = REPORTED_DEAD_LETTERS;
 
   constructor(place: WorkerPlace) {
     this.#place = place;
@@ -60,7 +60,7 @@ export class WorkerThread implements ThreadControl {
       thread: place.name,
       host: place.host,
       recorder: this.#recorder,
-      emit: (event) => this.#emit(event),
+      inspection: this.#inspection(),
       firstUid: firstUidOf(place.number),
     });
     this.#routes = new RouteTable({
@@ -70,10 +70,9 @@ export class WorkerThread implements ThreadControl {
     });
     this.kernel.remotes = this.#routes;
     this.#routes.connect(MAIN_SLOT, place.ports);
-    this.#heartbeat = new Heartbeat(this.kernel.host, () => {
-      this.#recorder.beat(place.externalBytes());
-      this.#deadLettersLeft = REPORTED_DEAD_LETTERS;
-    });
+    this.#heartbeat = new Heartbeat(this.kernel.host, () =>
+      this.#recorder.beat(place.externalBytes()),
+    );
   }
 
   async setUp(): Promise<void> {
@@ -87,6 +86,7 @@ export class WorkerThread implements ThreadControl {
         ),
     });
     this.kernel.deps = this.#world.deps;
+    this.kernel.tracing = this.#world.tracing;
     const { resolve } = this.#world;
     if (resolve !== undefined) this.kernel.resolve = resolve;
   }
@@ -169,13 +169,15 @@ export class WorkerThread implements ThreadControl {
     else this.#routes.opened(message.path, message.slot);
   }
 
-  #emit(event: SystemEvent): void {
-    this.#place.observe?.(event);
-    if (event.type === 'dead_letter') {
-      this.#deadLettersLeft -= 1;
-      if (this.#deadLettersLeft < 0) return;
-    }
-    this.#tellMain({ type: 'event', event });
+  #inspection(): Inspection {
+    const { heard, observe } = this.#place;
+    const isHeard = () => Atomics.load(heard, 0) === 1;
+    const tell = (event: SystemEvent) => this.#tellMain({ type: 'event', event });
+    if (observe === undefined) return { hears: isHeard, emit: tell };
+    return everything((event) => {
+      observe(event);
+      if (isHeard()) tell(event);
+    });
   }
 
   #tellMain(message: ControlMessage): void {

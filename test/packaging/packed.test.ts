@@ -58,6 +58,13 @@ const table = createMachineTable(lamp);
 console.log(table.next(table.initial(), { type: 'flip' }).value);
 `,
   },
+  'palyra/runtime/otel': {
+    packages: ['@opentelemetry/api'],
+    host: `
+import { openTelemetry } from 'palyra/runtime/otel';
+console.log(openTelemetry() === undefined ? 'done' : 'traced without a provider');
+`,
+  },
   'palyra/runtime/store': {
     packages: ['lmdb', 'msgpackr'],
     host: `

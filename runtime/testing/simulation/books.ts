@@ -188,21 +188,24 @@ export class Books {
 
   /** What a thread says of itself, in the moment. */
   event(event: SystemEvent): void {
-    if (event.type === 'actor.crashed') this.#restarts(event);
+    if (event.type === 'actor.crashed' && event.restartInMs >= 0) this.#restarts(event);
+    if (event.type === 'supervisor.exhausted' && !event.degraded) {
+      const supervisor = this.lives.get(event.address);
+      if (supervisor !== undefined) supervisor.isExhausted = true;
+    }
     if (event.type !== 'dead_letter' || (event.kind !== 'note' && event.kind !== 'act')) return;
     const path = pathOf(event.address);
     this.#dead.set(path, (this.#dead.get(path) ?? 0) + 1);
   }
 
-  /** A supervisor has decided about a child's end. */
-  #restarts({ address, cause, restartInMs }: CrashReport): void {
+  /** A supervisor brings a child back that crashed. */
+  #restarts({ address, cause }: CrashReport): void {
     const path = pathOf(address);
     const parent = this.lives.get(parentPathOf(path));
     const isCharged = cause.kind !== 'thread-lost' || cause.culprit === true;
     if (parent?.limit === undefined || !isCharged) return;
     parent.charges = charged(parent.charges, this.nowMs, parent.limit);
-    if (restartInMs < 0) parent.isExhausted = true;
-    else if (parent.charges.length > parent.limit.intensity)
+    if (parent.charges.length > parent.limit.intensity)
       this.fail('restart_budget', `${path} restarts beyond its supervisor's limit`);
   }
 

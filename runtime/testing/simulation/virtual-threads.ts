@@ -97,6 +97,7 @@ export class VirtualThreads implements ThreadMaker {
       name: order.name,
       number: order.number,
       page: order.page,
+      heard: order.heard,
       ports: ports[1],
       host,
       setUp: () => world(() => worker),

@@ -53,7 +53,7 @@ function createThread() {
     thread: 'pool-0',
     host: createNodeHost(),
     recorder: new FlightRecorder(),
-    emit: () => undefined,
+    inspection: { hears: () => false, emit: () => undefined },
     firstUid: 1,
   });
   const routes = new RouteTable({
