@@ -127,9 +127,10 @@ export class RouteTable implements Remotes {
   closed(path: string): void {
     const route = this.#forget(path);
     if (route?.status !== 'opening') return;
-    for (const { kind, meta } of route.held) {
+    for (const { address, kind, meta } of route.held) {
       this.#fail(meta, 'actor_dead');
-      this.#kernel.deadLetter(path, kind, 'no_such_actor');
+      // It may have been for one below.
+      this.#kernel.deadLetter(address, kind, 'no_such_actor');
     }
     for (const [address, watcher] of route.watches) watcher.notify(noSuchActor({ address }));
   }
