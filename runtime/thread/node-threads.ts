@@ -29,6 +29,8 @@ function makeWorker(create: CreateWorker, order: ThreadOrder, fate: ThreadFate):
   });
   worker.on('error', (error) => fate.failed(error));
   worker.on('messageerror', () => fate.unreadable());
+  for (const port of [calls.port1, ours.data, ours.control])
+    port.once('close', () => fate.hungUp());
   worker.on('exit', () => {
     calls.port1.close();
     fate.exited();

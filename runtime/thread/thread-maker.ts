@@ -18,6 +18,8 @@ export interface ThreadFate {
   failed(error: unknown): void;
   /** It sent what cannot be read. */
   unreadable(): void;
+  /** One of its ports has closed: it exits, or nobody can reach it any more. */
+  hungUp(): void;
   /** Once, however it ended. */
   exited(): void;
 }

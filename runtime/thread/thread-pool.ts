@@ -202,9 +202,9 @@ export class ThreadPool {
     const here = [...this.#children.values()].filter(
       (child) => child.slot === slot && child.isLive,
     );
-    // What cannot be read was written earlier: who runs now has no part in it.
-    const culprit =
-      code === 'bad_frame' ? undefined : here.find((child) => child.uid === recording.actor);
+    // What cannot be read was written earlier, a port was closed earlier: who runs now has no part in it.
+    const isLate = code === 'bad_frame' || code === 'link_closed';
+    const culprit = isLate ? undefined : here.find((child) => child.uid === recording.actor);
     this.#tell({
       type: 'thread.lost',
       thread: slot.name,

@@ -1,7 +1,7 @@
 /** One worker thread from its birth to its exit: its ports, its page, and the calls that main makes to it. */
 import { createDeferred, type Deferral } from '../deferred.ts';
 import { codeOf, RuntimeError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Host, Timer } from '../host/host.ts';
 import type { LinkPorts } from '../link/port.ts';
 import { FlightRecorder } from './flight-recorder.ts';
 import type { ThreadCalls, WorkerBirth } from './thread-control.ts';
@@ -21,6 +21,8 @@ export interface ThreadBirth {
 /** A setup that has not run by then counts as a lost thread. */
 const SETUP_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** The ports of a thread that ends close first: by then its exit is heard, with what ended it. */
+const HUNG_UP_MS = 500;
 
 export class Thread {
   readonly number: number;
@@ -36,6 +38,8 @@ export class Thread {
   /** Calls without an answer yet, each its own: a race with one long-lived promise would keep every answer. */
   readonly #open = new Set<Deferral<never>>();
   #code = '';
+  #hangUp: Timer | undefined = undefined;
+  #isClosing = false;
 
   constructor(birth: ThreadBirth) {
     this.#birth = birth;
@@ -52,6 +56,7 @@ export class Thread {
           this.#code ||= codeOf(error) === 'uncoded' ? 'thread_error' : codeOf(error);
         },
         unreadable: () => this.terminate('bad_frame'),
+        hungUp: () => this.#hungUp(),
         exited: () => {
           this.#over();
           exit.resolve(this.#code);
@@ -95,6 +100,8 @@ export class Thread {
 
   /** Asks it to end by itself, terminates it at the deadline. */
   async close(deadlineMs: number): Promise<void> {
+    this.#isClosing = true;
+    this.#hangUp?.cancel();
     const late = createDeferred<void>();
     const timer = this.#birth.host.setTimer(deadlineMs, () => late.resolve());
     this.call('close', (thread) => thread.close(), deadlineMs).catch(() => late.resolve());
@@ -109,7 +116,14 @@ export class Thread {
     void this.#made.terminate();
   }
 
+  /** One that lives on without one of its ports hears nothing, or is not heard. */
+  #hungUp(): void {
+    if (this.isOver || this.#isClosing) return;
+    this.#hangUp ??= this.#birth.host.setTimer(HUNG_UP_MS, () => this.terminate('link_closed'));
+  }
+
   #over(): void {
+    this.#hangUp?.cancel();
     this.#code ||= 'thread_exit';
     this.isOver = true;
     for (const call of this.#open) call.reject(this.#gone());
