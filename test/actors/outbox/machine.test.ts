@@ -43,7 +43,7 @@ test('any run of events gives what transition() gives, and reaches every status'
   const reached = new Set<string>();
   const machine = deliveryMachine as unknown as AnyStateMachine;
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 40 }), (run) => {
+    fc.property(fc.array(event, { minLength: 10, maxLength: 40 }), (run) => {
       let ours = deliveryTable.initial();
       for (const next of run) {
         const before = machine.resolveState({ value: ours.value, context: ours.context });
@@ -55,7 +55,7 @@ test('any run of events gives what transition() gives, and reaches every status'
         reached.add(String(ours.value));
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 500 },
   );
   assert.equal([...reached].sort(), [...ACTIVE_STATUSES, ...ENDED_STATUSES].sort());
 });
