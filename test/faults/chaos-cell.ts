@@ -46,6 +46,8 @@ const SETUP = {
 const killer = refTo<MortalProtocol>('chaos', 'root/killer');
 const victim = refTo<MortalProtocol>('chaos', 'root/victim');
 const other = refTo<MortalProtocol>('chaos', 'root/other');
+/** Nobody lives there, and it takes the killer's thread to say so. */
+const nobody = refTo<MortalProtocol>('chaos', 'root/killer/nobody');
 const WATCHERS = ['near', 'far'].map((id) => refTo<WatcherProtocol>('chaos', `root/${id}`));
 
 /** An ask that tells how it ended; each has to. */
@@ -138,9 +140,14 @@ class Cell {
   async #prepare(): Promise<void> {
     const system = this.#system;
     for (const watcher of WATCHERS) {
-      for (const { address } of [killer, victim])
+      for (const { address } of [killer, victim, nobody])
         system.tell(watcher, 'watch', refTo<CounterProtocol>(...partsOf(address)));
-      await system.ask(watcher, 'downs', null, LONG);
+      // The answer to the last watch is behind the others on their way: they are watched by then.
+      await until(
+        'the watches have arrived',
+        async () => (await this.#seenBy(watcher, [nobody])).length > 0,
+        WAIT_MS,
+      );
     }
     switch (this.#situation) {
       case 'busy':
@@ -239,15 +246,21 @@ class Cell {
   async #checkDowns(expected: readonly string[]): Promise<void> {
     const wanted = [...expected].sort();
     for (const watcher of WATCHERS) {
-      const seen = async () =>
-        (await this.#system.ask(watcher, 'downs', null, LONG)).map(({ ref }) =>
-          ref.address.replace(/#.*/, ''),
-        );
+      const seen = () => this.#seenBy(watcher, [killer, victim]);
       await until('each down', async () => (await seen()).length >= wanted.length, WAIT_MS);
       // A second one would be behind the first: a way there and back is behind both.
       await this.#system.ask(other, 'echo', 0, LONG);
       assert.equal((await seen()).sort(), wanted, `downs of ${watcher.address}`);
     }
+  }
+
+  async #seenBy(
+    watcher: ActorRef<WatcherProtocol>,
+    of: readonly ActorRef<unknown>[],
+  ): Promise<string[]> {
+    const downs = await this.#system.ask(watcher, 'downs', null, LONG);
+    const paths = downs.map(({ ref }) => ref.address.replace(/#.*/, ''));
+    return paths.filter((path) => of.some(({ address }) => address === path));
   }
 
   #ask<K extends 'spin' | 'echo' | 'commit' | 'giveFunction'>(
