@@ -4,16 +4,11 @@ import { codeOf, RuntimeError } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
 import type { LinkPorts } from '../link/port.ts';
 import { FlightRecorder } from './flight-recorder.ts';
-import type { ThreadCalls, WorkerBirth } from './thread-control.ts';
-import type { MadeThread, ThreadMaker } from './thread-maker.ts';
+import type { ThreadCalls } from './thread-control.ts';
+import type { MadeThread, ThreadMaker, ThreadOrder } from './thread-maker.ts';
 
-export interface ThreadBirth {
-  /** Counts from 1 in a system, never used twice. */
-  readonly number: number;
-  readonly name: string;
-  readonly setup: WorkerBirth['setup'];
-  readonly heard: WorkerBirth['heard'];
-  readonly maxHeapMb: number;
+/** `number` counts from 1 in a system, never used twice. */
+export interface ThreadBirth extends Omit<ThreadOrder, 'page'> {
   readonly host: Host;
   readonly maker: ThreadMaker;
 }
