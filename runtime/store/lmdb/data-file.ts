@@ -38,19 +38,21 @@ export function inspectDataFile(path: string): DataFile {
 }
 
 function inspect(path: string, file: number): DataFile {
-  const { size } = fstatSync(file);
-  if (size === 0) return 'absent';
+  const { size: sizeBefore } = fstatSync(file);
+  if (sizeBefore === 0) return 'absent';
   const first = readMeta(path, file, 0);
   const pageBytes = first.readUInt32LE(PAGE_SIZE_AT);
   if (pageBytes < 512 || pageBytes > 65_536 || (pageBytes & (pageBytes - 1)) !== 0) {
     throw corrupt(path, `it has pages of ${pageBytes} bytes`);
   }
-  if (size < META_PAGES * pageBytes) throw corrupt(path, `it ends after ${size} bytes`);
+  if (sizeBefore < META_PAGES * pageBytes) throw corrupt(path, `it ends after ${sizeBefore} bytes`);
   const second = readMeta(path, file, pageBytes);
   const meta =
     first.readBigUInt64LE(TRANSACTION_AT) > second.readBigUInt64LE(TRANSACTION_AT) ? first : second;
   const rootPage = meta.readBigUInt64LE(ROOT_PAGE_AT);
   const neededBytes = (meta.readBigUInt64LE(LAST_PAGE_AT) + 1n) * BigInt(pageBytes);
+  // After its metas: a writer beside lengthens the file first and names its new pages then.
+  const { size } = fstatSync(file);
   const lacksRoot = rootPage !== NO_PAGE && (rootPage + 1n) * BigInt(pageBytes) > BigInt(size);
   if (lacksRoot || neededBytes > BigInt(size + UNWRITTEN_BYTES)) {
     throw corrupt(path, `${size} of its ${neededBytes} bytes are there`);
