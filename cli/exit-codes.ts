@@ -81,6 +81,7 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
     EXIT.failure,
     'nothing was changed; use the version that wrote this state root, or another --state-root',
   ],
+  store_busy: [EXIT.failure, 'try again'],
   store_missing: [EXIT.notFound, 'give the --state-root that a gateway ran on'],
   store_failed: [EXIT.storage, 'make room on the disk or check it, then start again'],
   storage_low: [EXIT.storage, 'make room on the disk of the state root'],

@@ -26,6 +26,7 @@ export const RUNTIME_CODES = [
   'store_older',
   'store_missing',
   'store_locked',
+  'store_busy',
   'store_failed',
   'state_unavailable',
   'state_version',

@@ -1,5 +1,5 @@
 /** The few parts of lmdb that the store uses, opened the one way that is durable and fails cleanly. */
-import type { RootDatabase } from 'lmdb';
+import type { RootDatabase, Transaction } from 'lmdb';
 import type { KeyRange, StoreReader } from '../reading.ts';
 import { nameOf } from './overlay.ts';
 import { within } from './within.ts';
@@ -35,21 +35,38 @@ export async function openDatabase(options: EngineOptions): Promise<Database> {
   return open<Buffer, Buffer>(settings);
 }
 
-/** The rows that the database has. */
-export function readerOf(database: Database): StoreReader {
+/** Its types leave the second argument out. */
+interface Bytes {
+  getBinary(key: Buffer, options: { readonly transaction?: Transaction }): Buffer | undefined;
+}
+
+/** The rows that the database has, or had when the transaction began. */
+export function readerOf(database: Database, transaction?: Transaction): StoreReader {
+  const inside = transaction === undefined ? {} : { transaction };
+  const bytes: Bytes = database;
   return {
-    get: (table, key) => database.getBinary(keyOf(table, key)),
+    get: (table, key) => bytes.getBinary(keyOf(table, key), inside),
     *range(range) {
       const skip = range.table.length + 1;
-      for (const { key, value } of database.getRange(boundsOf(range))) {
+      for (const { key, value } of database.getRange({ ...boundsOf(range), ...inside })) {
         yield [key.toString('utf8', skip), value];
       }
     },
     *keys(range) {
       const skip = range.table.length + 1;
-      for (const key of database.getKeys(boundsOf(range))) yield key.toString('utf8', skip);
+      for (const key of database.getKeys({ ...boundsOf(range), ...inside })) {
+        yield key.toString('utf8', skip);
+      }
     },
   };
+}
+
+/** Keeps what a reader that begins now can see: no page of it is written over before the pin is given up. */
+export function pin(database: Database): () => void {
+  database.resetReadTxn();
+  const transaction = database.useReadTransaction();
+  database.resetReadTxn();
+  return () => transaction.done();
 }
 
 /**

@@ -33,6 +33,8 @@ export interface LmdbParts {
   readonly reader: StoreReader;
   /** Absent: opened for reading only. */
   readonly writer: { readonly lock: WriterLock; readonly log: CommitLog } | undefined;
+  /** Of the database, with all that hangs on it. */
+  close(): Promise<void>;
   readonly closeTimeoutMs: number;
 }
 
@@ -158,7 +160,7 @@ export class LmdbStore implements Store {
   }
 
   async #closeNow(): Promise<void> {
-    const { database, writer, closeTimeoutMs } = this.#parts;
+    const { writer, closeTimeoutMs } = this.#parts;
     const closing = async () => {
       await this.#last;
       try {
@@ -166,7 +168,7 @@ export class LmdbStore implements Store {
         if (writer !== undefined) await this.#drain(writer.log).catch(() => undefined);
         await writer?.log.close();
       } finally {
-        await database.close();
+        await this.#parts.close();
       }
     };
     if (await within(closeTimeoutMs, closing())) writer?.lock.release();

@@ -2,13 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
-import { type BytesReader, type Link, readHead } from '../head.ts';
+import type { BytesReader, Link } from '../head.ts';
 import { followsHead } from '../journal.ts';
-import type { StoreReader } from '../reading.ts';
 import { DATA_FILE } from './backup.ts';
 import { LOG_FILES } from './commit-log.ts';
 import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
-import { nameOf, type Overlay, readThrough } from './overlay.ts';
+import { nameOf, type Overlay } from './overlay.ts';
 
 export type LogImages = readonly Buffer[];
 
@@ -62,17 +61,6 @@ export class Unmoved implements Overlay {
   *rows(): Generator<readonly [string, Uint8Array | undefined]> {
     for (const [name, bytes] of this.#rows) yield [name, bytes ?? undefined];
   }
-}
-
-/** For who reads beside a writer: once the database has as much, the log that was read is the past. */
-export function readBeyond(unmoved: Unmoved, database: StoreReader): StoreReader {
-  const both = readThrough(unmoved, database);
-  const now = () => (readHead(database).sequence < unmoved.lastSequence ? both : database);
-  return {
-    get: (table, key) => now().get(table, key),
-    range: (range) => now().range(range),
-    keys: (range) => now().keys(range),
-  };
 }
 
 interface Run {

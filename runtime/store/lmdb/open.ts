@@ -11,10 +11,12 @@ import type { Store } from '../store.ts';
 import { DATA_FILE, syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
 import { inspectDataFile } from './data-file.ts';
-import { type Database, openDatabase, readerOf, writeAll } from './engine.ts';
+import { type Database, openDatabase, pin, readerOf, writeAll } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
-import { readBeyond, readLog, Unmoved } from './log-recovery.ts';
+import { readLog, Unmoved } from './log-recovery.ts';
 import { nameOf, readThrough } from './overlay.ts';
+import { askForPin, PinDesk } from './pins.ts';
+import { openSnapshot, type Snapshot } from './snapshot.ts';
 import { within } from './within.ts';
 import { acquireWriterLock, type WriterLock } from './writer-lock.ts';
 
@@ -25,7 +27,7 @@ export interface LmdbStoreOptions {
   readonly formatVersion?: number;
   /** Brings the rows from an older version to this one; may be run again after a crash. Without it an older store is refused. */
   readonly migrate?: (store: Store, fromVersion: number) => Promise<void>;
-  /** Reads what is there, beside a writer or without one; takes no lock and writes nothing. */
+  /** Reads what is there at this moment, beside a writer or without one; takes no lock and writes nothing. */
   readonly readOnly?: boolean;
   /** Address space to begin with; it grows. Default 1 GiB. */
   readonly mapBytes?: number;
@@ -45,82 +47,113 @@ const FORMAT_KEY = 'format';
 /**
  * Opened for writing, its journal is verified since the last checkpoint. Rejects with `store_locked` (another thread or
  * process writes there), `store_newer`, `store_older`, `store_corrupt`, `store_missing` (only with `readOnly`) or
- * `store_failed`; then it has changed nothing in the store.
+ * `store_failed`; then it has changed nothing in the store. One opened for reading throws `store_busy` where it was written
+ * over while it was read, which a writer that lives and answers does not do.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const directory = resolve(options.directory);
-  let lock: WriterLock | undefined;
   try {
-    if (!options.readOnly) {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      lock = await acquireWriterLock(directory);
-    }
-    return await openParts(directory, options, lock);
+    return await (options.readOnly
+      ? openForReading(directory, options)
+      : openForWriting(directory, options));
   } catch (error) {
-    lock?.release();
     if (error instanceof RuntimeError) throw error;
     const message = `the store ${directory} cannot be opened: ${messageOf(error)}`;
     throw new RuntimeError('store_failed', message, { cause: error });
   }
 }
 
-async function openParts(
-  directory: string,
-  options: LmdbStoreOptions,
-  lock: WriterLock | undefined,
-): Promise<Store> {
+async function openForReading(directory: string, options: LmdbStoreOptions): Promise<Store> {
   const { mapBytes = DEFAULT_MAP_BYTES, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
-  const isAbsent = inspectDataFile(join(directory, DATA_FILE)) === 'absent';
-  if (isAbsent && lock === undefined) {
-    throw new RuntimeError('store_missing', `there is no store in ${directory}`);
-  }
-  const database = await openDatabase({ directory, readOnly: lock === undefined, mapBytes });
+  const pinned = await askForPin(directory);
   try {
-    const opening = { directory, options, database, closeTimeoutMs };
-    return await (lock === undefined ? openForReading(opening) : openForWriting(opening, lock));
+    if (inspectDataFile(join(directory, DATA_FILE)) === 'absent') {
+      throw new RuntimeError('store_missing', `there is no store in ${directory}`);
+    }
+    const { snapshot, unmoved } = await readWhole(options, { directory, mapBytes, pinned });
+    const { database } = snapshot;
+    const reader = readThrough(unmoved, snapshot.reader);
+    const close = async () => {
+      await snapshot.close();
+      pinned.end();
+    };
+    return new LmdbStore({ directory, database, reader, writer: undefined, close, closeTimeoutMs });
   } catch (error) {
-    await within(closeTimeoutMs, database.close());
+    pinned.end();
+    throw error;
+  }
+}
+
+/** Beside a writer the two files are read at different moments; what looks like a gap then is none a moment later. */
+async function readWhole(options: LmdbStoreOptions, place: Parameters<typeof openSnapshot>[0]) {
+  const { directory } = place;
+  for (let left = READ_TRIES - 1; ; left -= 1) {
+    const images = readLog(directory);
+    const snapshot: Snapshot = await openSnapshot(place);
+    try {
+      checkFormat(directory, readFormat(directory, snapshot), options);
+      return { snapshot, unmoved: new Unmoved(images, readHead(snapshot.reader)) };
+    } catch (error) {
+      await snapshot.close();
+      if (left === 0 || codeOf(error) !== 'store_corrupt') throw error;
+    }
+    await sleep(READ_AGAIN_MS);
+  }
+}
+
+async function openForWriting(directory: string, options: LmdbStoreOptions): Promise<Store> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const { mapBytes = DEFAULT_MAP_BYTES, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
+  const desk = new PinDesk();
+  const lock = await acquireWriterLock(directory, (visitor) => desk.visit(visitor));
+  try {
+    inspectDataFile(join(directory, DATA_FILE));
+    const database = await openDatabase({ directory, readOnly: false, mapBytes });
+    const close = async () => {
+      desk.close();
+      await database.close();
+    };
+    try {
+      desk.open(() => pin(database));
+      return await openParts(options, { directory, database, lock, close, closeTimeoutMs });
+    } catch (error) {
+      await within(closeTimeoutMs, close());
+      throw error;
+    }
+  } catch (error) {
+    desk.close();
+    lock.release();
     throw error;
   }
 }
 
 interface Opening {
   readonly directory: string;
-  readonly options: LmdbStoreOptions;
   readonly database: Database;
+  readonly lock: WriterLock;
+  readonly close: () => Promise<void>;
   readonly closeTimeoutMs: number;
 }
 
-async function openForReading(opening: Opening): Promise<Store> {
-  const { directory, options, database, closeTimeoutMs } = opening;
-  checkFormat(directory, readFormat(database, directory), options);
-  const unmoved = await findUnmoved(database, directory, READ_TRIES);
-  const reader = readBeyond(unmoved, readerOf(database));
-  return new LmdbStore({ directory, database, reader, writer: undefined, closeTimeoutMs });
-}
-
 /** Nothing is written before all that may refuse the store was looked at. */
-async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store> {
-  const { directory, options, database, closeTimeoutMs } = opening;
+async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<Store> {
+  const { directory, database, lock, close, closeTimeoutMs } = opening;
   const { formatVersion = 1, logBytes = DEFAULT_LOG_BYTES } = options;
-  const found = readFormat(database, directory);
+  const rows = readerOf(database);
+  const isEmpty = database.getKeysCount({ limit: 1 }) === 0;
+  const found = readFormat(directory, { reader: rows, isEmpty });
   checkFormat(directory, found, options);
-  const unmoved = await findUnmoved(database, directory, 1);
-  await checkJournal(directory, readThrough(unmoved, readerOf(database)));
+  const unmoved = new Unmoved(readLog(directory), readHead(rows));
+  await checkJournal(directory, readThrough(unmoved, rows));
   if (found === undefined) await writeFormat(database, formatVersion);
   await writeAll(database, unmoved.rows());
-  const log = await CommitLog.create(directory, logBytes, (rows) => writeAll(database, rows));
+  const log = await CommitLog.create(directory, logBytes, (moved) => writeAll(database, moved));
   try {
     // What is in the files is flushed, but not the names under which they are found again after a power cut.
     for (const path of [directory, dirname(directory)]) await syncPath(path);
-    const reader = readThrough(log, readerOf(database));
-    const store = new LmdbStore({
-      directory,
-      database,
-      reader,
-      writer: { lock, log },
-      closeTimeoutMs,
-    });
+    const reader = readThrough(log, rows);
+    const writer = { lock, log };
+    const store = new LmdbStore({ directory, database, reader, writer, close, closeTimeoutMs });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
   } catch (error) {
@@ -136,21 +169,6 @@ async function openForWriting(opening: Opening, lock: WriterLock): Promise<Store
   }
 }
 
-/** Beside a writer the two files are read at different moments; what looks like a gap then is none a moment later. */
-async function findUnmoved(database: Database, directory: string, tries: number): Promise<Unmoved> {
-  for (let left = tries - 1; ; left -= 1) {
-    try {
-      const images = readLog(directory);
-      // What this turn has read so far was the database of the turn's beginning.
-      database.resetReadTxn();
-      return new Unmoved(images, readHead(readerOf(database)));
-    } catch (error) {
-      if (left === 0 || codeOf(error) !== 'store_corrupt') throw error;
-      await sleep(READ_AGAIN_MS);
-    }
-  }
-}
-
 async function checkJournal(directory: string, reader: BytesReader): Promise<void> {
   const verdict = await verifyJournal(reader, { whole: false }, () => nextTurn());
   if (verdict.ok) return;
@@ -161,10 +179,13 @@ async function checkJournal(directory: string, reader: BytesReader): Promise<voi
 }
 
 /** The format version in it; undefined where nothing was ever written. */
-function readFormat(database: Database, directory: string): number | undefined {
-  const bytes = readerOf(database).get(META_TABLE, FORMAT_KEY);
+function readFormat(
+  directory: string,
+  { reader, isEmpty }: { readonly reader: BytesReader; readonly isEmpty: boolean },
+): number | undefined {
+  const bytes = reader.get(META_TABLE, FORMAT_KEY);
   if (bytes !== undefined) return unpackTuple(bytes, ['number'])[0];
-  if (database.getKeysCount({ limit: 1 }) === 0) return undefined;
+  if (isEmpty) return undefined;
   throw new RuntimeError(
     'store_corrupt',
     `${directory} holds data of another program, or a store that lost its format version. Nothing was changed. Use another directory, or restore a backup`,

@@ -11,7 +11,7 @@ import {
   readlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RuntimeError } from '../../errors.ts';
@@ -42,11 +42,17 @@ const MAX_SOCKET_PATH_BYTES = 103;
 
 type Life = 'alive' | 'dead' | 'unknown';
 
-/** Rejects with `store_locked` while a living thread, of any process, holds the directory, or one that nobody can judge. */
-export async function acquireWriterLock(directory: string): Promise<WriterLock> {
+/**
+ * Rejects with `store_locked` while a living thread, of any process, holds the directory, or one that nobody can judge. Who
+ * connects to it is handed on.
+ */
+export async function acquireWriterLock(
+  directory: string,
+  onVisitor: (visitor: Socket) => void = (visitor) => visitor.destroy(),
+): Promise<WriterLock> {
   const path = join(directory, nameOf(self()));
   for (let tries = 1; ; tries += 1) {
-    const lock = await createLock(path);
+    const lock = await createLock(path, onVisitor);
     if (lock === undefined) throw locked(directory, `this thread (pid ${process.pid})`);
     try {
       const others = await readOthers(directory, path);
@@ -84,9 +90,35 @@ export function holdsWriterLock(directory: string, pid: number): boolean {
   });
 }
 
+/** To the one who holds the directory; undefined where nobody does, or on a file system without sockets. */
+export async function connectToHolder(directory: string): Promise<Socket | undefined> {
+  let names: readonly string[];
+  try {
+    names = readdirSync(directory).filter((name) => NAME.test(name));
+  } catch {
+    return undefined;
+  }
+  for (const name of names) {
+    const socket = await byShortPath(
+      join(directory, name),
+      (short) =>
+        new Promise<Socket | undefined>((resolve) => {
+          const visitor = connect(short);
+          visitor.once('connect', () => resolve(visitor));
+          visitor.once('error', () => resolve(undefined));
+        }),
+    );
+    if (socket !== undefined) return socket;
+  }
+  return undefined;
+}
+
 /** undefined where this thread has one already. On a file system without sockets it is a plain file. */
-async function createLock(path: string): Promise<WriterLock | undefined> {
-  const server = createServer((visitor) => visitor.destroy()).unref();
+async function createLock(
+  path: string,
+  onVisitor: (visitor: Socket) => void,
+): Promise<WriterLock | undefined> {
+  const server = createServer(onVisitor).unref();
   const code = await byShortPath(path, (short) => listen(server, short));
   if (code === 'EADDRINUSE' || (code !== '' && !createExclusive(path))) return undefined;
   return {

@@ -32,7 +32,13 @@ async function onEngine(work: (parts: Parts) => Promise<void>): Promise<void> {
     const lock = await acquireWriterLock(directory);
     const log = await CommitLog.create(directory, LOG_BYTES, (rows) => writeAll(database, rows));
     const reader = readThrough(log, readerOf(database));
-    const parts = { directory, database, reader, closeTimeoutMs: 200 };
+    const parts = {
+      directory,
+      database,
+      reader,
+      close: () => database.close(),
+      closeTimeoutMs: 200,
+    };
     const store = new LmdbStore({ ...parts, writer: { lock, log } });
     await within('the test', work({ store, log, database, directory }), 20_000);
     await log.close();

@@ -1,0 +1,95 @@
+/**
+ * One moment of a store, read beside a writer or without one. Whoever opens LMDB's own lock file sets the number of the last
+ * transaction in it to the one that it has read, so a reader that opens it while a writer commits takes that commit back:
+ * the next transaction begins from the one before. A reader therefore gives LMDB a lock file of its own, where the writer
+ * does not see it, and has the writer itself keep what it reads (`pins.ts`).
+ */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RuntimeError } from '../../errors.ts';
+import type { StoreReader } from '../reading.ts';
+import { DATA_FILE } from './backup.ts';
+import { type Database, infoOf, openDatabase, pageBytesOf, readerOf } from './engine.ts';
+import type { Pinned } from './pins.ts';
+
+export interface Snapshot {
+  readonly database: Database;
+  /** Throws `store_busy` where what it read may have been written over, as nobody kept it. */
+  readonly reader: StoreReader;
+  readonly isEmpty: boolean;
+  close(): Promise<void>;
+}
+
+export interface SnapshotOptions {
+  readonly directory: string;
+  readonly mapBytes: number;
+  readonly pinned: Pinned;
+}
+
+const TRIES = 20;
+
+export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
+  const { directory, mapBytes, pinned } = options;
+  for (let left = TRIES; left > 0; left -= 1) {
+    const database = await openByItself(directory, mapBytes);
+    const last = () => infoOf(database, pageBytesOf(database)).lastTransaction;
+    const seen = last();
+    const transaction = database.useReadTransaction();
+    const close = async () => {
+      transaction.done();
+      await database.close();
+    };
+    const check = () => {
+      if (!pinned.isKept && last() !== seen) throw busy(directory);
+    };
+    // One that began while nothing was committed has read a whole meta page.
+    if (last() === seen) {
+      const isEmpty = database.getKeysCount({ limit: 1, transaction }) === 0;
+      return { database, reader: checked(readerOf(database, transaction), check), isEmpty, close };
+    }
+    await close();
+  }
+  throw busy(directory);
+}
+
+/** In a directory of its own, which is gone as soon as the engine has both files. */
+async function openByItself(directory: string, mapBytes: number): Promise<Database> {
+  const place = mkdtempSync(join(tmpdir(), 'palyra-reader-'));
+  try {
+    symlinkSync(join(directory, DATA_FILE), join(place, DATA_FILE));
+    return await openDatabase({ directory: place, readOnly: true, mapBytes });
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** Asks before each step, as what was written over is no tree any more, and after it: pages are written over only by a commit after the next. */
+function checked(reader: StoreReader, check: () => void): StoreReader {
+  function* each<T>(rows: Iterable<T>): Generator<T> {
+    check();
+    for (const row of rows) {
+      check();
+      yield row;
+      check();
+    }
+  }
+  return {
+    get(table, key) {
+      check();
+      const bytes = reader.get(table, key);
+      check();
+      return bytes;
+    },
+    range: (range) => each(reader.range(range)),
+    keys: (range) => each(reader.keys(range)),
+  };
+}
+
+function busy(directory: string): RuntimeError {
+  return new RuntimeError(
+    'store_busy',
+    `the store ${directory} was written while it was read, and its writer was not there to keep what was read; read it again`,
+    { retryable: true },
+  );
+}
