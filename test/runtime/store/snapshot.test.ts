@@ -35,7 +35,7 @@ async function commitOne(store: Store, n: number): Promise<void> {
 const keyOf = (n: number) => `k${String(n).padStart(6, '0')}`;
 
 /** Runs the script until it ends; settles with what it printed, or rejects with its errors. */
-async function run(script: string): Promise<string> {
+async function run(script: string, expectedCode: number | null = 0): Promise<string> {
   const args = ['--input-type=module', '-e', script];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { out: '', errors: '' };
@@ -46,7 +46,7 @@ async function run(script: string): Promise<string> {
     said.errors += text;
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
-  if (code !== 0) throw new Error(`it ended with ${code}: ${said.errors}`);
+  if (code !== expectedCode) throw new Error(`it ended with ${code}: ${said.errors}`);
   return said.out.trim();
 }
 
@@ -61,7 +61,7 @@ test('readers that open while it commits take no commit back', () =>
     })();
     const script = `
       import { openLmdbStore } from ${JSON.stringify(MODULE)};
-      for (let n = 0; n < 300; n += 1) {
+      for (let n = 0; n < 500; n += 1) {
         const store = await openLmdbStore({ directory: ${JSON.stringify(directory)}, readOnly: true });
         await store.close();
       }
@@ -162,7 +162,7 @@ test('a writer keeps moments for sixteen, and ends with visitors that stay', () 
     await Promise.all(ends);
   }));
 
-test('a reader leaves nothing behind, not even one that is killed', () =>
+test("a reader leaves nothing behind, not even a killed one, and does not touch the engine's lock file", () =>
   inDirectory(async (directory) => {
     const writer = await openLmdbStore({ directory });
     await commitOne(writer, 1);
@@ -170,15 +170,16 @@ test('a reader leaves nothing behind, not even one that is killed', () =>
     const before = readdirSync(directory);
     const script = `
       import { openLmdbStore } from ${JSON.stringify(MODULE)};
-      import { mkdirSync, readdirSync } from 'node:fs';
+      import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
       mkdirSync(${JSON.stringify(`${directory}-tmp`)});
       process.env.TMPDIR = ${JSON.stringify(`${directory}-tmp`)};
+      const lock = () => readFileSync(${JSON.stringify(join(directory, 'lock.mdb'))});
+      const before = lock();
       const store = await openLmdbStore({ directory: ${JSON.stringify(directory)}, readOnly: true });
-      const during = readdirSync(process.env.TMPDIR).length;
-      await store.close();
-      console.log(during, readdirSync(process.env.TMPDIR).length);
+      console.log(store.read('rows', 'count').row.v, before.equals(lock()), readdirSync(process.env.TMPDIR).length);
+      process.kill(process.pid, 'SIGKILL');
     `;
-    assert.is(await run(script), '0 0');
+    assert.is(await run(script, null), '1 true 0');
     assert.equal(readdirSync(directory), before);
   }));
 
