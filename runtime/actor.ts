@@ -113,7 +113,7 @@ export interface Self<P> {
   readonly state: ActorState;
   /** The trace id of the message being handled, carried on by its tells and asks. */
   trace: string | undefined;
-  /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`. */
+  /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`, and `bad_transfer` (see `transfer`). */
   tell<Q, K extends Kind<Q>>(ref: ActorRef<Q>, kind: K, payload: In<Q, K>): boolean;
   /** Rejects with an `AskError`: `ask_timeout`, `actor_dead`, `mailbox_full`, `ask_cycle`, `thread_lost`… */
   ask<Q, K extends Asks<Q>>(

@@ -10,6 +10,7 @@ export const RUNTIME_CODES = [
   'unknown_kind',
   'not_encodable',
   'bad_frame',
+  'bad_transfer',
   'duplicate_child',
   'too_many_children',
   'start_failed',

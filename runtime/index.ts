@@ -80,3 +80,4 @@ export type {
   ThreadWorld,
 } from './system.ts';
 export type { CreateWorker } from './thread/node-threads.ts';
+export { type Transferable, transfer } from './transfer.ts';

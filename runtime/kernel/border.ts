@@ -1,6 +1,5 @@
 /** Stands where threads would part actors in a system that has none, so that what threads refuse is refused there too. */
-import { AskError, codeOf } from '../errors.ts';
-import type { AskEnd } from './asks.ts';
+import { Parcel } from '../transfer.ts';
 import type { Cell } from './cell.ts';
 import { LOCAL_CELL } from './ref.ts';
 
@@ -16,9 +15,21 @@ export class Border {
 
   /** What `to` gets: over a border a copy, else the payload itself, frozen, as both have it now. */
   pass(payload: unknown, from: Cell | undefined, to: Cell | undefined): unknown {
-    const passed = homeOf(from) === homeOf(to) ? payload : this.#carry(payload);
+    const isNear = homeOf(from) === homeOf(to);
+    if (payload instanceof Parcel) return isNear ? payload : this.#passParcel(payload);
+    const passed = isNear ? payload : this.#carry(payload);
     freeze(passed);
     return passed;
+  }
+
+  #passParcel(parcel: Parcel): Parcel {
+    try {
+      return parcel.with(this.#carry(parcel.rest));
+    } catch (error) {
+      // As between threads: it was taken before it was found to have no form.
+      parcel.take();
+      throw error;
+    }
   }
 
   /** False where the payload has no form: as between threads, where the sender has long been told that it was taken. */
@@ -39,22 +50,9 @@ export class Border {
     return cell.kernel.sendTo(cell, kind, passed, trace);
   }
 
-  /** The reply goes the same way back. */
-  end(end: AskEnd, kind: string, from: Cell | undefined, cell: Cell): AskEnd {
-    return {
-      replied: (value) => {
-        let passed: unknown;
-        try {
-          passed = this.pass(value, cell, from);
-        } catch (error) {
-          const detail = codeOf(error);
-          end.failed(new AskError('not_encodable', cell.ref.address, kind, { detail }));
-          return;
-        }
-        end.replied(passed);
-      },
-      failed: (error) => end.failed(error),
-    };
+  /** What a reply of `cell` goes through on its way back. */
+  wayBack(cell: Cell, from: Cell | undefined): (value: unknown) => unknown {
+    return (value) => this.pass(value, cell, from);
   }
 }
 

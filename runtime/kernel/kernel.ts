@@ -174,8 +174,8 @@ export class Kernel {
       return;
     }
     const { inMs, signal } = deadline;
-    const heard = cell === undefined ? end : (this.#border?.end(end, kind, from, cell) ?? end);
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, heard);
+    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    if (cell !== undefined) ask.wayBack = this.#border?.wayBack(cell, from);
     const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (!this.asks.isOpen(ask)) return;
