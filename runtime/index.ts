@@ -63,6 +63,7 @@ export {
   serviceKey,
   servicesIn,
 } from './receptionist.ts';
+export type { SchemaIssue, SchemaResult, StandardSchema } from './schema.ts';
 export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {
   ActorSnapshot,

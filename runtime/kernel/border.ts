@@ -13,9 +13,14 @@ export class Border {
     this.#carry = carry;
   }
 
+  /** Whether threads would. */
+  parts(from: Cell | undefined, to: Cell | undefined): boolean {
+    return homeOf(from) !== homeOf(to);
+  }
+
   /** What `to` gets: over a border a copy, else the payload itself, frozen, as both have it now. */
   pass(payload: unknown, from: Cell | undefined, to: Cell | undefined): unknown {
-    const isNear = homeOf(from) === homeOf(to);
+    const isNear = !this.parts(from, to);
     if (payload instanceof Parcel) return isNear ? payload : this.#passParcel(payload);
     const passed = isNear ? payload : this.#carry(payload);
     freeze(passed);
@@ -47,7 +52,7 @@ export class Border {
       cell.kernel.deadLetter(cell.path, kind, 'not_encodable');
       return true;
     }
-    return cell.kernel.sendTo(cell, kind, passed, trace);
+    return cell.kernel.sendTo(cell, kind, passed, trace, this.parts(from, cell));
   }
 
   /** What a reply of `cell` goes through on its way back. */

@@ -306,7 +306,7 @@ export class Link {
       return;
     }
     if (inbound.entry === undefined || inbound.entry.index === LATE) {
-      inbound.entry = this.#kernel.entryOf(cell, kind);
+      inbound.entry = this.#kernel.entryOf(cell, kind, true);
     }
     if (inbound.entry === undefined) {
       this.#kernel.deadLetter(address, kind, 'unknown_kind');
