@@ -78,10 +78,10 @@ export class FrameCodec {
     return { frame: packed.toString('latin1', packed.start, packed.end), beside };
   }
 
+  /** Throws on what no other end has written. */
   decode(wire: WireFrame): unknown[] {
-    const triples: unknown = this.#unpackr.unpack(this.#bytesOf(wire.frame), wire.frame.length);
-    if (!Array.isArray(triples) || triples.length % 3 !== 0)
-      throw new Error('not a list of triples');
+    const unpacked = this.#unpackr.unpack(this.#bytesOf(wire.frame), wire.frame.length);
+    const triples = checkTriples(unpacked);
     for (const [at, path, memory] of wire.beside) put(triples, [String(at), ...path], memory);
     return triples;
   }
@@ -94,6 +94,45 @@ export class FrameCodec {
     FrameCodec.#scratch.write(frame, 0, length, 'latin1');
     return FrameCodec.#scratch;
   }
+}
+
+/** The same list. Throws where it is not one of triples, each of the form that `WireRoute` and `WireMeta` say. */
+export function checkTriples(triples: unknown): unknown[] {
+  if (!Array.isArray(triples) || triples.length === 0 || triples.length % 3 !== 0)
+    throw garbage('a list of triples');
+  for (let i = 0; i < triples.length; i += 3) {
+    const route: unknown = triples[i];
+    if (typeof route !== 'number' && !isDefinition(route)) throw garbage('a route');
+    const meta: unknown = triples[i + 1];
+    if (typeof meta === 'object' ? !isAskMeta(meta) : !isTellMeta(meta)) throw garbage('a meta');
+    if (route === FAILURE_ROUTE && !isOfLength(triples[i + 2], 2)) throw garbage('a failure');
+  }
+  return triples;
+}
+
+function garbage(expected: string): RuntimeError {
+  return new RuntimeError('bad_frame', `expected ${expected}`);
+}
+
+function isOfLength(value: unknown, length: number): value is readonly unknown[] {
+  return Array.isArray(value) && value.length === length;
+}
+
+function isDefinition(route: unknown): boolean {
+  if (!isOfLength(route, 3)) return false;
+  const [id, address, kind] = route;
+  return typeof id === 'number' && typeof address === 'string' && typeof kind === 'string';
+}
+
+function isTellMeta(meta: unknown): boolean {
+  return typeof meta === 'number' || typeof meta === 'string';
+}
+
+function isAskMeta(meta: unknown): boolean {
+  if (!isOfLength(meta, 4)) return false;
+  const [id, inMs, trace, chain] = meta;
+  const isTimed = typeof id === 'number' && typeof inMs === 'number';
+  return isTimed && isTellMeta(trace) && Array.isArray(chain);
 }
 
 /** What crosses with a frame without a copy. */

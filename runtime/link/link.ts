@@ -11,6 +11,7 @@ import type { ControlMessage } from './control-message.ts';
 import { isFlat } from './flat.ts';
 import {
   buffersOf,
+  checkTriples,
   DEFINE_ONLY,
   FAILURE_ROUTE,
   FORGET,
@@ -227,7 +228,7 @@ export class Link {
     let triples: unknown[];
     let bytes = DEFINITION_BYTES;
     try {
-      if (Array.isArray(data)) triples = data;
+      if (Array.isArray(data)) triples = checkTriples(data);
       else {
         const wire = typeof data === 'string' ? { frame: data, beside: [] } : (data as WireFrame);
         triples = this.#codec.decode(wire);
