@@ -5,7 +5,7 @@ import {
   crossThreadAskPiscina,
   crossThreadRtt,
 } from './cross-thread-ask.ts';
-import { crossThreadTell, crossThreadTellKb } from './cross-thread-tell.ts';
+import { crossThreadTell, crossThreadTellKb, crossThreadTellMb } from './cross-thread-tell.ts';
 import { flood } from './flood.ts';
 import { idleGateway } from './idle-gateway.ts';
 import { localAsk } from './local-ask.ts';
@@ -26,6 +26,7 @@ export const cases: readonly BenchCase[] = [
   localAsk,
   crossThreadTell,
   crossThreadTellKb,
+  crossThreadTellMb,
   crossThreadRtt,
   crossThreadAskComlink,
   crossThreadAskPiscina,

@@ -1,6 +1,7 @@
 /** What an actor is to its author: protocols, refs, `Self`, definitions. How they run is `kernel/`'s business. */
 import type { ChildSpec, Supervision } from './child-spec.ts';
 import type { Clock } from './clock.ts';
+import type { StandardSchema } from './schema.ts';
 
 /** A protocol is an interface: one method per message. `void` = tell only, anything else = its reply. */
 export type Kind<P> = keyof P & string;
@@ -113,7 +114,7 @@ export interface Self<P> {
   readonly state: ActorState;
   /** The trace id of the message being handled, carried on by its tells and asks. */
   trace: string | undefined;
-  /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`. */
+  /** true: taken here, not yet handled; false: refused and counted. Throws only `StaleIncarnation`, and `bad_transfer` (see `transfer`). */
   tell<Q, K extends Kind<Q>>(ref: ActorRef<Q>, kind: K, payload: In<Q, K>): boolean;
   /** Rejects with an `AskError`: `ask_timeout`, `actor_dead`, `mailbox_full`, `ask_cycle`, `thread_lost`… */
   ask<Q, K extends Asks<Q>>(
@@ -186,6 +187,13 @@ export interface ActorDefinition<P, Own, A, S, D> {
       self: Self<P & Own>,
     ) => Out<P & Own, K> | PromiseLike<Out<P & Own, K>>;
   };
+  /**
+   * What messages have to be, by kind, as a Standard Schema of any library says it (zod, valibot, ArkType…). What comes from
+   * another thread is held against it before it is handled, and is handled as the schema gives it; outside of production also
+   * inline, where threads would part the two. What does not pass fails its asker with `invalid_message` and is a dead letter.
+   * What a schema throws, and one that answers with a promise (`bad_schema`), crashes the actor: it is its own code.
+   */
+  readonly schemas?: { readonly [K in Kind<P & Own>]?: StandardSchema<In<P & Own, K>> };
   /** Durable id of a message for the flight recorder, at most 64 bytes; '' for none. */
   subject?(kind: Kind<P & Own>, payload: unknown): string;
   down?(state: S, down: Down, self: Self<P & Own>): void | Promise<void>;

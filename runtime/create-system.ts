@@ -39,6 +39,7 @@ import { createNodeThreads } from './thread/node-threads.ts';
 import { setUpThread } from './thread/resolve.ts';
 import type { ThreadMaker } from './thread/thread-maker.ts';
 import { ThreadPool } from './thread/thread-pool.ts';
+import { pack } from './transfer.ts';
 
 const DEFAULT_STOP_DEADLINE_MS = 24_000;
 /** At most so much of it the threads get to join, and the main thread's world to close. */
@@ -189,7 +190,7 @@ class RunningSystem implements System {
   }
 
   tell<P, K extends Kind<P>>(ref: ActorRef<P>, kind: K, payload: In<P, K>): boolean {
-    return this.#kernel.send(ref, kind, payload, this.#kernel.tracing?.current());
+    return this.#kernel.send(ref, kind, pack(payload), this.#kernel.tracing?.current());
   }
 
   ask<P, K extends AskKinds<P>>(
@@ -199,7 +200,8 @@ class RunningSystem implements System {
     deadline: Deadline,
   ): Promise<Out<P, K>> {
     const end = new PromiseEnd();
-    this.#kernel.ask({ ref, kind, payload, deadline, chain: [], trace: undefined }, end);
+    const request = { ref, kind, payload: pack(payload), deadline, chain: [], trace: undefined };
+    this.#kernel.ask(request, end);
     return end.promise as Promise<Out<P, K>>;
   }
 

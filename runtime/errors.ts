@@ -10,6 +10,8 @@ export const RUNTIME_CODES = [
   'unknown_kind',
   'not_encodable',
   'bad_frame',
+  'bad_schema',
+  'bad_transfer',
   'duplicate_child',
   'too_many_children',
   'start_failed',
@@ -67,6 +69,7 @@ export const ASK_CODES = [
   'thread_lost',
   'unknown_kind',
   'not_encodable',
+  'invalid_message',
   'refused',
   'too_many_asks',
 ] as const;

@@ -63,6 +63,7 @@ export {
   serviceKey,
   servicesIn,
 } from './receptionist.ts';
+export type { SchemaIssue, SchemaResult, StandardSchema } from './schema.ts';
 export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {
   ActorSnapshot,
@@ -80,3 +81,4 @@ export type {
   ThreadWorld,
 } from './system.ts';
 export type { CreateWorker } from './thread/node-threads.ts';
+export { type Transferable, transfer } from './transfer.ts';

@@ -1,7 +1,8 @@
 /** The asks of one thread that wait for a reply: each ends once, by its reply, its deadline, its signal or a loss. */
 
-import { type AskCode, AskError } from '../errors.ts';
+import { type AskCode, AskError, codeOf } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
+import { pack, unpack } from '../transfer.ts';
 
 /** One sweep for all deadlines instead of a timer per ask; a deadline is kept to within this. */
 const SWEEP_MS = 25;
@@ -59,6 +60,8 @@ export class OpenAsk implements AskEnvelope {
   /** The thread slot it waits for; -1 for this thread. */
   slot = -1;
   removeListener: (() => void) | undefined = undefined;
+  /** What its reply goes through, where a border stands between the actors. */
+  wayBack: ((value: unknown) => unknown) | undefined = undefined;
   readonly #asks: Asks;
   readonly #end: AskEnd;
 
@@ -74,11 +77,23 @@ export class OpenAsk implements AskEnvelope {
   }
 
   reply(value: unknown): void {
-    if (this.#asks.close(this)) this.#end.replied(value);
+    if (!this.#asks.close(this)) return;
+    let reply: unknown;
+    try {
+      reply = pack(value);
+      if (this.wayBack !== undefined) reply = this.wayBack(reply);
+    } catch (error) {
+      this.#failed('not_encodable', codeOf(error));
+      return;
+    }
+    this.#end.replied(unpack(reply));
   }
 
   fail(code: AskCode, detail: string): void {
-    if (!this.#asks.close(this)) return;
+    if (this.#asks.close(this)) this.#failed(code, detail);
+  }
+
+  #failed(code: AskCode, detail: string): void {
     this.#end.failed(new AskError(code, this.address, this.kind, { detail }));
   }
 }

@@ -1,6 +1,5 @@
 /** Stands where threads would part actors in a system that has none, so that what threads refuse is refused there too. */
-import { AskError, codeOf } from '../errors.ts';
-import type { AskEnd } from './asks.ts';
+import { Parcel } from '../transfer.ts';
 import type { Cell } from './cell.ts';
 import { LOCAL_CELL } from './ref.ts';
 
@@ -14,11 +13,28 @@ export class Border {
     this.#carry = carry;
   }
 
+  /** Whether threads would. */
+  parts(from: Cell | undefined, to: Cell | undefined): boolean {
+    return homeOf(from) !== homeOf(to);
+  }
+
   /** What `to` gets: over a border a copy, else the payload itself, frozen, as both have it now. */
   pass(payload: unknown, from: Cell | undefined, to: Cell | undefined): unknown {
-    const passed = homeOf(from) === homeOf(to) ? payload : this.#carry(payload);
+    const isNear = !this.parts(from, to);
+    if (payload instanceof Parcel) return isNear ? payload : this.#passParcel(payload);
+    const passed = isNear ? payload : this.#carry(payload);
     freeze(passed);
     return passed;
+  }
+
+  #passParcel(parcel: Parcel): Parcel {
+    try {
+      return parcel.with(this.#carry(parcel.rest));
+    } catch (error) {
+      // As between threads: it was taken before it was found to have no form.
+      parcel.take();
+      throw error;
+    }
   }
 
   /** False where the payload has no form: as between threads, where the sender has long been told that it was taken. */
@@ -36,25 +52,12 @@ export class Border {
       cell.kernel.deadLetter(cell.path, kind, 'not_encodable');
       return true;
     }
-    return cell.kernel.sendTo(cell, kind, passed, trace);
+    return cell.kernel.sendTo(cell, kind, passed, trace, this.parts(from, cell));
   }
 
-  /** The reply goes the same way back. */
-  end(end: AskEnd, kind: string, from: Cell | undefined, cell: Cell): AskEnd {
-    return {
-      replied: (value) => {
-        let passed: unknown;
-        try {
-          passed = this.pass(value, cell, from);
-        } catch (error) {
-          const detail = codeOf(error);
-          end.failed(new AskError('not_encodable', cell.ref.address, kind, { detail }));
-          return;
-        }
-        end.replied(passed);
-      },
-      failed: (error) => end.failed(error),
-    };
+  /** What a reply of `cell` goes through on its way back. */
+  wayBack(cell: Cell, from: Cell | undefined): (value: unknown) => unknown {
+    return (value) => this.pass(value, cell, from);
   }
 }
 

@@ -3,15 +3,17 @@ import type { ActorRef, ExitCause } from '../actor.ts';
 import { type ChildSpec, checkSupervision } from '../child-spec.ts';
 import { createDeferred, isThenable } from '../deferred.ts';
 import { codeOf, messageOf } from '../errors.ts';
+import { InvalidMessage } from '../schema.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
 import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from './cell-extras.ts';
-import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
+import { type Compiled, entryFor, type KindEntry, subjectOf } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
 import { Inbox } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
+import { refuse } from './refusal.ts';
 import type { Runnable } from './scheduler.ts';
 import { KernelSelf } from './self.ts';
 
@@ -145,11 +147,9 @@ export class Cell implements Runnable, ChildHandle {
 
   #handle(late: KindEntry, payload: unknown): void {
     const { asking, self, compiled } = this;
-    const kind = late.index === LATE ? compiled?.kinds[late.name] : late;
+    const kind = entryFor(compiled, late);
     if (kind === undefined) {
-      asking?.fail('unknown_kind', `${this.path} handles no such message`);
-      this.asking = undefined;
-      this.kernel.deadLetter(this.path, late.name, 'unknown_kind');
+      refuse(this, late.name, 'unknown_kind', `${this.path} handles no such message`);
       return;
     }
     this.kernel.counters.handled += 1;
@@ -162,7 +162,8 @@ export class Cell implements Runnable, ChildHandle {
       result = kind.handler(this.state, payload, self as KernelSelf);
     } catch (error) {
       this.#isHandling = false;
-      this.crash(error, kind.name, this.kernel.recorder.currentSubject());
+      if (error instanceof InvalidMessage) refuse(this, kind.name, error.code, error.message);
+      else this.crash(error, kind.name, this.kernel.recorder.currentSubject());
       return;
     }
     this.#isHandling = false;
@@ -240,9 +241,8 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   stop(timeoutMs: number): Promise<void> | undefined {
-    if (!this.#isLive) return undefined;
     if (timeoutMs === 0) this.kill('killed');
-    else this.requestStop();
+    else if (this.#isLive) this.requestStop();
     return this.#isLive ? this.#whenOver(timeoutMs) : undefined;
   }
 

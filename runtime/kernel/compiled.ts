@@ -1,6 +1,8 @@
 /** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
 import type { Down, Self } from '../actor.ts';
+import { RuntimeError } from '../errors.ts';
 import type { Tracing } from '../observe/tracing.ts';
+import { checkSchema, parse } from '../schema.ts';
 import type { AnyDefinition } from '../system.ts';
 
 export type Handler = (state: unknown, payload: unknown, self: Self<unknown>) => unknown;
@@ -14,25 +16,49 @@ export interface KindEntry {
 /** The index of an entry that was made before the definition was known. */
 export const LATE = -1;
 
+export interface LateEntry extends KindEntry {
+  /** In which table it is looked up then. */
+  readonly isChecked: boolean;
+}
+
+/** By name; without a prototype: a name from a frame finds a handler of the table or nothing. */
+export type KindTable = Readonly<Record<string, KindEntry>>;
+
 export interface Compiled {
   readonly definition: AnyDefinition;
-  /** Without a prototype: a name from a frame finds a handler of the table or nothing. */
-  readonly kinds: Readonly<Record<string, KindEntry>>;
+  readonly kinds: KindTable;
+  /** The same for what comes from another thread: it is held against its schema first. */
+  readonly checked: KindTable;
   /** How a `Down` reaches the actor; undefined where it does not care. */
   readonly down: KindEntry | undefined;
   readonly hasSubject: boolean;
 }
 
+/** Throws `bad_schema`. */
 export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled {
+  const { name: actor, receive, schemas = {} } = definition;
   const kinds: Record<string, KindEntry> = Object.create(null);
+  const checked: Record<string, KindEntry> = Object.create(null);
+  const traced = (kind: string, handler: Handler) =>
+    tracing?.traced(actor, kind, handler) ?? handler;
   let index = 1;
-  for (const name of Object.keys(definition.receive)) {
-    const handler: unknown = definition.receive[name];
-    if (typeof handler !== 'function') continue;
-    const plain = handler as Handler;
-    const traced = tracing?.traced(definition.name, name, plain);
-    kinds[name] = { name, index, handler: traced ?? plain };
+  for (const name of Object.keys(receive)) {
+    const plain: unknown = receive[name];
+    if (typeof plain !== 'function') continue;
+    const entry = { name, index, handler: traced(name, plain as Handler) };
+    kinds[name] = entry;
+    checked[name] = entry;
     index += 1;
+  }
+  for (const [name, given] of Object.entries(schemas)) {
+    const where = `the schema of ${actor}.${name}`;
+    const schema = checkSchema(given, where);
+    const entry = kinds[name];
+    if (entry === undefined) throw new RuntimeError('bad_schema', `${where} is of no message`);
+    const plain = receive[name] as Handler;
+    const handler: Handler = (state, payload, self) =>
+      plain(state, parse(schema, payload, where), self);
+    checked[name] = { ...entry, handler: traced(name, handler) };
   }
   const onDown = definition.down?.bind(definition);
   const down: KindEntry | undefined =
@@ -43,7 +69,19 @@ export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled 
           index: 0,
           handler: (state, payload, self) => onDown(state, payload as Down, self),
         };
-  return { definition, kinds, down, hasSubject: definition.subject !== undefined };
+  return { definition, kinds, checked, down, hasSubject: definition.subject !== undefined };
+}
+
+/** Until the definition is known. */
+export function lateEntry(name: string, isChecked: boolean): LateEntry {
+  return { name, index: LATE, handler: () => undefined, isChecked };
+}
+
+/** The entry itself, or the one that it stands for; undefined where there is no such kind. */
+export function entryFor(compiled: Compiled | undefined, entry: KindEntry): KindEntry | undefined {
+  if (entry.index !== LATE) return entry;
+  const { name, isChecked } = entry as LateEntry;
+  return (isChecked ? compiled?.checked : compiled?.kinds)?.[name];
 }
 
 export function isDefinition(value: unknown): value is AnyDefinition {

@@ -1,5 +1,6 @@
 /** What waits for one actor: its bounded mailbox, and before it the urgent lane that no limit refuses. */
 import type { Mailbox } from '../actor.ts';
+import { unpack } from '../transfer.ts';
 import type { KindEntry } from './compiled.ts';
 import { Ring } from './ring.ts';
 
@@ -29,9 +30,10 @@ export class Inbox {
     return this.size >= limits.limitMessages;
   }
 
+  /** It is taken, with the memory that moves with it. */
   put(kind: KindEntry, payload: unknown, meta: unknown): void {
     this.#mailbox ??= new Ring();
-    this.#mailbox.push(kind, payload, meta);
+    this.#mailbox.push(kind, unpack(payload), meta);
   }
 
   putUrgent(kind: KindEntry, payload: unknown, trace: string | undefined): void {

@@ -21,7 +21,7 @@ import type { CodeName } from '../thread/spare.ts';
 import { type AskEnd, type AskEnvelope, Asks, isAsk, type OpenAsk } from './asks.ts';
 import type { Border } from './border.ts';
 import { Cell } from './cell.ts';
-import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
+import { type Compiled, compile, isDefinition, type KindEntry, lateEntry } from './compiled.ts';
 import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
 import { Scheduler } from './scheduler.ts';
@@ -80,6 +80,7 @@ export class Kernel {
     handled: 0,
     refused: 0,
     dead_letters: 0,
+    invalid_messages: 0,
     crashes: 0,
     stale_outcomes: 0,
     expired_asks: 0,
@@ -147,8 +148,9 @@ export class Kernel {
     kind: string,
     payload: unknown,
     meta: AskEnvelope | string | undefined,
+    isChecked = false,
   ): boolean {
-    const entry = this.entryOf(cell, kind);
+    const entry = this.entryOf(cell, kind, isChecked);
     if (entry === undefined) {
       this.deadLetter(cell.path, kind, 'unknown_kind');
       return false;
@@ -174,8 +176,8 @@ export class Kernel {
       return;
     }
     const { inMs, signal } = deadline;
-    const heard = cell === undefined ? end : (this.#border?.end(end, kind, from, cell) ?? end);
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, heard);
+    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    if (cell !== undefined) ask.wayBack = this.#border?.wayBack(cell, from);
     const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (!this.asks.isOpen(ask)) return;
@@ -200,20 +202,18 @@ export class Kernel {
     }
     if (this.entryOf(cell, kind) === undefined) {
       ask.fail('unknown_kind', `${cell.path} handles no such message`);
-    } else if (!this.sendTo(cell, kind, payload, ask)) {
+    } else if (!this.sendTo(cell, kind, payload, ask, this.#border?.parts(from, cell))) {
       ask.fail('mailbox_full', 'its mailbox refuses');
     }
   }
 
-  /** The entry of a kind; where the definition is still being loaded, one that is looked up when it is handled. */
-  entryOf(cell: Cell, kind: string): KindEntry | undefined {
-    if (cell.compiled !== undefined) return cell.compiled.kinds[kind];
-    const late = this.#lateEntries.get(kind) ?? {
-      name: kind,
-      index: LATE,
-      handler: () => undefined,
-    };
-    this.#lateEntries.set(kind, late);
+  /** Where the definition is still being loaded, one that is looked up when it is handled. `isChecked`: by its schema. */
+  entryOf(cell: Cell, kind: string, isChecked = false): KindEntry | undefined {
+    const { compiled } = cell;
+    if (compiled !== undefined) return (isChecked ? compiled.checked : compiled.kinds)[kind];
+    const key = `${isChecked}/${kind}`;
+    const late = this.#lateEntries.get(key) ?? lateEntry(kind, isChecked);
+    this.#lateEntries.set(key, late);
     return late;
   }
 

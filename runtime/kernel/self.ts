@@ -11,6 +11,7 @@ import type {
 import type { ChildSpec } from '../child-spec.ts';
 import type { Clock } from '../clock.ts';
 import { type AskError, RuntimeError, StaleIncarnation } from '../errors.ts';
+import { pack } from '../transfer.ts';
 import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
@@ -65,7 +66,7 @@ export class KernelSelf implements Self<unknown> {
 
   tell(ref: ActorRef<unknown>, kind: string, payload: unknown): boolean {
     const cell = KernelSelf.#live(this);
-    return cell.kernel.send(ref, kind, payload, cell.trace, cell);
+    return cell.kernel.send(ref, kind, pack(payload), cell.trace, cell);
   }
 
   ask(ref: ActorRef<unknown>, kind: string, payload: unknown, deadline: Deadline): Promise<never> {
@@ -226,7 +227,7 @@ function requestOf(
 ): AskRequest {
   const { asking, path, trace } = from;
   const chain = asking === undefined ? [path] : [...asking.chain, path];
-  return { ref, kind, payload, deadline, chain, trace, from };
+  return { ref, kind, payload: pack(payload), deadline, chain, trace, from };
 }
 
 /** Work that throws at once is met where work that rejects is. */

@@ -1,6 +1,7 @@
 /** The form of what crosses between threads: flat triples (route, meta, payload), many to a frame. */
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
 import { RuntimeError } from '../errors.ts';
+import { bufferOf, Parcel, put, type Transferable } from '../transfer.ts';
 
 /** A number names a route that this link has seen; the array names it and gives it its number. */
 export type WireRoute = number | readonly [id: number, address: string, kind: string];
@@ -37,8 +38,8 @@ const SHAPES = 64;
 /** Binaries of at least this size go beside the frame, so that msgpack does not copy them once more. */
 const BESIDE_BYTES = 16_384;
 
-/** A large binary that travels beside: the `at`-th triple's payload lacks `field`. */
-export type Beside = readonly [at: number, field: string, bytes: ArrayBuffer];
+/** Memory that travels beside: what is at `at` among the triples lacks it at `path`. */
+export type Beside = readonly [at: number, path: readonly string[], memory: Transferable];
 
 /** The bytes as a text of one-byte characters: that crosses in a third of the time that an ArrayBuffer takes. */
 export interface WireFrame {
@@ -67,7 +68,7 @@ export class FrameCodec {
     // After a failure the caller sends its triples one by one: they must not lack what was lifted.
     let lifted: unknown[] | undefined;
     for (let i = 2; i < triples.length; i += 3) {
-      const payload = liftBinaries(triples[i], i, beside);
+      const payload = lift(triples[i], i, beside);
       if (payload === triples[i]) continue;
       lifted ??= [...triples];
       lifted[i] = payload;
@@ -77,14 +78,11 @@ export class FrameCodec {
     return { frame: packed.toString('latin1', packed.start, packed.end), beside };
   }
 
+  /** Throws on what no other end has written. */
   decode(wire: WireFrame): unknown[] {
-    const triples: unknown = this.#unpackr.unpack(this.#bytesOf(wire.frame), wire.frame.length);
-    if (!Array.isArray(triples) || triples.length % 3 !== 0)
-      throw new Error('not a list of triples');
-    for (const [at, field, bytes] of wire.beside) {
-      const payload = triples[at] as Record<string, unknown>;
-      payload[field] = new Uint8Array(bytes);
-    }
+    const unpacked = this.#unpackr.unpack(this.#bytesOf(wire.frame), wire.frame.length);
+    const triples = checkTriples(unpacked);
+    for (const [at, path, memory] of wire.beside) put(triples, [String(at), ...path], memory);
     return triples;
   }
 
@@ -96,6 +94,55 @@ export class FrameCodec {
     FrameCodec.#scratch.write(frame, 0, length, 'latin1');
     return FrameCodec.#scratch;
   }
+}
+
+/** The same list. Throws where it is not one of triples, each of the form that `WireRoute` and `WireMeta` say. */
+export function checkTriples(triples: unknown): unknown[] {
+  if (!Array.isArray(triples) || triples.length === 0 || triples.length % 3 !== 0)
+    throw garbage('a list of triples');
+  for (let i = 0; i < triples.length; i += 3) {
+    const route: unknown = triples[i];
+    if (typeof route !== 'number' && !isDefinition(route)) throw garbage('a route');
+    const meta: unknown = triples[i + 1];
+    if (typeof meta === 'object' ? !isAskMeta(meta) : !isTellMeta(meta)) throw garbage('a meta');
+    if (route === FAILURE_ROUTE && !isOfLength(triples[i + 2], 2)) throw garbage('a failure');
+  }
+  return triples;
+}
+
+function garbage(expected: string): RuntimeError {
+  return new RuntimeError('bad_frame', `expected ${expected}`);
+}
+
+function isOfLength(value: unknown, length: number): value is readonly unknown[] {
+  return Array.isArray(value) && value.length === length;
+}
+
+function isDefinition(route: unknown): boolean {
+  if (!isOfLength(route, 3)) return false;
+  const [id, address, kind] = route;
+  return typeof id === 'number' && typeof address === 'string' && typeof kind === 'string';
+}
+
+function isTellMeta(meta: unknown): boolean {
+  return typeof meta === 'number' || typeof meta === 'string';
+}
+
+function isAskMeta(meta: unknown): boolean {
+  if (!isOfLength(meta, 4)) return false;
+  const [id, inMs, trace, chain] = meta;
+  const isTimed = typeof id === 'number' && typeof inMs === 'number';
+  return isTimed && isTellMeta(trace) && Array.isArray(chain);
+}
+
+/** What crosses with a frame without a copy. */
+export function buffersOf({ beside }: WireFrame): ArrayBuffer[] {
+  return beside.map(([, , memory]) => bufferOf(memory) as ArrayBuffer);
+}
+
+/** In bytes, with what travels beside. */
+export function sizeOf({ frame, beside }: WireFrame): number {
+  return beside.reduce((sum, [, , { byteLength }]) => sum + byteLength, frame.length);
 }
 
 /** One payload there and back, as alone in a frame. Throws where it has no form. */
@@ -130,6 +177,12 @@ function createPackr(): Packr {
   return packr;
 }
 
+function lift(payload: unknown, at: number, beside: Beside[]): unknown {
+  if (!(payload instanceof Parcel)) return liftBinaries(payload, at, beside);
+  for (const { path, memory } of payload.pieces) beside.push([at, path, memory]);
+  return liftBinaries(payload.rest, at, beside);
+}
+
 function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return payload;
   let copy: Record<string, unknown> | undefined;
@@ -140,7 +193,7 @@ function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
     copy ??= { ...payload };
     copy[field] = null;
     // A Buffer's own `slice` is a view of memory that others have a part of.
-    beside.push([at, field, Uint8Array.prototype.slice.call(value).buffer as ArrayBuffer]);
+    beside.push([at, [field], new Uint8Array(Uint8Array.prototype.slice.call(value).buffer)]);
   }
   return copy ?? payload;
 }

@@ -6,14 +6,18 @@ import type { Cell } from '../kernel/cell.ts';
 import { type KindEntry, LATE } from '../kernel/compiled.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
+import { pack } from '../transfer.ts';
 import type { ControlMessage } from './control-message.ts';
 import { isFlat } from './flat.ts';
 import {
+  buffersOf,
+  checkTriples,
   DEFINE_ONLY,
   FAILURE_ROUTE,
   FORGET,
   FrameCodec,
   REPLY_ROUTE,
+  sizeOf,
   UNNUMBERED,
   type WireFrame,
   type WireMeta,
@@ -22,12 +26,11 @@ import {
 import { FrameSize } from './frame-size.ts';
 import type { Outbound } from './outbound.ts';
 import type { LinkPorts } from './port.ts';
+import { SendQueue } from './send-queue.ts';
 
 /** Sent and not yet taken in: the window is the lag that a flood makes on the other side. */
 const WINDOW_MESSAGES = 1_024;
 const WINDOW_BYTES = 8 * 1_024 * 1_024;
-/** Waiting on this side for credit; beyond it a tell is refused. */
-const QUEUE_LIMIT = 8_192;
 /** What the name of a route counts for that is sent unpacked, without a message. */
 const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
@@ -51,9 +54,7 @@ export class Link {
   /** Numbers whose route was given back. */
   readonly #freeRoutes: number[] = [];
   readonly #inbound = new Map<number, Inbound>();
-  #queue: unknown[] = [];
-  /** Where the queue begins: what is before it has left. */
-  #head = 0;
+  readonly #queue = new SendQueue();
   #inFlightMessages = 0;
   #inFlightBytes = 0;
   #takenMessages = 0;
@@ -83,7 +84,7 @@ export class Link {
 
   /** False when the queue is full or the link closed. */
   send(to: Outbound, kind: string, payload: unknown, meta: WireMeta): boolean {
-    if (this.#isClosed || this.#waiting >= QUEUE_LIMIT * 3) {
+    if (this.#isClosed || this.#queue.refuses(payload)) {
       this.#kernel.counters.refused += 1;
       return false;
     }
@@ -108,17 +109,18 @@ export class Link {
   /** End of a turn: sends what the credits allow, and gives credit for what was taken in. */
   flush(): void {
     this.#giveCredit();
-    while (this.#waiting > 0 && !this.#isClosed) {
+    while (this.#queue.length > 0 && !this.#isClosed) {
       const credit = WINDOW_MESSAGES - this.#inFlightMessages;
       if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
-      const count = Math.min(credit, this.#frameSize.messages, this.#waiting / 3);
-      this.#post(this.#refreshed(this.#takeOut(count * 3)), count);
+      const count = Math.min(credit, this.#frameSize.messages, this.#queue.length);
+      const triples = this.#queue.take(count);
+      this.#post(this.#refreshed(triples), triples.length / 3);
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    const left = this.#takeOut(this.#waiting);
+    const left = this.#queue.takeAll();
     for (let i = 0; i < left.length; i += 3) this.#drop(left, i, 'thread_lost');
     this.#ports.data.close();
     this.#ports.control.close();
@@ -127,29 +129,6 @@ export class Link {
   /** Messages sent for which no credit has come back, and those taken in for which none has been given. */
   get owed(): { readonly toThis: number; readonly toPeer: number } {
     return { toThis: this.#inFlightMessages, toPeer: this.#takenMessages };
-  }
-
-  /** Three for each message. */
-  get #waiting(): number {
-    return this.#queue.length - this.#head;
-  }
-
-  #takeOut(length: number): unknown[] {
-    const queue = this.#queue;
-    if (length === this.#waiting) {
-      this.#queue = [];
-      const from = this.#head;
-      this.#head = 0;
-      return from === 0 ? queue : queue.slice(from);
-    }
-    const taken = queue.slice(this.#head, this.#head + length);
-    this.#head += length;
-    // One that never runs empty would keep what has left.
-    if (this.#head >= QUEUE_LIMIT * 3) {
-      this.#queue = queue.slice(this.#head);
-      this.#head = 0;
-    }
-    return taken;
   }
 
   /** What waited here: an ask that has ended is not sent, another one says what is left of its time. */
@@ -169,7 +148,7 @@ export class Link {
 
   #push(route: WireRoute, meta: unknown, payload: unknown): void {
     this.#queue.push(route, meta, payload);
-    if (this.#waiting >= this.#frameSize.messages * 3) this.flush();
+    if (this.#queue.length >= this.#frameSize.messages) this.flush();
     const { scheduler } = this.#kernel;
     if (scheduler.isRunning) return;
     // The first one of a turn finds nobody to wait for; those after it leave together at its end.
@@ -197,10 +176,10 @@ export class Link {
         return;
       }
       const wire = this.#codec.encode(triples);
-      const beside = wire.beside.map(([, , bytes]) => bytes);
-      this.#ports.data.postMessage(beside.length === 0 ? wire.frame : wire, beside);
+      const { frame, beside } = wire;
+      this.#ports.data.postMessage(beside.length === 0 ? frame : wire, buffersOf(wire));
       this.#sent(count, sizeOf(wire));
-      this.#frameSize.sent(count, wire.frame.length);
+      this.#frameSize.sent(count, frame.length);
     } catch (error) {
       this.#codec.forget();
       if (count === 1) {
@@ -249,7 +228,7 @@ export class Link {
     let triples: unknown[];
     let bytes = DEFINITION_BYTES;
     try {
-      if (Array.isArray(data)) triples = data;
+      if (Array.isArray(data)) triples = checkTriples(data);
       else {
         const wire = typeof data === 'string' ? { frame: data, beside: [] } : (data as WireFrame);
         triples = this.#codec.decode(wire);
@@ -328,7 +307,7 @@ export class Link {
       return;
     }
     if (inbound.entry === undefined || inbound.entry.index === LATE) {
-      inbound.entry = this.#kernel.entryOf(cell, kind);
+      inbound.entry = this.#kernel.entryOf(cell, kind, true);
     }
     if (inbound.entry === undefined) {
       this.#kernel.deadLetter(address, kind, 'unknown_kind');
@@ -363,9 +342,17 @@ export class Link {
       deadlineMs: this.#kernel.host.monotonicMs() + inMs,
       trace: trace === 0 ? undefined : trace,
       chain,
-      reply: (value) => this.#answer(REPLY_ROUTE, id, value),
+      reply: (value) => this.#reply(id, value),
       fail: (code, detail) => this.#answer(FAILURE_ROUTE, id, [code, detail]),
     };
+  }
+
+  #reply(id: number, value: unknown): void {
+    try {
+      this.#answer(REPLY_ROUTE, id, pack(value));
+    } catch (error) {
+      this.#answer(FAILURE_ROUTE, id, ['not_encodable', codeOf(error)]);
+    }
   }
 
   /** Replies are bounded by the asks that the other side has open: no limit refuses them. */
@@ -393,8 +380,4 @@ export class Link {
     this.#inFlightBytes -= message.bytes;
     this.flush();
   }
-}
-
-function sizeOf({ frame, beside }: WireFrame): number {
-  return beside.reduce((sum, [, , bytes]) => sum + bytes.byteLength, frame.length);
 }

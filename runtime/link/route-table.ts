@@ -4,6 +4,7 @@ import type { AskRequest, Kernel, Remotes } from '../kernel/kernel.ts';
 import { noSuchActor } from '../kernel/kernel.ts';
 import { pathOf, rememberOutbound } from '../kernel/ref.ts';
 import type { Watcher } from '../kernel/watchers.ts';
+import { Parcel } from '../transfer.ts';
 import type { ControlMessage } from './control-message.ts';
 import type { WireMeta } from './frame.ts';
 import { Link } from './link.ts';
@@ -205,6 +206,7 @@ export class RouteTable implements Remotes {
     const route = this.#routeTo(address);
     if (route?.status === 'open') return outboundOf(route, address).send(kind, payload, meta);
     if (route?.status === 'opening' && route.held.length < HELD_LIMIT) {
+      if (payload instanceof Parcel) payload.take();
       route.held.push({ address, kind, payload, meta });
       return true;
     }

@@ -19,6 +19,7 @@ export const INVARIANTS = [
   'mailbox_bound',
   'credits',
   'machine_state',
+  'memory_moves',
   'books_balance',
   'recovery',
   'main_threw',

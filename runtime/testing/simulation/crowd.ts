@@ -15,6 +15,7 @@ import { pathOf } from '../../kernel/ref.ts';
 import { assign, createMachineTable, type MachineState, setup } from '../../machine/index.ts';
 import type { AnyDefinition } from '../../system.ts';
 import type { CodeName } from '../../thread/spare.ts';
+import { transfer } from '../../transfer.ts';
 import type { Books } from './books.ts';
 import { bornAs, type Life } from './lives.ts';
 
@@ -52,7 +53,14 @@ interface Envelope {
 export interface CrowdProtocol {
   act(bidding: Envelope & { readonly command: Command }): void;
   /** With `back` the receiver tells one to that ref, as it was given to it. */
-  note(message: Envelope & { readonly back: string; readonly text: string }): void;
+  note(
+    message: Envelope & {
+      readonly back: string;
+      readonly text: string;
+      /** Of its number, moved with the message. */
+      readonly memory: Uint8Array | null;
+    },
+  ): void;
   query(
     message: Envelope & {
       readonly id: number;
@@ -145,9 +153,11 @@ function member(
       act(state, { from, number, command }, self) {
         if (take(state, self, from, number)) return act(state, command, self);
       },
-      note(state, { from, number, back }, self) {
-        if (take(state, self, from, number) && back !== '')
-          tellNote(state, self, { address: back }, '');
+      note(state, { from, number, back, memory }, self) {
+        if (!take(state, self, from, number)) return;
+        if (memory !== null && !isWhole(memory, number))
+          state.deps.books.fail('memory_moves', `${from} → ${state.life.path}: ${number}`);
+        if (back !== '') tellNote(state, self, { address: back }, '');
       },
       query(state, { from, number, id, reply, ms, thread, deadlineMs }, self) {
         const { deps, life } = state;
@@ -184,6 +194,7 @@ function member(
   });
 }
 
+const MEMORY_BYTES = 8;
 const ENDLESS = { intensity: 1_000, periodMs: 1_000 };
 
 /** Small mailboxes, so that they are full now and then, each with another way to overflow. */
@@ -321,8 +332,15 @@ function tellNote(state: State, self: CrowdSelf, to: ActorRef<CrowdProtocol>, ba
   const target = pathOf(to.address);
   const number = deps.books.telling(life.path, target);
   const text = number % 3 === 0 ? 'ü'.repeat(number % 40) : '';
-  const isTaken = self.tell(to, 'note', { from: life.path, number, back, text });
+  const memory = number % 5 === 0 ? transfer(new Uint8Array(MEMORY_BYTES).fill(number)) : null;
+  const isTaken = self.tell(to, 'note', { from: life.path, number, back, text, memory });
   deps.books.told(life.path, target, number, isTaken);
+  if (memory !== null && !isTaken && !isWhole(memory, number))
+    deps.books.fail('memory_moves', `${life.path} lost what ${target} refused`);
+}
+
+function isWhole(memory: Uint8Array, number: number): boolean {
+  return memory.length === MEMORY_BYTES && memory.every((byte) => byte === (number & 0xff));
 }
 
 function crash({ deps, life }: State): never {

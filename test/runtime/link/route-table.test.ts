@@ -220,6 +220,42 @@ test('T1 a thread that wrote what cannot be read is told to end, and nothing lat
   }
 });
 
+test('T1 a list that is no list of whole triples is as unreadable as bytes that are none', async () => {
+  const to = [1, 't/b#9', 'add'];
+  const ask = [1, 500, 0, []];
+  const lists: readonly (readonly unknown[])[] = [
+    [],
+    [to, 0],
+    [to, 0, 1, to],
+    [to.slice(1), 0, 1],
+    [[...to, 'more'], 0, 1],
+    [[1, 2, 'add'], 0, 1],
+    [to, ask.slice(1), 1],
+    [to, [...ask, 'more'], 1],
+    [to, [1, 500, 0, 'chain'], 1],
+    [to, null, 1],
+    [-1, 1, ['ask_timeout']],
+    [-1, 1, 'ask_timeout'],
+    [null, 0, 1],
+  ];
+  for (const list of lists) {
+    for (const wire of [list, new FrameCodec().encode(list).frame]) {
+      const { kernel, routes, connect } = createThread();
+      try {
+        const peer = connect(2);
+        peer.data.postMessage(wire);
+        peer.data.postMessage([to, 0, 1]);
+        await until('both are counted', () => kernel.counters.dead_letters === 2);
+        await until('it was told', () => peer.said.length > 0);
+        assert.equal(peer.said, [{ type: 'unreadable' }], JSON.stringify(list));
+        assert.is(kernel.counters.messages_received, 0);
+      } finally {
+        routes.close();
+      }
+    }
+  }
+});
+
 test('A4 W1 T3 a new link to a thread ends what waited for the old one', async () => {
   const { kernel, routes, located, connect } = createThread();
   try {
