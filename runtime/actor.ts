@@ -160,9 +160,17 @@ export interface Self<P> {
   stop(): void;
 }
 
+export const OVERFLOWS = ['reject', 'drop-oldest', 'drop-newest'] as const;
+
+/** How much may wait for an actor, and which message is lost where it is too much. */
 export interface Mailbox {
   readonly limitMessages: number;
-  readonly overflow: 'reject' | 'drop-oldest' | 'drop-newest';
+  /**
+   * Of all payloads that wait, counted as `runtime/SEMANTICS.md` M11 says; a larger one is never taken. Counting reads each
+   * payload once. Default: no limit, and nothing is counted.
+   */
+  readonly limitBytes?: number;
+  readonly overflow: (typeof OVERFLOWS)[number];
 }
 
 /**

@@ -7,11 +7,13 @@ import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
 import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from './cell-extras.ts';
-import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
+import { type Compiled, EARLY, type KindEntry, LATE, subjectOf } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
 import { Inbox } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
+import { makeRoom } from './make-room.ts';
+import { payloadBytes } from './payload-bytes.ts';
 import type { Runnable } from './scheduler.ts';
 import { KernelSelf } from './self.ts';
 
@@ -78,15 +80,12 @@ export class Cell implements Runnable, ChildHandle {
   /** False when the mailbox refuses. */
   enqueue(kind: KindEntry, payload: unknown, meta: unknown): boolean {
     if (this.status === 'gone') return false;
-    const limits = this.compiled?.definition.mailbox;
+    const limits = this.compiled?.limits ?? EARLY;
     this.inbox ??= new Inbox();
-    if (this.inbox.isFull(limits)) {
-      this.kernel.refused(this, kind.name, limits?.overflow ?? 'reject');
-      if (limits?.overflow === 'drop-oldest')
-        this.kernel.giveUp(this, this.inbox.dropOldest(), 'mailbox_full');
-      else return limits?.overflow === 'drop-newest';
-    }
-    this.inbox.put(kind, payload, meta);
+    const bytes = limits.limitBytes === 0 ? 0 : payloadBytes(payload, limits.limitBytes);
+    if (!this.inbox.hasRoom(limits, bytes) && !makeRoom(this, kind, limits, bytes))
+      return limits.overflow === 'drop-newest';
+    this.inbox.put(kind, payload, meta, bytes);
     this.#makeReady();
     return true;
   }

@@ -1,5 +1,6 @@
 /** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
-import type { Down, Self } from '../actor.ts';
+import type { Down, Mailbox, Self } from '../actor.ts';
+import { checkMailbox } from '../child-spec.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { AnyDefinition } from '../system.ts';
 
@@ -14,8 +15,19 @@ export interface KindEntry {
 /** The index of an entry that was made before the definition was known. */
 export const LATE = -1;
 
+/** Of a mailbox; 0 bytes are no bound. */
+export type Limits = Required<Mailbox>;
+
+/** Of a mailbox whose definition is not known yet. */
+export const EARLY: Limits = {
+  limitMessages: 1_024,
+  limitBytes: 8 * 1_024 * 1_024,
+  overflow: 'reject',
+};
+
 export interface Compiled {
   readonly definition: AnyDefinition;
+  readonly limits: Limits;
   /** Without a prototype: a name from a frame finds a handler of the table or nothing. */
   readonly kinds: Readonly<Record<string, KindEntry>>;
   /** How a `Down` reaches the actor; undefined where it does not care. */
@@ -23,7 +35,10 @@ export interface Compiled {
   readonly hasSubject: boolean;
 }
 
+/** Throws `bad_child_spec` where the definition's mailbox is none. */
 export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled {
+  const { limitMessages, limitBytes = 0, overflow } = checkMailbox(definition.mailbox);
+  const limits = { limitMessages, limitBytes, overflow };
   const kinds: Record<string, KindEntry> = Object.create(null);
   let index = 1;
   for (const name of Object.keys(definition.receive)) {
@@ -43,7 +58,7 @@ export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled 
           index: 0,
           handler: (state, payload, self) => onDown(state, payload as Down, self),
         };
-  return { definition, kinds, down, hasSubject: definition.subject !== undefined };
+  return { definition, limits, kinds, down, hasSubject: definition.subject !== undefined };
 }
 
 export function isDefinition(value: unknown): value is AnyDefinition {

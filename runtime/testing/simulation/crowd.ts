@@ -186,11 +186,11 @@ function member(
 
 const ENDLESS = { intensity: 1_000, periodMs: 1_000 };
 
-/** Small mailboxes, so that they are full now and then, each with another way to overflow. */
+/** Small mailboxes, so that they are full now and then, each with another way to overflow; a message has some 130 bytes. */
 const LEAVES = {
   rejecting: member('rejecting', { limitMessages: 4, overflow: 'reject' }),
-  forgetful: member('forgetful', { limitMessages: 4, overflow: 'drop-oldest' }),
-  silent: member('silent', { limitMessages: 4, overflow: 'drop-newest' }),
+  forgetful: member('forgetful', { limitMessages: 4, limitBytes: 350, overflow: 'drop-oldest' }),
+  silent: member('silent', { limitMessages: 4, limitBytes: 350, overflow: 'drop-newest' }),
 } as const;
 export type LeafKind = keyof typeof LEAVES;
 export const LEAF_KINDS: readonly LeafKind[] = ['rejecting', 'forgetful', 'silent'];
