@@ -7,10 +7,10 @@ import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
 import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from './cell-extras.ts';
-import { type Compiled, EARLY, type KindEntry, LATE, subjectOf } from './compiled.ts';
+import { type Compiled, type KindEntry, LATE, subjectOf } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
-import { Inbox } from './inbox.ts';
+import { EARLY, Inbox } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
 import { makeRoom } from './make-room.ts';
 import { payloadBytes } from './payload-bytes.ts';
@@ -110,6 +110,7 @@ export class Cell implements Runnable, ChildHandle {
     }
     recorder.leave();
     if (this.inbox?.hasMail === true) this.#makeReady();
+    this.extras?.line?.look();
   }
 
   #isRunnable(): boolean {
@@ -265,8 +266,8 @@ export class Cell implements Runnable, ChildHandle {
     this.kill('disposed');
     this.status = 'gone';
     if (this.parent === undefined) this.kernel.removeRoot(this);
-    const { inbox } = this;
-    while (inbox?.size) this.kernel.giveUp(this, inbox.dropOldest(), 'actor_dead');
+    while (this.inbox?.size) this.kernel.giveUp(this, this.inbox.dropOldest(), 'actor_dead');
+    this.extras?.line?.end();
     this.extras?.watchers.tell(this, { kind: 'unreachable', code: 'no_such_actor' });
   }
 

@@ -1,8 +1,10 @@
 /** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
 import type { Down, Mailbox, Self } from '../actor.ts';
 import { checkMailbox } from '../child-spec.ts';
+import { RuntimeError } from '../errors.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { AnyDefinition } from '../system.ts';
+import { READY } from './room-line.ts';
 
 export type Handler = (state: unknown, payload: unknown, self: Self<unknown>) => unknown;
 
@@ -18,13 +20,6 @@ export const LATE = -1;
 /** Of a mailbox; 0 bytes are no bound. */
 export type Limits = Required<Mailbox>;
 
-/** Of a mailbox whose definition is not known yet. */
-export const EARLY: Limits = {
-  limitMessages: 1_024,
-  limitBytes: 8 * 1_024 * 1_024,
-  overflow: 'reject',
-};
-
 export interface Compiled {
   readonly definition: AnyDefinition;
   readonly limits: Limits;
@@ -35,10 +30,15 @@ export interface Compiled {
   readonly hasSubject: boolean;
 }
 
-/** Throws `bad_child_spec` where the definition's mailbox is none. */
+/** Throws `bad_child_spec` where the definition's mailbox is none, or a kind is the runtime's own. */
 export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled {
   const { limitMessages, limitBytes = 0, overflow } = checkMailbox(definition.mailbox);
   const limits = { limitMessages, limitBytes, overflow };
+  if (Object.hasOwn(definition.receive, READY))
+    throw new RuntimeError(
+      'bad_child_spec',
+      `${definition.name}: ${READY} is the runtime's own kind`,
+    );
   const kinds: Record<string, KindEntry> = Object.create(null);
   let index = 1;
   for (const name of Object.keys(definition.receive)) {

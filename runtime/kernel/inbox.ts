@@ -3,6 +3,13 @@ import { ByteCount } from './byte-count.ts';
 import type { KindEntry, Limits } from './compiled.ts';
 import { Ring } from './ring.ts';
 
+/** Of a mailbox whose definition is not known yet. */
+export const EARLY: Limits = {
+  limitMessages: 1_024,
+  limitBytes: 8 * 1_024 * 1_024,
+  overflow: 'reject',
+};
+
 export interface Taken {
   readonly kind: KindEntry;
   readonly payload: unknown;
@@ -32,6 +39,16 @@ export class Inbox {
   /** For one more message of so many bytes, 0 where they are not bounded. */
   hasRoom({ limitMessages, limitBytes }: Limits, bytes: number): boolean {
     return this.size < limitMessages && (bytes === 0 || this.bytes + bytes <= limitBytes);
+  }
+
+  /** A message of so many bytes did not fit, and would into an empty mailbox. */
+  missed(bytes: number): void {
+    this.#bytes?.missed(bytes);
+  }
+
+  /** For one more message, a large one too where one did not fit. */
+  hasRoomAgain({ limitMessages, limitBytes }: Limits): boolean {
+    return this.size < limitMessages && this.#bytes?.hasRoomAgain(limitBytes) !== false;
   }
 
   put(kind: KindEntry, payload: unknown, meta: unknown, bytes: number): void {

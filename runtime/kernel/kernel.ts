@@ -24,33 +24,11 @@ import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, LATE } from './compiled.ts';
 import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
+import type { AskRequest, Remotes } from './remotes.ts';
+import { awaitRoom, READY } from './room-line.ts';
 import { Scheduler } from './scheduler.ts';
 import { addSnapshots } from './snapshot.ts';
 import type { Watcher } from './watchers.ts';
-
-/** The other threads, as a kernel sees them. */
-export interface Remotes {
-  /** False when the way is full or the thread is lost. */
-  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
-  /** `id` is that of the open ask, which hears how it ends. */
-  ask(id: number, request: AskRequest): void;
-  watch(address: string, watcher: Watcher): void;
-  unwatch(address: string, id: number | string): void;
-  /** End of a turn: what was sent leaves now. */
-  flush(): void;
-}
-
-export interface AskRequest {
-  readonly ref: ActorRef<unknown>;
-  readonly kind: string;
-  readonly payload: unknown;
-  readonly deadline: Deadline;
-  /** Paths of the actors that wait for the asker, and its own. */
-  readonly chain: readonly string[];
-  readonly trace: string | undefined;
-  /** Undefined where the asker is no actor. */
-  readonly from?: Cell | undefined;
-}
 
 export interface KernelOptions {
   readonly thread: string;
@@ -162,6 +140,13 @@ export class Kernel {
     else this.tracing.ask(request, end, (traced, heard) => this.#ask(traced, heard));
   }
 
+  /** `end` hears of it once a tell to `ref` would be taken; or why not. */
+  ready(ref: ActorRef<unknown>, deadline: Deadline, end: AskEnd): void {
+    // Nobody is asked, so nobody's chain or span goes along.
+    const request = { ref, kind: READY, payload: null, deadline, chain: [], trace: undefined };
+    this.#ask(request, end);
+  }
+
   #ask(request: AskRequest, end: AskEnd): void {
     const { ref, kind, payload, deadline, chain, trace, from } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
@@ -199,15 +184,17 @@ export class Kernel {
       return;
     }
     if (this.entryOf(cell, kind) === undefined) {
-      ask.fail('unknown_kind', `${cell.path} handles no such message`);
+      if (kind === READY) awaitRoom(cell, ask);
+      else ask.fail('unknown_kind', `${cell.path} handles no such message`);
     } else if (!this.sendTo(cell, kind, payload, ask)) {
       ask.fail('mailbox_full', 'its mailbox refuses');
     }
   }
 
-  /** The entry of a kind; where the definition is still being loaded, one that is looked up when it is handled. */
+  /** The entry of a kind, but for the one that the runtime answers; where the definition is still being loaded, one that is looked up when it is handled. */
   entryOf(cell: Cell, kind: string): KindEntry | undefined {
     if (cell.compiled !== undefined) return cell.compiled.kinds[kind];
+    if (kind === READY) return undefined;
     const late = this.#lateEntries.get(kind) ?? {
       name: kind,
       index: LATE,

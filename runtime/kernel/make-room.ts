@@ -9,6 +9,7 @@ export function makeRoom(cell: Cell, kind: KindEntry, limits: Limits, bytes: num
   const inbox = cell.inbox as Inbox;
   const { limitBytes, overflow } = limits;
   if (overflow !== 'drop-oldest' || bytes > limitBytes) {
+    if (bytes <= limitBytes) inbox.missed(bytes);
     kernel.refused(cell, kind.name, overflow);
     return false;
   }

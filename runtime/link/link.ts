@@ -6,7 +6,9 @@ import type { Cell } from '../kernel/cell.ts';
 import { type KindEntry, LATE } from '../kernel/compiled.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
+import { awaitRoom, READY } from '../kernel/room-line.ts';
 import type { ControlMessage } from './control-message.ts';
+import { Credits } from './credits.ts';
 import { isFlat } from './flat.ts';
 import {
   DEFINE_ONLY,
@@ -23,11 +25,10 @@ import { FrameSize } from './frame-size.ts';
 import type { Outbound } from './outbound.ts';
 import type { LinkPorts } from './port.ts';
 
-/** Sent and not yet taken in: the window is the lag that a flood makes on the other side. */
-const WINDOW_MESSAGES = 1_024;
-const WINDOW_BYTES = 8 * 1_024 * 1_024;
 /** Waiting on this side for credit; beyond it a tell is refused. */
 const QUEUE_LIMIT = 8_192;
+/** Who waits for room waits behind them. */
+const READY_LIMIT = QUEUE_LIMIT + 1_024;
 /** What the name of a route counts for that is sent unpacked, without a message. */
 const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
@@ -47,6 +48,7 @@ export class Link {
   readonly #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
   readonly #frameSize = new FrameSize();
+  readonly #credits = new Credits();
   #lastRoute = 0;
   /** Numbers whose route was given back. */
   readonly #freeRoutes: number[] = [];
@@ -54,10 +56,6 @@ export class Link {
   #queue: unknown[] = [];
   /** Where the queue begins: what is before it has left. */
   #head = 0;
-  #inFlightMessages = 0;
-  #inFlightBytes = 0;
-  #takenMessages = 0;
-  #takenBytes = 0;
   #isClosed = false;
   #isUnreadable = false;
 
@@ -83,12 +81,16 @@ export class Link {
 
   /** False when the queue is full or the link closed. */
   send(to: Outbound, kind: string, payload: unknown, meta: WireMeta): boolean {
-    if (this.#isClosed || this.#waiting >= QUEUE_LIMIT * 3) {
+    if (this.#isClosed || (this.#waiting >= QUEUE_LIMIT * 3 && !this.#mayWaitToo(kind))) {
       this.#kernel.counters.refused += 1;
       return false;
     }
     this.#push(to.routes.get(kind) ?? this.#define(to, kind), meta, payload);
     return true;
+  }
+
+  #mayWaitToo(kind: string): boolean {
+    return kind === READY && this.#waiting < READY_LIMIT * 3;
   }
 
   /** Nobody sends over it any more: the other side need not remember it. */
@@ -109,8 +111,8 @@ export class Link {
   flush(): void {
     this.#giveCredit();
     while (this.#waiting > 0 && !this.#isClosed) {
-      const credit = WINDOW_MESSAGES - this.#inFlightMessages;
-      if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
+      const credit = this.#credits.left;
+      if (credit <= 0) return;
       const count = Math.min(credit, this.#frameSize.messages, this.#waiting / 3);
       this.#post(this.#refreshed(this.#takeOut(count * 3)), count);
     }
@@ -124,9 +126,8 @@ export class Link {
     this.#ports.control.close();
   }
 
-  /** Messages sent for which no credit has come back, and those taken in for which none has been given. */
-  get owed(): { readonly toThis: number; readonly toPeer: number } {
-    return { toThis: this.#inFlightMessages, toPeer: this.#takenMessages };
+  get owed(): Credits['owed'] {
+    return this.#credits.owed;
   }
 
   /** Three for each message. */
@@ -213,8 +214,7 @@ export class Link {
   }
 
   #sent(messages: number, bytes: number): void {
-    this.#inFlightMessages += messages;
-    this.#inFlightBytes += bytes;
+    this.#credits.sent(messages, bytes);
     this.#kernel.counters.frames_sent += 1;
     this.#kernel.counters.messages_sent += messages;
   }
@@ -264,12 +264,11 @@ export class Link {
     this.#kernel.counters.messages_received += count;
     for (let i = 0; i < triples.length; i += 3)
       this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
-    this.#takenMessages += count;
-    this.#takenBytes += bytes;
+    this.#credits.taken(count, bytes);
     this.#kernel.scheduler.runNow();
     // Always at once it would let a flood keep this thread from its timers: a port gives all that it has in one turn.
     if (this.#kernel.scheduler.isTurnYoung) this.#giveCredit();
-    else if (this.#isCreditDue) this.#kernel.scheduler.wake();
+    else if (this.#credits.isDue) this.#kernel.scheduler.wake();
     // One that came alone is answered at once.
     if (count === 1) this.#kernel.remotes?.flush();
   }
@@ -331,6 +330,10 @@ export class Link {
       inbound.entry = this.#kernel.entryOf(cell, kind);
     }
     if (inbound.entry === undefined) {
+      if (kind === READY && isAsk(envelope)) {
+        awaitRoom(cell, envelope);
+        return;
+      }
       this.#kernel.deadLetter(address, kind, 'unknown_kind');
       this.#refuse(envelope, 'unknown_kind', `${address} handles no '${kind}'`);
       return;
@@ -373,15 +376,8 @@ export class Link {
     if (!this.#isClosed) this.#push(route, id, payload);
   }
 
-  get #isCreditDue(): boolean {
-    return this.#takenMessages >= WINDOW_MESSAGES / 4 || this.#takenBytes >= WINDOW_BYTES / 4;
-  }
-
   #giveCredit(): void {
-    if (!this.#isCreditDue) return;
-    this.control({ type: 'credit', messages: this.#takenMessages, bytes: this.#takenBytes });
-    this.#takenMessages = 0;
-    this.#takenBytes = 0;
+    if (this.#credits.isDue) this.control({ type: 'credit', ...this.#credits.give() });
   }
 
   #control(message: ControlMessage): void {
@@ -389,8 +385,7 @@ export class Link {
       this.#onControl(message, this);
       return;
     }
-    this.#inFlightMessages -= message.messages;
-    this.#inFlightBytes -= message.bytes;
+    this.#credits.cameBack(message);
     this.flush();
   }
 }

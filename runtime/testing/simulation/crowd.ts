@@ -22,6 +22,7 @@ export const DEEDS = [
   'tell',
   'ask',
   'wait',
+  'ready',
   'watch',
   'spawn',
   'stop-child',
@@ -274,6 +275,15 @@ function act(state: State, command: Command, self: CrowdSelf): void | Promise<vo
         (value) => ended(value),
         (error: unknown) => ended(codeOf(error)),
       );
+    }
+    case 'ready': {
+      const { id: asked } = deps.books.asking(life, to, ms);
+      self.run(
+        () => self.ready(ref, { inMs: ms }).then(() => asked),
+        'asked',
+        (outcome) => ({ about: asked, outcome }),
+      );
+      return;
     }
     case 'watch':
       deps.books.watching(life, to);

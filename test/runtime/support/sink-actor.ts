@@ -1,5 +1,12 @@
 /** Sinks with small mailboxes, and the gate at which they stop until it is opened. */
-import { type ActorRef, type Deferred, defineActor, type Mailbox } from '../../../runtime/index.ts';
+import {
+  type ActorRef,
+  type Deferred,
+  defineActor,
+  type Mailbox,
+  type Self,
+  type Settled,
+} from '../../../runtime/index.ts';
 
 export interface GateProtocol {
   /** Answered when the gate is open. */
@@ -41,6 +48,64 @@ export interface SinkProtocol {
   crash(reason: string): void;
 }
 
+export interface ProducerProtocol {
+  /** Tells `to` as fast as it is taken, and waits for room where it is not. */
+  produce(order: { readonly to: ActorRef<SinkProtocol>; readonly count: number }): void;
+  /** How many it has told so far, and the code of what went wrong. */
+  produced(nothing: null): { readonly told: number; readonly failed: string };
+}
+
+interface ProducerOwn {
+  goOn(outcome: Settled<void>): void;
+}
+
+interface ProducerState {
+  to: ActorRef<SinkProtocol> | undefined;
+  count: number;
+  told: number;
+  failed: string;
+}
+
+export const producerActor = defineActor<
+  ProducerProtocol,
+  ProducerOwn,
+  null,
+  ProducerState,
+  unknown
+>({
+  module: import.meta.url,
+  export: 'producerActor',
+  name: 'producer',
+  mailbox: { limitMessages: 100, overflow: 'reject' },
+  start: () => ({ to: undefined, count: 0, told: 0, failed: '' }),
+  receive: {
+    produce(state, { to, count }, self) {
+      state.to = to;
+      state.count = count;
+      produce(state, self);
+    },
+    produced: ({ told, failed }) => ({ told, failed }),
+    goOn(state, outcome, self) {
+      if (outcome.ok) produce(state, self);
+      else state.failed = (outcome.error as { code: string }).code;
+    },
+  },
+});
+
+function produce(state: ProducerState, self: Self<ProducerProtocol & ProducerOwn>): void {
+  const { to } = state;
+  if (to === undefined) return;
+  for (; state.told < state.count; state.told += 1) {
+    if (self.tell(to, 'take', `${self.ref.address} ${state.told}`)) continue;
+    self.run(
+      () => self.ready(to, { inMs: 60_000 }),
+      'goOn',
+      (outcome) => outcome,
+    );
+    return;
+  }
+}
+
 function sink(name: string, mailbox: Mailbox) {
   return defineActor<SinkProtocol, SinkProtocol, null, unknown[], unknown>({
     module: import.meta.url,
@@ -63,6 +128,8 @@ function sink(name: string, mailbox: Mailbox) {
   });
 }
 
+/** Two messages, whatever they count. */
+export const narrowSink = sink('narrowSink', { limitMessages: 2, overflow: 'reject' });
 export const rejectingSink = sink('rejectingSink', {
   limitMessages: 100,
   limitBytes: 1_000,
