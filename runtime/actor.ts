@@ -124,6 +124,12 @@ export interface Self<P> {
     deadline: Deadline,
   ): Promise<Out<Q, K>>;
   /**
+   * Settles once a tell to `ref` would be taken: its mailbox has room, and the way to it too. Who waits for the same mailbox
+   * is served in the order of coming, one at a time. Rejects with an `AskError`: `actor_dead`, `thread_lost`, `ask_timeout`,
+   * `ask_aborted`, or `mailbox_full` where too many wait already.
+   */
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void>;
+  /**
    * An ask whose outcome, good or bad, comes back as one message `done` that no limit refuses, with `about` beside it:
    * what `run(() => ask(…), done, …)` does, without a promise. An outcome of an earlier incarnation is dropped and counted.
    */
@@ -161,9 +167,17 @@ export interface Self<P> {
   stop(): void;
 }
 
+export const OVERFLOWS = ['reject', 'drop-oldest', 'drop-newest'] as const;
+
+/** How much may wait for an actor, and which message is lost where it is too much. */
 export interface Mailbox {
   readonly limitMessages: number;
-  readonly overflow: 'reject' | 'drop-oldest' | 'drop-newest';
+  /**
+   * Of all payloads that wait, counted as `runtime/SEMANTICS.md` M16 says; a larger one is never taken. Counting reads each
+   * payload once. Default: no limit, and nothing is counted.
+   */
+  readonly limitBytes?: number;
+  readonly overflow: (typeof OVERFLOWS)[number];
 }
 
 /**

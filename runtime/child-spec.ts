@@ -1,5 +1,5 @@
 /** A child as data: what to start, where, and what its end means. Data, so any thread can start it and any log can print it. */
-import type { ChildEnded } from './actor.ts';
+import { type ChildEnded, type Mailbox, OVERFLOWS } from './actor.ts';
 import { messageOf, RuntimeError } from './errors.ts';
 
 export const RESTARTS = ['permanent', 'transient', 'temporary'] as const;
@@ -127,6 +127,17 @@ export function checkSupervision(supervision: Supervision): Supervision {
       fail('autoShutdown', autoShutdown, `one that heeds '${spec.id}', which is significant`);
   }
   return supervision;
+}
+
+/** Gives the mailbox back, or throws `bad_child_spec` naming the field, the value and what was expected. */
+export function checkMailbox(mailbox: Mailbox): Mailbox {
+  const { limitMessages, limitBytes = 1, overflow } = mailbox;
+  for (const [field, limit] of Object.entries({ limitMessages, limitBytes })) {
+    if (!(Number.isSafeInteger(limit) && limit > 0))
+      fail(`mailbox.${field}`, limit, 'a whole number above 0');
+  }
+  if (!OVERFLOWS.includes(overflow)) fail('mailbox.overflow', overflow, OVERFLOWS.join(' | '));
+  return mailbox;
 }
 
 /** Another thread gets a copy. */

@@ -205,6 +205,12 @@ class RunningSystem implements System {
     return end.promise as Promise<Out<P, K>>;
   }
 
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void> {
+    const end = new PromiseEnd();
+    this.#kernel.ready(ref, deadline, end);
+    return end.promise as Promise<void>;
+  }
+
   async inspect(): Promise<SystemSnapshot> {
     const counters: Record<string, number> = {
       ...this.#kernel.counters,

@@ -229,6 +229,8 @@ export interface System {
     payload: In<P, K>,
     deadline: Deadline,
   ): Promise<Out<P, K>>;
+  /** As `Self.ready`. */
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void>;
   inspect(): Promise<SystemSnapshot>;
   /**
    * The listener hears every event of every thread from now on, until the function that is returned is called. What it

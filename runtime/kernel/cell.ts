@@ -11,8 +11,10 @@ import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from 
 import { type Compiled, entryFor, type KindEntry, subjectOf } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
-import { Inbox } from './inbox.ts';
+import { EARLY, Inbox } from './inbox.ts';
 import type { Kernel } from './kernel.ts';
+import { makeRoom } from './make-room.ts';
+import { payloadBytes } from './payload-bytes.ts';
 import { refuse } from './refusal.ts';
 import type { Runnable } from './scheduler.ts';
 import { KernelSelf } from './self.ts';
@@ -80,15 +82,12 @@ export class Cell implements Runnable, ChildHandle {
   /** False when the mailbox refuses. */
   enqueue(kind: KindEntry, payload: unknown, meta: unknown): boolean {
     if (this.status === 'gone') return false;
-    const limits = this.compiled?.definition.mailbox;
+    const limits = this.compiled?.limits ?? EARLY;
     this.inbox ??= new Inbox();
-    if (this.inbox.isFull(limits)) {
-      this.kernel.refused(this, kind.name, limits?.overflow ?? 'reject');
-      if (limits?.overflow === 'drop-oldest')
-        this.kernel.giveUp(this, this.inbox.dropOldest(), 'mailbox_full');
-      else return limits?.overflow === 'drop-newest';
-    }
-    this.inbox.put(kind, payload, meta);
+    const bytes = limits.limitBytes === 0 ? 0 : payloadBytes(payload, limits.limitBytes);
+    if (!this.inbox.hasRoom(limits, bytes) && !makeRoom(this, kind, limits, bytes))
+      return limits.overflow === 'drop-newest';
+    this.inbox.put(kind, payload, meta, bytes);
     this.#makeReady();
     return true;
   }
@@ -113,6 +112,7 @@ export class Cell implements Runnable, ChildHandle {
     }
     recorder.leave();
     if (this.inbox?.hasMail === true) this.#makeReady();
+    this.extras?.line?.look();
   }
 
   #isRunnable(): boolean {
@@ -266,8 +266,8 @@ export class Cell implements Runnable, ChildHandle {
     this.kill('disposed');
     this.status = 'gone';
     if (this.parent === undefined) this.kernel.removeRoot(this);
-    const { inbox } = this;
-    while (inbox?.size) this.kernel.giveUp(this, inbox.dropOldest(), 'actor_dead');
+    while (this.inbox?.size) this.kernel.giveUp(this, this.inbox.dropOldest(), 'actor_dead');
+    this.extras?.line?.end();
     this.extras?.watchers.tell(this, { kind: 'unreachable', code: 'no_such_actor' });
   }
 

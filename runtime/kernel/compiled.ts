@@ -1,9 +1,11 @@
 /** A definition made ready for dispatch: its kinds as entries, looked up by name in a table without a prototype. */
-import type { Down, Self } from '../actor.ts';
+import type { Down, Mailbox, Self } from '../actor.ts';
+import { checkMailbox } from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import { checkSchema, parse } from '../schema.ts';
 import type { AnyDefinition } from '../system.ts';
+import { READY } from './room-line.ts';
 
 export type Handler = (state: unknown, payload: unknown, self: Self<unknown>) => unknown;
 
@@ -24,8 +26,12 @@ export interface LateEntry extends KindEntry {
 /** By name; without a prototype: a name from a frame finds a handler of the table or nothing. */
 export type KindTable = Readonly<Record<string, KindEntry>>;
 
+/** Of a mailbox; 0 bytes are no bound. */
+export type Limits = Required<Mailbox>;
+
 export interface Compiled {
   readonly definition: AnyDefinition;
+  readonly limits: Limits;
   readonly kinds: KindTable;
   /** The same for what comes from another thread: it is held against its schema first. */
   readonly checked: KindTable;
@@ -34,9 +40,17 @@ export interface Compiled {
   readonly hasSubject: boolean;
 }
 
-/** Throws `bad_schema`. */
+/**
+ * Throws `bad_child_spec` where the definition's mailbox is none or a kind is the runtime's own, and `bad_schema` where a
+ * schema cannot be used.
+ */
 export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled {
   const { name: actor, receive, schemas = {} } = definition;
+  const { limitMessages, limitBytes = 0, overflow } = checkMailbox(definition.mailbox);
+  const limits = { limitMessages, limitBytes, overflow };
+  if (Object.hasOwn(receive, READY)) {
+    throw new RuntimeError('bad_child_spec', `${actor}: ${READY} is the runtime's own kind`);
+  }
   const kinds: Record<string, KindEntry> = Object.create(null);
   const checked: Record<string, KindEntry> = Object.create(null);
   const traced = (kind: string, handler: Handler) =>
@@ -69,7 +83,8 @@ export function compile(definition: AnyDefinition, tracing?: Tracing): Compiled 
           index: 0,
           handler: (state, payload, self) => onDown(state, payload as Down, self),
         };
-  return { definition, kinds, checked, down, hasSubject: definition.subject !== undefined };
+  const hasSubject = definition.subject !== undefined;
+  return { definition, limits, kinds, checked, down, hasSubject };
 }
 
 /** Until the definition is known. */

@@ -1,11 +1,15 @@
 /** What waits for one actor: its bounded mailbox, and before it the urgent lane that no limit refuses. */
-import type { Mailbox } from '../actor.ts';
 import { unpack } from '../transfer.ts';
-import type { KindEntry } from './compiled.ts';
+import { ByteCount } from './byte-count.ts';
+import type { KindEntry, Limits } from './compiled.ts';
 import { Ring } from './ring.ts';
 
-/** A mailbox whose definition is not known yet. */
-const EARLY: Mailbox = { limitMessages: 1_024, overflow: 'reject' };
+/** Of a mailbox whose definition is not known yet. */
+export const EARLY: Limits = {
+  limitMessages: 1_024,
+  limitBytes: 8 * 1_024 * 1_024,
+  overflow: 'reject',
+};
 
 export interface Taken {
   readonly kind: KindEntry;
@@ -16,24 +20,49 @@ export interface Taken {
 export class Inbox {
   #mailbox: Ring | undefined = undefined;
   #urgent: Ring | undefined = undefined;
+  /** Of the mailbox, where its bytes are bounded. */
+  #bytes: ByteCount | undefined = undefined;
 
   /** Messages in the mailbox. */
   get size(): number {
     return this.#mailbox?.size ?? 0;
   }
 
+  /** What the messages in the mailbox count; 0 where its bytes are not bounded. */
+  get bytes(): number {
+    return this.#bytes?.total ?? 0;
+  }
+
   get hasMail(): boolean {
     return this.size > 0 || (this.#urgent?.size ?? 0) > 0;
   }
 
-  isFull(limits: Mailbox = EARLY): boolean {
-    return this.size >= limits.limitMessages;
+  /** For one more message of so many bytes, 0 where they are not bounded. */
+  hasRoom({ limitMessages, limitBytes }: Limits, bytes: number): boolean {
+    return this.size < limitMessages && (bytes === 0 || this.bytes + bytes <= limitBytes);
+  }
+
+  /** A message of so many bytes did not fit, and would into an empty mailbox. */
+  missed(bytes: number): void {
+    this.#bytes?.missed(bytes);
+  }
+
+  /** For one more message, a large one too where one did not fit. */
+  hasRoomAgain({ limitMessages, limitBytes }: Limits): boolean {
+    return this.size < limitMessages && this.#bytes?.hasRoomAgain(limitBytes) !== false;
   }
 
   /** It is taken, with the memory that moves with it. */
-  put(kind: KindEntry, payload: unknown, meta: unknown): void {
+  put(kind: KindEntry, payload: unknown, meta: unknown, bytes: number): void {
     this.#mailbox ??= new Ring();
     this.#mailbox.push(kind, unpack(payload), meta);
+    if (bytes > 0) {
+      this.#bytes ??= new ByteCount();
+      this.#bytes.add(bytes);
+    } else if (this.#bytes !== undefined) {
+      // They were bounded before the definition was known, and are not any more.
+      this.#bytes = undefined;
+    }
   }
 
   putUrgent(kind: KindEntry, payload: unknown, trace: string | undefined): void {
@@ -47,13 +76,16 @@ export class Inbox {
       this.#urgent.shift();
       return this.#urgent;
     }
-    return this.#mailbox?.shift() === true ? this.#mailbox : undefined;
+    if (this.#mailbox?.shift() !== true) return undefined;
+    if (this.#bytes !== undefined) this.#bytes.takeOldest();
+    return this.#mailbox;
   }
 
   /** The oldest of the mailbox, given up. */
   dropOldest(): Taken | undefined {
     const ring = this.#mailbox;
     if (ring === undefined || !ring.shift() || ring.kind === undefined) return undefined;
+    this.#bytes?.takeOldest();
     return { kind: ring.kind, payload: ring.payload, meta: ring.meta };
   }
 

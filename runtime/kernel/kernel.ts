@@ -24,33 +24,11 @@ import { Cell } from './cell.ts';
 import { type Compiled, compile, isDefinition, type KindEntry, lateEntry } from './compiled.ts';
 import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
+import type { AskRequest, Remotes } from './remotes.ts';
+import { awaitRoom, READY } from './room-line.ts';
 import { Scheduler } from './scheduler.ts';
 import { addSnapshots } from './snapshot.ts';
 import type { Watcher } from './watchers.ts';
-
-/** The other threads, as a kernel sees them. */
-export interface Remotes {
-  /** False when the way is full or the thread is lost. */
-  send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
-  /** `id` is that of the open ask, which hears how it ends. */
-  ask(id: number, request: AskRequest): void;
-  watch(address: string, watcher: Watcher): void;
-  unwatch(address: string, id: number | string): void;
-  /** End of a turn: what was sent leaves now. */
-  flush(): void;
-}
-
-export interface AskRequest {
-  readonly ref: ActorRef<unknown>;
-  readonly kind: string;
-  readonly payload: unknown;
-  readonly deadline: Deadline;
-  /** Paths of the actors that wait for the asker, and its own. */
-  readonly chain: readonly string[];
-  readonly trace: string | undefined;
-  /** Undefined where the asker is no actor. */
-  readonly from?: Cell | undefined;
-}
 
 export interface KernelOptions {
   readonly thread: string;
@@ -164,6 +142,13 @@ export class Kernel {
     else this.tracing.ask(request, end, (traced, heard) => this.#ask(traced, heard));
   }
 
+  /** `end` hears of it once a tell to `ref` would be taken; or why not. */
+  ready(ref: ActorRef<unknown>, deadline: Deadline, end: AskEnd): void {
+    // Nobody is asked, so nobody's chain or span goes along.
+    const request = { ref, kind: READY, payload: null, deadline, chain: [], trace: undefined };
+    this.#ask(request, end);
+  }
+
   #ask(request: AskRequest, end: AskEnd): void {
     const { ref, kind, payload, deadline, chain, trace, from } = request;
     const remembered = (ref as CachedRef)[OUTBOUND];
@@ -201,16 +186,18 @@ export class Kernel {
       return;
     }
     if (this.entryOf(cell, kind) === undefined) {
-      ask.fail('unknown_kind', `${cell.path} handles no such message`);
+      if (kind === READY) awaitRoom(cell, ask);
+      else ask.fail('unknown_kind', `${cell.path} handles no such message`);
     } else if (!this.sendTo(cell, kind, payload, ask, this.#border?.parts(from, cell))) {
       ask.fail('mailbox_full', 'its mailbox refuses');
     }
   }
 
-  /** Where the definition is still being loaded, one that is looked up when it is handled. `isChecked`: by its schema. */
+  /** The entry of a kind, but for the one that the runtime answers; where the definition is still being loaded, one that is looked up when it is handled. `isChecked`: by its schema. */
   entryOf(cell: Cell, kind: string, isChecked = false): KindEntry | undefined {
     const { compiled } = cell;
     if (compiled !== undefined) return (isChecked ? compiled.checked : compiled.kinds)[kind];
+    if (kind === READY) return undefined;
     const key = `${isChecked}/${kind}`;
     const late = this.#lateEntries.get(key) ?? lateEntry(kind, isChecked);
     this.#lateEntries.set(key, late);

@@ -17,7 +17,7 @@ import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
 import { KeptState } from './kept-state.ts';
-import type { AskRequest } from './kernel.ts';
+import type { AskRequest } from './remotes.ts';
 
 export class KernelSelf implements Self<unknown> {
   readonly #cell: Cell;
@@ -74,6 +74,12 @@ export class KernelSelf implements Self<unknown> {
     const end = new PromiseEnd();
     cell.kernel.ask(requestOf(cell, ref, kind, payload, deadline), end);
     return end.promise as Promise<never>;
+  }
+
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void> {
+    const end = new PromiseEnd();
+    KernelSelf.#live(this).kernel.ready(ref, deadline, end);
+    return end.promise as Promise<void>;
   }
 
   request(

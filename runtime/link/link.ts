@@ -6,8 +6,10 @@ import type { Cell } from '../kernel/cell.ts';
 import { type KindEntry, LATE } from '../kernel/compiled.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
+import { awaitRoom, READY } from '../kernel/room-line.ts';
 import { pack } from '../transfer.ts';
 import type { ControlMessage } from './control-message.ts';
+import { Credits } from './credits.ts';
 import { isFlat } from './flat.ts';
 import {
   buffersOf,
@@ -28,9 +30,6 @@ import type { Outbound } from './outbound.ts';
 import type { LinkPorts } from './port.ts';
 import { SendQueue } from './send-queue.ts';
 
-/** Sent and not yet taken in: the window is the lag that a flood makes on the other side. */
-const WINDOW_MESSAGES = 1_024;
-const WINDOW_BYTES = 8 * 1_024 * 1_024;
 /** What the name of a route counts for that is sent unpacked, without a message. */
 const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
@@ -50,15 +49,12 @@ export class Link {
   readonly #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
   readonly #frameSize = new FrameSize();
+  readonly #credits = new Credits();
   #lastRoute = 0;
   /** Numbers whose route was given back. */
   readonly #freeRoutes: number[] = [];
   readonly #inbound = new Map<number, Inbound>();
   readonly #queue = new SendQueue();
-  #inFlightMessages = 0;
-  #inFlightBytes = 0;
-  #takenMessages = 0;
-  #takenBytes = 0;
   #isClosed = false;
   #isUnreadable = false;
 
@@ -84,7 +80,7 @@ export class Link {
 
   /** False when the queue is full or the link closed. */
   send(to: Outbound, kind: string, payload: unknown, meta: WireMeta): boolean {
-    if (this.#isClosed || this.#queue.refuses(payload)) {
+    if (this.#isClosed || this.#queue.refuses(kind, payload)) {
       this.#kernel.counters.refused += 1;
       return false;
     }
@@ -110,8 +106,8 @@ export class Link {
   flush(): void {
     this.#giveCredit();
     while (this.#queue.length > 0 && !this.#isClosed) {
-      const credit = WINDOW_MESSAGES - this.#inFlightMessages;
-      if (credit <= 0 || this.#inFlightBytes >= WINDOW_BYTES) return;
+      const credit = this.#credits.left;
+      if (credit <= 0) return;
       const count = Math.min(credit, this.#frameSize.messages, this.#queue.length);
       const triples = this.#queue.take(count);
       this.#post(this.#refreshed(triples), triples.length / 3);
@@ -126,9 +122,8 @@ export class Link {
     this.#ports.control.close();
   }
 
-  /** Messages sent for which no credit has come back, and those taken in for which none has been given. */
-  get owed(): { readonly toThis: number; readonly toPeer: number } {
-    return { toThis: this.#inFlightMessages, toPeer: this.#takenMessages };
+  get owed(): Credits['owed'] {
+    return this.#credits.owed;
   }
 
   /** What waited here: an ask that has ended is not sent, another one says what is left of its time. */
@@ -192,8 +187,7 @@ export class Link {
   }
 
   #sent(messages: number, bytes: number): void {
-    this.#inFlightMessages += messages;
-    this.#inFlightBytes += bytes;
+    this.#credits.sent(messages, bytes);
     this.#kernel.counters.frames_sent += 1;
     this.#kernel.counters.messages_sent += messages;
   }
@@ -243,12 +237,11 @@ export class Link {
     this.#kernel.counters.messages_received += count;
     for (let i = 0; i < triples.length; i += 3)
       this.#take(triples[i] as WireRoute, triples[i + 1], triples[i + 2]);
-    this.#takenMessages += count;
-    this.#takenBytes += bytes;
+    this.#credits.taken(count, bytes);
     this.#kernel.scheduler.runNow();
     // Always at once it would let a flood keep this thread from its timers: a port gives all that it has in one turn.
     if (this.#kernel.scheduler.isTurnYoung) this.#giveCredit();
-    else if (this.#isCreditDue) this.#kernel.scheduler.wake();
+    else if (this.#credits.isDue) this.#kernel.scheduler.wake();
     // One that came alone is answered at once.
     if (count === 1) this.#kernel.remotes?.flush();
   }
@@ -310,6 +303,10 @@ export class Link {
       inbound.entry = this.#kernel.entryOf(cell, kind, true);
     }
     if (inbound.entry === undefined) {
+      if (kind === READY && isAsk(envelope)) {
+        awaitRoom(cell, envelope);
+        return;
+      }
       this.#kernel.deadLetter(address, kind, 'unknown_kind');
       this.#refuse(envelope, 'unknown_kind', `${address} handles no '${kind}'`);
       return;
@@ -360,15 +357,8 @@ export class Link {
     if (!this.#isClosed) this.#push(route, id, payload);
   }
 
-  get #isCreditDue(): boolean {
-    return this.#takenMessages >= WINDOW_MESSAGES / 4 || this.#takenBytes >= WINDOW_BYTES / 4;
-  }
-
   #giveCredit(): void {
-    if (!this.#isCreditDue) return;
-    this.control({ type: 'credit', messages: this.#takenMessages, bytes: this.#takenBytes });
-    this.#takenMessages = 0;
-    this.#takenBytes = 0;
+    if (this.#credits.isDue) this.control({ type: 'credit', ...this.#credits.give() });
   }
 
   #control(message: ControlMessage): void {
@@ -376,8 +366,7 @@ export class Link {
       this.#onControl(message, this);
       return;
     }
-    this.#inFlightMessages -= message.messages;
-    this.#inFlightBytes -= message.bytes;
+    this.#credits.cameBack(message);
     this.flush();
   }
 }

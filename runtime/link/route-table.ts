@@ -1,8 +1,10 @@
 /** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
 import type { ActorRef, Down, ExitCause } from '../actor.ts';
-import type { AskRequest, Kernel, Remotes } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { noSuchActor } from '../kernel/kernel.ts';
 import { pathOf, rememberOutbound } from '../kernel/ref.ts';
+import type { AskRequest, Remotes } from '../kernel/remotes.ts';
+import { READY } from '../kernel/room-line.ts';
 import type { Watcher } from '../kernel/watchers.ts';
 import { Parcel } from '../transfer.ts';
 import type { ControlMessage } from './control-message.ts';
@@ -13,6 +15,8 @@ import type { LinkPorts } from './port.ts';
 
 /** Messages that wait for one way to open. */
 const HELD_LIMIT = 1_024;
+/** Who waits for room there waits behind them. */
+const HELD_READY_LIMIT = HELD_LIMIT + 1_024;
 
 interface Held {
   readonly address: string;
@@ -205,7 +209,8 @@ export class RouteTable implements Remotes {
   #send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
     const route = this.#routeTo(address);
     if (route?.status === 'open') return outboundOf(route, address).send(kind, payload, meta);
-    if (route?.status === 'opening' && route.held.length < HELD_LIMIT) {
+    const limit = kind === READY ? HELD_READY_LIMIT : HELD_LIMIT;
+    if (route?.status === 'opening' && route.held.length < limit) {
       if (payload instanceof Parcel) payload.take();
       route.held.push({ address, kind, payload, meta });
       return true;

@@ -1,8 +1,11 @@
 /** What waits to leave over one link: flat triples (route, meta, payload), in the order in which they were sent. */
+import { READY } from '../kernel/room-line.ts';
 import { Parcel } from '../transfer.ts';
 
 /** Waiting for credit; beyond it a tell is refused. */
 const LIMIT_MESSAGES = 8_192;
+/** Who waits for room waits behind them. */
+const LIMIT_WITH_READY = LIMIT_MESSAGES + 1_024;
 /** Of memory that moves with what waits; a message that takes more along has to find none there. */
 const LIMIT_MOVING_BYTES = 8 * 1_024 * 1_024;
 
@@ -17,8 +20,9 @@ export class SendQueue {
     return (this.#triples.length - this.#head) / 3;
   }
 
-  refuses(payload: unknown): boolean {
-    if (this.#triples.length - this.#head >= LIMIT_MESSAGES * 3) return true;
+  refuses(kind: string, payload: unknown): boolean {
+    const limit = kind === READY ? LIMIT_WITH_READY : LIMIT_MESSAGES;
+    if (this.#triples.length - this.#head >= limit * 3) return true;
     if (!(payload instanceof Parcel) || this.#movingBytes === 0) return false;
     return this.#movingBytes + payload.bytes > LIMIT_MOVING_BYTES;
   }

@@ -16,8 +16,8 @@ import { isThenable } from '../deferred.ts';
 import { codeOf } from '../errors.ts';
 import type { AskEnd } from '../kernel/asks.ts';
 import type { Handler } from '../kernel/compiled.ts';
-import type { AskRequest } from '../kernel/kernel.ts';
 import { pathOf } from '../kernel/ref.ts';
+import type { AskRequest } from '../kernel/remotes.ts';
 import type { Tracing } from './tracing.ts';
 
 const SCOPE = 'palyra.runtime';

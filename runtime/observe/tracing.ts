@@ -1,7 +1,7 @@
 /** Spans around messages and asks, as a kernel wants them made. It knows no telemetry library. */
 import type { AskEnd } from '../kernel/asks.ts';
 import type { Handler } from '../kernel/compiled.ts';
-import type { AskRequest } from '../kernel/kernel.ts';
+import type { AskRequest } from '../kernel/remotes.ts';
 
 export interface Tracing {
   /** The handler with a span around each message; its tells and asks carry that span on. */

@@ -30,7 +30,7 @@ export type Effect =
     }
   | { readonly type: 'cancel'; readonly name: string }
   | { readonly type: 'run'; readonly done: string }
-  | { readonly type: 'watch' | 'unwatch' | 'stopChild'; readonly to: string }
+  | { readonly type: 'ready' | 'watch' | 'unwatch' | 'stopChild'; readonly to: string }
   | { readonly type: 'spawn'; readonly spec: ChildSpec<unknown, unknown> }
   | { readonly type: 'save'; readonly value: unknown; readonly durability: Durability }
   | { readonly type: 'stop' };
@@ -101,6 +101,9 @@ export async function createBehaviorKit<P, Own, A, S, D>(
       record({ type: 'ask', to: ref.address, kind, payload });
       if (options.answer === undefined) throw new Error(`no answer scripted for ${kind}`);
       return (await options.answer(ref.address, kind, payload)) as never;
+    },
+    async ready(ref) {
+      record({ type: 'ready', to: ref.address });
     },
     request(ref, kind, payload, deadline, done, about) {
       self.run(

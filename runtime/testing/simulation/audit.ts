@@ -58,12 +58,12 @@ export class Audit {
       const cell = this.#cells.get(life) ?? kernel.at(life.path);
       if (cell?.compiled === undefined) continue;
       this.#cells.set(life, cell);
-      const { limitMessages } = cell.compiled.definition.mailbox;
-      const size = cell.inbox?.size ?? 0;
-      if (size > limitMessages)
+      const { limitMessages, limitBytes } = cell.compiled.limits;
+      const { size = 0, bytes = 0 } = cell.inbox ?? {};
+      if (size > limitMessages || bytes > limitBytes)
         this.#books.fail(
           'mailbox_bound',
-          `${life.path}: ${size} messages, ${limitMessages} allowed`,
+          `${life.path}: ${size} messages of ${bytes} bytes, ${limitMessages} of ${limitBytes} allowed`,
         );
     }
   }

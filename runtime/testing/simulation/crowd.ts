@@ -23,6 +23,7 @@ export const DEEDS = [
   'tell',
   'ask',
   'wait',
+  'ready',
   'watch',
   'spawn',
   'stop-child',
@@ -197,11 +198,11 @@ function member(
 const MEMORY_BYTES = 8;
 const ENDLESS = { intensity: 1_000, periodMs: 1_000 };
 
-/** Small mailboxes, so that they are full now and then, each with another way to overflow. */
+/** Small mailboxes, so that they are full now and then, each with another way to overflow; a message has some 130 bytes. */
 const LEAVES = {
   rejecting: member('rejecting', { limitMessages: 4, overflow: 'reject' }),
-  forgetful: member('forgetful', { limitMessages: 4, overflow: 'drop-oldest' }),
-  silent: member('silent', { limitMessages: 4, overflow: 'drop-newest' }),
+  forgetful: member('forgetful', { limitMessages: 4, limitBytes: 350, overflow: 'drop-oldest' }),
+  silent: member('silent', { limitMessages: 4, limitBytes: 350, overflow: 'drop-newest' }),
 } as const;
 export type LeafKind = keyof typeof LEAVES;
 export const LEAF_KINDS: readonly LeafKind[] = ['rejecting', 'forgetful', 'silent'];
@@ -285,6 +286,15 @@ function act(state: State, command: Command, self: CrowdSelf): void | Promise<vo
         (value) => ended(value),
         (error: unknown) => ended(codeOf(error)),
       );
+    }
+    case 'ready': {
+      const { id: asked } = deps.books.asking(life, to, ms);
+      self.run(
+        () => self.ready(ref, { inMs: ms }).then(() => asked),
+        'asked',
+        (outcome) => ({ about: asked, outcome }),
+      );
+      return;
     }
     case 'watch':
       deps.books.watching(life, to);

@@ -66,6 +66,7 @@ const BIDDEN: readonly Deed[] = [
   'tell',
   'ask',
   'wait',
+  'ready',
   'watch',
   'spawn',
   'stop-child',

@@ -1,0 +1,21 @@
+/** What a full mailbox does about one message more: by its definition, it refuses that one or gives up the oldest. */
+import type { Cell } from './cell.ts';
+import type { KindEntry, Limits } from './compiled.ts';
+import type { Inbox } from './inbox.ts';
+
+/** False where the new message is the one that is lost. Each that is lost is counted. */
+export function makeRoom(cell: Cell, kind: KindEntry, limits: Limits, bytes: number): boolean {
+  const { kernel } = cell;
+  const inbox = cell.inbox as Inbox;
+  const { limitBytes, overflow } = limits;
+  if (overflow !== 'drop-oldest' || bytes > limitBytes) {
+    if (bytes <= limitBytes) inbox.missed(bytes);
+    kernel.refused(cell, kind.name, overflow);
+    return false;
+  }
+  do {
+    kernel.refused(cell, kind.name, overflow);
+    kernel.giveUp(cell, inbox.dropOldest(), 'mailbox_full');
+  } while (!inbox.hasRoom(limits, bytes));
+  return true;
+}
