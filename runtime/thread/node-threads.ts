@@ -1,7 +1,7 @@
 /** Threads as Node has them: a worker with the runtime's entry, called through Comlink. */
 import { extname } from 'node:path';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { transfer, wrap } from 'comlink';
+import { releaseProxy, transfer, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { LinkPorts } from '../link/port.ts';
 import type { ThreadControl, WorkerBirth } from './thread-control.ts';
@@ -31,11 +31,13 @@ function makeWorker(create: CreateWorker, order: ThreadOrder, fate: ThreadFate):
   worker.on('messageerror', () => fate.unreadable());
   for (const port of [calls.port1, ours.data, ours.control])
     port.once('close', () => fate.hungUp());
+  const control = wrap<ThreadControl>(nodeEndpoint(calls.port1));
   worker.on('exit', () => {
+    // Comlink keeps each call without an answer, and who waits for it, for as long as the process.
+    control[releaseProxy]();
     calls.port1.close();
     fate.exited();
   });
-  const control = wrap<ThreadControl>(nodeEndpoint(calls.port1));
   return {
     ports: ours,
     calls: control,
