@@ -92,6 +92,15 @@ export interface ActorState {
   save(value: unknown, options: { readonly durability: Durability }): Promise<void>;
 }
 
+/**
+ * When a reminder is due: after so long, or at an instant of the wall clock; with `everyMs`, of at least a second, again and
+ * again from then on. It is an instant of the wall clock that is kept.
+ */
+export type ReminderTime = (
+  | { readonly afterMs: number; readonly atWallMs?: never }
+  | { readonly atWallMs: number; readonly afterMs?: never }
+) & { readonly everyMs?: number };
+
 /** What runs a restarted actor's saved value through its changes of shape. */
 export interface StateShape {
   /** A whole number, one more with each change of the shape. Default 1, where nothing is said. */
@@ -147,6 +156,21 @@ export interface Self<P> {
   after<K extends Kind<P>>(name: string, delayMs: number, kind: K, payload: In<P, K>): void;
   cancel(name: string): void;
   /**
+   * A timer that outlives this incarnation, its thread and the process: from when the promise settles it is in the system's
+   * store, under a name of 1 to 64 characters without `#`, and setting a name again replaces it. It comes as a message to the
+   * mailbox, at least once: again and again, until a handler was done with it. Up to 64 of an actor, with a payload of up to
+   * 64 KiB each. Rejects as `state.save` does, with `reminders_full`, `unknown_kind`, or `bad_option`, also where the
+   * definition does not say `reminders`.
+   */
+  remind<K extends Kind<P>>(
+    name: string,
+    when: ReminderTime,
+    kind: K,
+    payload: In<P, K>,
+  ): Promise<void>;
+  /** When it settles, the reminder is in the store no more; one in the mailbox already is still handled. Rejects as `remind` does. */
+  cancelReminder(name: string): Promise<void>;
+  /**
    * Long work outside the mailbox; its outcome, good or bad, comes back as one message that no limit refuses. Its signal
    * aborts when this incarnation ends, or when the returned function is called.
    */
@@ -193,6 +217,8 @@ export interface ActorDefinition<P, Own, A, S, D> {
   readonly mailbox: Mailbox;
   /** Of what it saves with `self.state`. */
   readonly state?: StateShape;
+  /** Whether it sets reminders: those that are late come when it has started. Default false. */
+  readonly reminders?: boolean;
   start(self: Self<P & Own>, args: A, deps: D): S | Promise<S>;
   readonly receive: {
     readonly [K in Kind<P & Own>]: (

@@ -33,6 +33,7 @@ export const RUNTIME_CODES = [
   'state_unavailable',
   'state_version',
   'state_full',
+  'reminders_full',
   'job_failed',
   'job_timeout',
   'jobs_full',

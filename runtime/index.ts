@@ -18,6 +18,7 @@ export {
   type Kind,
   type Mailbox,
   type Out,
+  type ReminderTime,
   type Replied,
   refTo,
   type Self,

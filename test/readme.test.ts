@@ -64,12 +64,13 @@ test('the runtime examples run and print what their comments say, and are short'
   const printed = examples.map((source, i) =>
     runModule(source.includes('runtime/store') ? storing : host, `runtime-${i}`, source),
   );
-  const [inline, threads, kept, bundle] = printed.map(
+  const [inline, threads, kept, reminded, bundle] = printed.map(
     ({ stdout, stderr }) => stdout.trim() || stderr,
   );
   assert.is(inline, '2');
   assert.is(threads, 'back as incarnation 2');
   assert.is(kept, 'first 1\nsecond 2');
+  assert.is(reminded, 'time for tea');
   assert.is(bundle, 'on main\non a thread');
   for (const source of examples) assert.ok(source.trimEnd().split('\n').length <= 25, source);
 });

@@ -1,6 +1,6 @@
 /** What most actors never have, in one place that is made when it is first needed. */
 import type { ActorRef } from '../actor.ts';
-import type { Deferral } from '../deferred.ts';
+import { createDeferred, type Deferral } from '../deferred.ts';
 import type { Cell } from './cell.ts';
 import { NamedTimers } from './named-timers.ts';
 import { createRef } from './ref.ts';
@@ -30,6 +30,15 @@ export class CellExtras {
   whenOver: Deferral<void> | undefined = undefined;
   /** Whom the present incarnation watches, by address. */
   watched: Map<string, ActorRef<unknown>> | undefined = undefined;
+
+  /** Settles when the incarnation is over: killed, where it takes longer. */
+  async over(cell: Cell, timeoutMs: number): Promise<void> {
+    this.whenOver ??= createDeferred<void>();
+    const over = this.whenOver.promise;
+    const timer = cell.kernel.host.setTimer(timeoutMs, () => cell.kill('shutdown_timeout'));
+    await over;
+    timer.cancel();
+  }
 
   /** Its incarnation is over: nobody has to tell it anything any more, and its work is not wanted. */
   forget({ kernel, uid }: Cell): void {

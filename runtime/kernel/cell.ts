@@ -1,7 +1,7 @@
 /** One actor in its thread: its mailbox, its incarnation, and the turn from message to handler. It survives restarts. */
 import type { ActorRef, ExitCause } from '../actor.ts';
 import { type ChildSpec, checkSupervision } from '../child-spec.ts';
-import { createDeferred, isThenable } from '../deferred.ts';
+import { isThenable } from '../deferred.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import { InvalidMessage } from '../schema.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
@@ -12,6 +12,7 @@ import { type Compiled, entryFor, type KindEntry, subjectOf } from './compiled.t
 import { DeferredAnswer } from './deferred-answer.ts';
 import { STOPPED, toCrash } from './exit-cause.ts';
 import { EARLY, Inbox } from './inbox.ts';
+import { announce } from './kept-reminders.ts';
 import type { Kernel } from './kernel.ts';
 import { makeRoom } from './make-room.ts';
 import { payloadBytes } from './payload-bytes.ts';
@@ -243,16 +244,7 @@ export class Cell implements Runnable, ChildHandle {
   stop(timeoutMs: number): Promise<void> | undefined {
     if (timeoutMs === 0) this.kill('killed');
     else if (this.#isLive) this.requestStop();
-    return this.#isLive ? this.#whenOver(timeoutMs) : undefined;
-  }
-
-  async #whenOver(timeoutMs: number): Promise<void> {
-    const extras = this.ensureExtras();
-    extras.whenOver ??= createDeferred<void>();
-    const over = extras.whenOver.promise;
-    const timer = this.kernel.host.setTimer(timeoutMs, () => this.kill('shutdown_timeout'));
-    await over;
-    timer.cancel();
+    return this.#isLive ? this.ensureExtras().over(this, timeoutMs) : undefined;
   }
 
   kill(code: string): void {
@@ -328,6 +320,7 @@ export class Cell implements Runnable, ChildHandle {
     if (!this.#isStarting(incarnation)) return;
     this.status = 'running';
     this.owner.started(incarnation);
+    announce(this);
     this.#goOn();
   }
 

@@ -4,6 +4,7 @@ import type {
   ActorState,
   Deadline,
   Deferred,
+  ReminderTime,
   Self,
   Settled,
   WorkOptions,
@@ -16,6 +17,7 @@ import { type AskEnd, PromiseEnd } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry } from './compiled.ts';
 import { DeferredAnswer } from './deferred-answer.ts';
+import { cancelReminder, remind } from './kept-reminders.ts';
 import { KeptState } from './kept-state.ts';
 import type { AskRequest } from './remotes.ts';
 
@@ -109,6 +111,14 @@ export class KernelSelf implements Self<unknown> {
 
   cancel(name: string): void {
     KernelSelf.#live(this).extras?.timers.cancel(name);
+  }
+
+  async remind(name: string, when: ReminderTime, kind: string, payload: unknown): Promise<void> {
+    await remind(KernelSelf.#live(this), this, name, when, kind, payload);
+  }
+
+  async cancelReminder(name: string): Promise<void> {
+    await cancelReminder(KernelSelf.#live(this), this, name);
   }
 
   run<T>(

@@ -1,70 +1,70 @@
-/** Keeps what actors save: one writer for all threads, which joins what is waiting into one commit. It refuses the past. */
-import { type Deferred, defineActor } from '../actor.ts';
-import type { Clock } from '../clock.ts';
+/** Keeps what outlives actors, what they save and what they are to be reminded of: one writer for all threads. It refuses the past. */
+import { type Deferred, defineActor, type Replied, refTo, type Self } from '../actor.ts';
 import { codeOf } from '../errors.ts';
+import { unpack } from '../store/encoding.ts';
 import type { Store } from '../store/store.ts';
 import { OWN_MODULE } from '../supervision/supervisor.ts';
-import type { KeeperProtocol, LoadRequest, Refusal, Stamp } from './protocol.ts';
+import { Commits } from './commits.ts';
+import type { KeeperProtocol, Place, Refusal, Stamp } from './protocol.ts';
+import { type Delivery, Reminders, type RowChange } from './reminders.ts';
 
 export const STATE_TABLE = 'actor_state';
+export const REMINDERS_TABLE = 'actor_reminders';
 
 /** Of the paths that used it last: an older incarnation of another one is not known as such any more. */
 const FENCES = 100_000;
 const MAX_HELD_VALUES = 100_000;
 const MAX_HELD_BYTES = 64 * 1_024 * 1_024;
-/** Waiting for a commit, those that one value replaced included. */
-const MAX_WAITING_SAVES = 10_000;
+const PAGE_ROWS = 10_000;
+/** A reminder that is not answered for so long is delivered again. */
+const DELIVERY_MS = 60_000;
 
 interface Value {
   readonly version: number;
   readonly bytes: Uint8Array | null;
 }
 
-/** What one commit writes: of a path's values the last one. */
-class Batch {
-  readonly values = new Map<string, Value>();
-  readonly answers: Deferred<Refusal>[] = [];
-  saves = 0;
-  bytes = 0;
-}
-
 interface State {
   readonly store: Store;
+  readonly commits: Commits;
+  readonly reminders: Reminders;
   readonly fences: Map<string, Stamp>;
   /** What the store has not got: of a path that saved last to memory, or whose commit is not flushed. */
   readonly held: Map<string, Value>;
   heldBytes: number;
-  waiting: Batch;
-  /** Settles when nothing is waiting any more. */
-  writing: Promise<void> | undefined;
-  /** The code with which the store failed: nothing is believed after that. */
-  failure: Refusal;
 }
 
 export interface KeeperArgs {
   readonly store: Store;
 }
 
-export const keeperActor = defineActor<KeeperProtocol, KeeperProtocol, KeeperArgs, State, unknown>({
+interface Own {
+  /** What is due leaves. */
+  look(nothing: null): void;
+  delivered(end: Replied<Delivery, unknown>): void;
+}
+
+/** An actor with reminders, of which only the rows know the kinds. */
+type Reminded = Record<string, (payload: unknown) => unknown>;
+
+export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, unknown>({
   module: OWN_MODULE,
   export: 'keeperActor',
   name: 'state-keeper',
   mailbox: { limitMessages: 65_536, overflow: 'reject' },
-  start: (_self, { store }) => ({
-    store,
-    fences: new Map(),
-    held: new Map(),
-    heldBytes: 0,
-    waiting: new Batch(),
-    writing: undefined,
-    failure: '',
-  }),
+  start(self, { store }) {
+    const reminders = new Reminders(self.clock);
+    restore(reminders, store);
+    plan(reminders, self);
+    const commits = new Commits(store, self.clock);
+    return { store, commits, reminders, fences: new Map(), held: new Map(), heldBytes: 0 };
+  },
   receive: {
-    load(state, request) {
-      const refusal = refuse(state, request);
+    load(state, place) {
+      const refusal = refuse(state, place);
       if (refusal !== '') return { refusal, ...NOTHING };
       try {
-        return { refusal, ...find(state, request.path) };
+        return { refusal, ...find(state, place.path) };
       } catch (error) {
         return { refusal: codeOf(error), ...NOTHING };
       }
@@ -77,24 +77,97 @@ export const keeperActor = defineActor<KeeperProtocol, KeeperProtocol, KeeperArg
       const value = { version, bytes };
       hold(state, path, value);
       if (durability === 'memory') return '';
-      const { waiting } = state;
-      waiting.values.set(path, value);
-      waiting.saves += 1;
-      waiting.bytes += sizeOf(value);
-      state.writing ??= write(state, self.clock);
-      if (durability === 'queued') return '';
-      const later = self.defer<Refusal>();
-      waiting.answers.push(later);
-      return later.promise;
+      const write = {
+        table: STATE_TABLE,
+        key: path,
+        row: bytes === null ? null : { v: 1, version, bytes },
+        bytes: sizeOf(value),
+        flushed() {
+          if (state.held.get(path) === value) release(state, path);
+        },
+      };
+      if (durability === 'committed')
+        return whenFlushed(self, (answer) => state.commits.add(write, answer));
+      state.commits.add(write);
+      return '';
+    },
+    remind(state, request, self) {
+      const { path, name, reminder } = request;
+      const refusal = refuse(state, request);
+      if (refusal !== '') return refusal;
+      if (!hasRoomToCommit(state, reminder.payload.length)) return 'state_full';
+      const change = state.reminders.set(path, name, reminder);
+      if (change === undefined) return 'reminders_full';
+      plan(state.reminders, self);
+      return whenFlushed(self, (answer) => write(state, change, answer));
+    },
+    cancel(state, request, self) {
+      const refusal = refuse(state, request);
+      if (refusal !== '') return refusal;
+      if (!hasRoomToCommit(state, 0)) return 'state_full';
+      const change = state.reminders.cancel(request.path, request.name);
+      return whenFlushed(self, (answer) => write(state, change, answer));
+    },
+    awake(state, place, self) {
+      if (refuse(state, place) !== '') return;
+      state.reminders.awake(place.path);
+      plan(state.reminders, self);
+    },
+    look(state, _nothing, self) {
+      // What is confirmed could not be kept.
+      if (state.commits.failure !== '') return;
+      const inMs = DELIVERY_MS;
+      for (const delivery of state.reminders.release()) {
+        const { path, reminder } = delivery;
+        const cut = path.indexOf('/');
+        const ref = refTo<Reminded>(path.slice(0, cut), path.slice(cut + 1));
+        self.request(ref, reminder.kind, unpack(reminder.payload), { inMs }, 'delivered', delivery);
+      }
+      plan(state.reminders, self);
+    },
+    delivered(state, { about, outcome }, self) {
+      // What its handler returned has no form: it was handled.
+      const isDone = outcome.ok || codeOf(outcome.error) === 'not_encodable';
+      const change = state.reminders.settled(about, isDone);
+      if (change !== undefined) write(state, change);
+      plan(state.reminders, self);
     },
   },
-  stop: ({ writing }) => writing,
+  stop: ({ commits }) => commits.ended,
 });
+
+function restore(reminders: Reminders, store: Store): void {
+  let after = '';
+  do {
+    const page = store.scan({ table: REMINDERS_TABLE, after, limit: PAGE_ROWS });
+    for (const { key, row } of page.rows) reminders.restore(key, row);
+    after = page.next;
+  } while (after !== '');
+}
+
+function plan(reminders: Reminders, self: Self<Own>): void {
+  const inMs = reminders.nextLookMs();
+  if (inMs !== undefined) self.after('look', inMs, 'look', null);
+}
+
+/** The answer is given when what `add` adds is flushed. */
+function whenFlushed(
+  self: Self<unknown>,
+  add: (answer: Deferred<Refusal>) => void,
+): PromiseLike<Refusal> {
+  const later = self.defer<Refusal>();
+  add(later);
+  return later.promise;
+}
+
+function write({ commits }: State, change: RowChange, answer?: Deferred<Refusal>): void {
+  commits.add({ table: REMINDERS_TABLE, ...change }, answer);
+}
 
 const NOTHING: Value = { version: 0, bytes: null };
 
 /** Whoever asks is the latest that its path has had, or is refused. */
-function refuse({ fences, failure }: State, { path, stamp }: LoadRequest): Refusal {
+function refuse({ fences, commits }: State, { path, stamp }: Place): Refusal {
   const known = fences.get(path);
   if (known !== undefined && isBefore(stamp, known)) return 'stale_incarnation';
   fences.delete(path);
@@ -103,7 +176,7 @@ function refuse({ fences, failure }: State, { path, stamp }: LoadRequest): Refus
     const [oldest = path] = fences.keys();
     fences.delete(oldest);
   }
-  return failure;
+  return commits.failure;
 }
 
 function isBefore(stamp: Stamp, known: Stamp): boolean {
@@ -116,12 +189,17 @@ function find({ held, store }: State, path: string): Value {
   return { version, bytes } as Value;
 }
 
-function hasRoom({ held, heldBytes, waiting }: State, path: string, bytes: number): boolean {
+function hasRoom(state: State, path: string, bytes: number): boolean {
+  const { held, heldBytes } = state;
   return (
-    waiting.saves < MAX_WAITING_SAVES &&
-    Math.max(heldBytes, waiting.bytes) + bytes <= MAX_HELD_BYTES &&
+    hasRoomToCommit(state, bytes) &&
+    heldBytes + bytes <= MAX_HELD_BYTES &&
     (held.has(path) || held.size < MAX_HELD_VALUES)
   );
+}
+
+function hasRoomToCommit({ commits }: State, bytes: number): boolean {
+  return !commits.isFull && commits.waitingBytes + bytes <= MAX_HELD_BYTES;
 }
 
 function hold(state: State, path: string, value: Value): void {
@@ -139,36 +217,4 @@ function release(state: State, path: string): void {
 
 function sizeOf({ bytes }: Value): number {
   return bytes?.length ?? 0;
-}
-
-/** One commit after the other until nothing is waiting; each takes what came while the one before it was under way. */
-async function write(state: State, clock: Clock): Promise<void> {
-  // What stands in the mailbox beside the first save goes with it.
-  await undefined;
-  while (state.waiting.values.size > 0 && state.failure === '') {
-    const batch = state.waiting;
-    state.waiting = new Batch();
-    try {
-      await state.store.commit([toChanges(batch)], clock.wallMs());
-      for (const [path, value] of batch.values) {
-        if (state.held.get(path) === value) release(state, path);
-      }
-    } catch (error) {
-      state.failure = codeOf(error);
-      for (const { resolve } of state.waiting.answers) resolve(state.failure);
-      state.waiting = new Batch();
-    }
-    for (const { resolve } of batch.answers) resolve(state.failure);
-  }
-  state.writing = undefined;
-}
-
-function toChanges({ values }: Batch) {
-  const put = [];
-  const remove = [];
-  for (const [key, { version, bytes }] of values) {
-    if (bytes === null) remove.push({ table: STATE_TABLE, key });
-    else put.push({ table: STATE_TABLE, key, row: { v: 1, version, bytes } });
-  }
-  return { expect: [], put, remove, facts: [] };
 }

@@ -1,5 +1,6 @@
 /** What actors and the keeper of their state say to each other. A value crosses as bytes: the keeper looks into none. */
 import type { Durability } from '../actor.ts';
+import type { Reminder } from './reminders.ts';
 
 /** The keeper's name below the system's. */
 export const KEEPER_ID = 'state~keeper';
@@ -15,12 +16,13 @@ export type Stamp = readonly [
   incarnation: number,
 ];
 
-export interface LoadRequest {
+/** Who asks: whoever comes after another one at its path shuts that one out. */
+export interface Place {
   readonly path: string;
   readonly stamp: Stamp;
 }
 
-export interface SaveRequest extends LoadRequest {
+export interface SaveRequest extends Place {
   readonly durability: Durability;
   /** Of the value's shape. */
   readonly version: number;
@@ -28,7 +30,16 @@ export interface SaveRequest extends LoadRequest {
   readonly bytes: Uint8Array | null;
 }
 
-/** '' where it was done; `stale_incarnation`, `state_full`, or the code with which the store failed. */
+export interface RemindRequest extends Place {
+  readonly name: string;
+  readonly reminder: Reminder;
+}
+
+export interface CancelRequest extends Place {
+  readonly name: string;
+}
+
+/** '' where it was done; `stale_incarnation`, `state_full`, `reminders_full`, or the code with which the store failed. */
 export type Refusal = string;
 
 export interface Loaded {
@@ -39,7 +50,13 @@ export interface Loaded {
 }
 
 export interface KeeperProtocol {
-  load(request: LoadRequest): Loaded;
+  load(place: Place): Loaded;
   /** Answered when the value is as durable as it is to be. */
   save(request: SaveRequest): Refusal;
+  /** Answered when it is flushed. */
+  remind(request: RemindRequest): Refusal;
+  /** Answered when it is flushed. */
+  cancel(request: CancelRequest): Refusal;
+  /** An incarnation runs that may have reminders. */
+  awake(place: Place): void;
 }

@@ -6,6 +6,7 @@ import type {
   Down,
   Durability,
   Kind,
+  ReminderTime,
   Self,
   Settled,
   WorkOptions,
@@ -28,7 +29,14 @@ export type Effect =
       readonly kind: string;
       readonly payload: unknown;
     }
-  | { readonly type: 'cancel'; readonly name: string }
+  | { readonly type: 'cancel' | 'cancelReminder'; readonly name: string }
+  | {
+      readonly type: 'remind';
+      readonly name: string;
+      readonly when: ReminderTime;
+      readonly kind: string;
+      readonly payload: unknown;
+    }
   | { readonly type: 'run'; readonly done: string }
   | { readonly type: 'ready' | 'watch' | 'unwatch' | 'stopChild'; readonly to: string }
   | { readonly type: 'spawn'; readonly spec: ChildSpec<unknown, unknown> }
@@ -55,11 +63,18 @@ export interface BehaviorKit<P, S> {
   receive(kind: Kind<P>, payload: unknown): unknown;
   /** Waits for the running `self.run` work and feeds each outcome to its handler, until none is left. */
   settle(): Promise<void>;
-  /** Moves both clocks; fires due `after` timers in order. */
+  /** Moves both clocks; fires due `after` timers and reminders in order. */
   advance(ms: number): Promise<void>;
   down(down: Down): void | Promise<void>;
   /** The effects so far, which are forgotten. */
   take(): Effect[];
+}
+
+interface Planned {
+  readonly atMs: number;
+  readonly kind: string;
+  readonly payload: unknown;
+  readonly everyMs?: number | undefined;
 }
 
 export async function createBehaviorKit<P, Own, A, S, D>(
@@ -70,7 +85,8 @@ export async function createBehaviorKit<P, Own, A, S, D>(
 ): Promise<BehaviorKit<P & Own, S>> {
   const effects: Effect[] = [];
   const running: Promise<void>[] = [];
-  const timers = new Map<string, { atMs: number; kind: string; payload: unknown }>();
+  /** Reminders too, with a `#` before their names. */
+  const timers = new Map<string, Planned>();
   const kids = new Map<string, ActorRef<unknown>>();
   const abort = new AbortController();
   let wallMs = options.wallMs ?? 1_800_000_000_000;
@@ -121,6 +137,16 @@ export async function createBehaviorKit<P, Own, A, S, D>(
       timers.delete(name);
       record({ type: 'cancel', name });
     },
+    async remind(name, when, kind, payload) {
+      const delayMs = when.afterMs ?? when.atWallMs - wallMs;
+      const { everyMs } = when;
+      timers.set(`#${name}`, { atMs: monotonicMs + Math.max(0, delayMs), kind, payload, everyMs });
+      record({ type: 'remind', name, when, kind, payload });
+    },
+    async cancelReminder(name) {
+      timers.delete(`#${name}`);
+      record({ type: 'cancelReminder', name });
+    },
     run<T>(
       work: (options: WorkOptions) => Promise<T>,
       done: string,
@@ -170,6 +196,8 @@ export async function createBehaviorKit<P, Own, A, S, D>(
         const [name, next] = [...timers].sort(([, a], [, b]) => a.atMs - b.atMs)[0] ?? [];
         if (name === undefined || next === undefined || next.atMs > untilMs) break;
         timers.delete(name);
+        const { everyMs } = next;
+        if (everyMs !== undefined) timers.set(name, { ...next, atMs: next.atMs + everyMs });
         wallMs += next.atMs - monotonicMs;
         monotonicMs = next.atMs;
         await receive(next.kind, next.payload);

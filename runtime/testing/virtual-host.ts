@@ -15,7 +15,7 @@ export interface VirtualHostOptions {
 
 export class VirtualHost implements Host {
   readonly #random: () => number;
-  readonly #wallOffsetMs: number;
+  #wallOffsetMs: number;
   #turns: (() => void)[] = [];
   #timers: Planned[] = [];
   #order = 0;
@@ -29,6 +29,11 @@ export class VirtualHost implements Host {
 
   wallMs(): number {
     return this.#wallOffsetMs + Math.trunc(this.#nowMs);
+  }
+
+  /** Sets the wall clock forth, or back where `byMs` is negative. */
+  jumpWall(byMs: number): void {
+    this.#wallOffsetMs += byMs;
   }
 
   monotonicMs(): number {

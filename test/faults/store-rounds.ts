@@ -1,21 +1,14 @@
 /** Starts the store's writer and checks afterwards that what it acknowledged is there. Part of the store's fault suites. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import * as assert from 'uvu/assert';
 import { openLmdbStore, type Store } from '../../runtime/store/index.ts';
-import { within } from '../support/within.ts';
+import { type LinesEnd, runLines } from './run-lines.ts';
 import { keysOf, SETS } from './store-writer.ts';
 
-const WRITER = fileURLToPath(new URL(`./store-writer${extname(import.meta.url)}`, import.meta.url));
-const EXIT_TIMEOUT_MS = 60_000;
+const WRITER = new URL('./store-writer.js', import.meta.url);
 
-export interface WriterEnd {
+export interface WriterEnd extends LinesEnd {
   readonly lastAcknowledged: number;
-  readonly lines: readonly string[];
-  /** Exit code, or the signal's name. */
-  readonly exit: number | string;
-  readonly errors: string;
 }
 
 export interface WriterRun {
@@ -26,34 +19,14 @@ export interface WriterRun {
   onLine?(line: string, child: ChildProcess): void;
 }
 
-export async function runWriter(run: WriterRun): Promise<WriterEnd> {
-  const args = [WRITER, run.directory, String(run.firstBatch), String(run.rowBytes)];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const lines: string[] = [];
-  let errors = '';
-  let rest = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors = `${errors}${text}`.slice(-4_000);
-  });
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const parts = `${rest}${text}`.split('\n');
-    rest = parts.pop() ?? '';
-    for (const line of parts) {
-      lines.push(line);
-      run.onLine?.(line, child);
-    }
-  });
-  const ended = new Promise<number | string>((resolve) => {
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  });
-  try {
-    const exit = await within('the end of the writer', ended, EXIT_TIMEOUT_MS);
-    const acknowledged = lines.filter((line) => line.startsWith('ack '));
-    const lastAcknowledged = Number(acknowledged.at(-1)?.slice(4) ?? run.firstBatch - 1);
-    return { lastAcknowledged, lines, exit, errors };
-  } finally {
-    child.kill('SIGKILL');
-  }
+export async function runWriter({ onLine, ...run }: WriterRun): Promise<WriterEnd> {
+  const args = [run.directory, String(run.firstBatch), String(run.rowBytes)];
+  const { lines, exit, errors } = await runLines(WRITER, args, (line, child) =>
+    onLine?.(line, child),
+  );
+  const acknowledged = lines.filter((line) => line.startsWith('ack '));
+  const lastAcknowledged = Number(acknowledged.at(-1)?.slice(4) ?? run.firstBatch - 1);
+  return { lastAcknowledged, lines, exit, errors };
 }
 
 /** Every batch up to the last acknowledged one is there; of the next, each change set in full or not at all. Gives the next free one. */

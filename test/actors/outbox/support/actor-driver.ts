@@ -154,6 +154,8 @@ export class ActorDriver {
         this.#timers.set(name, { atMs: world.monotonicMs() + delayMs, kind, payload });
       },
       cancel: (name) => void this.#timers.delete(name),
+      remind: async () => undefined,
+      cancelReminder: async () => undefined,
       run: (work, done, toPayload) => {
         work(new AbortController()).then(
           (value) => this.mail('self', done, toPayload({ ok: true, value })),

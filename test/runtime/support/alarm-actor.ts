@@ -1,0 +1,76 @@
+/** An actor that is reminded, and keeps what it heard over its restarts. */
+import { defineActor, type ReminderTime } from '../../../runtime/actor.ts';
+import { codeOf } from '../../../runtime/errors.ts';
+
+export interface Ring {
+  readonly note: string;
+  readonly incarnation: number;
+  readonly atWallMs: number;
+}
+
+export interface AlarmProtocol {
+  /** '' or the code of the refusal. */
+  set(alarm: {
+    readonly name: string;
+    readonly when: ReminderTime;
+    readonly note: unknown;
+  }): string;
+  /** The codes of so many, each with a name of its own. */
+  setMany(count: number): string[];
+  setKind(kind: string): string;
+  cancel(name: string): string;
+  rings(nothing: null): Ring[];
+  crash(nothing: null): void;
+  exit(nothing: null): void;
+}
+
+interface Own {
+  /** One that begins with `fatal` is handled the third time; one with `never`, never; one with `odd` returns a function. */
+  ring(note: string): unknown;
+}
+
+const HOUR_MS = 3_600_000;
+
+export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>({
+  module: import.meta.url,
+  export: 'alarmActor',
+  name: 'alarm',
+  mailbox: { limitMessages: 1_000, overflow: 'reject' },
+  reminders: true,
+  start: async (self) => (await self.state.load<Ring[]>()) ?? [],
+  receive: {
+    set: (_rings, { name, when, note }, self) =>
+      coded(self.remind(name, when, 'ring', note as string)),
+    setMany: (_rings, count, self) =>
+      Promise.all(
+        Array.from({ length: count }, (_, n) =>
+          coded(self.remind(`n${n}`, { afterMs: HOUR_MS }, 'ring', `${n}`)),
+        ),
+      ),
+    setKind: (_rings, kind, self) =>
+      coded(self.remind('kind', { afterMs: HOUR_MS }, kind as 'ring', '')),
+    cancel: (_rings, name, self) => coded(self.cancelReminder(name)),
+    rings: (rings) => rings,
+    async ring(rings, note, self) {
+      rings.push({ note, incarnation: self.incarnation, atWallMs: self.clock.wallMs() });
+      await self.state.save(rings, { durability: 'memory' });
+      const times = rings.filter((ring) => ring.note === note).length;
+      if (note.startsWith('never') || (note.startsWith('fatal') && times < 3))
+        throw new Error('told to');
+      return note.startsWith('odd') ? () => undefined : undefined;
+    },
+    crash() {
+      throw new Error('told to');
+    },
+    exit() {
+      process.exit(3);
+    },
+  },
+});
+
+/** The same, but for what its definition says. */
+export const deafActor = { ...alarmActor, export: 'deafActor', reminders: false };
+
+function coded(work: Promise<void>): Promise<string> {
+  return work.then(() => '', codeOf);
+}
