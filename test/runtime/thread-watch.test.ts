@@ -9,6 +9,7 @@ import {
   type SystemEvent,
   supervisor,
   type ThreadOptions,
+  type ThreadSetupName,
 } from '../../runtime/index.ts';
 import { until, within } from '../support/within.ts';
 import { type CounterProtocol, counterActor } from './support/actors.ts';
@@ -24,12 +25,13 @@ const SETUP = {
 async function withThreads(
   threads: Partial<ThreadOptions>,
   work: (system: Awaited<ReturnType<typeof createSystem>>, events: SystemEvent[]) => Promise<void>,
+  thread: ThreadSetupName = SETUP,
 ): Promise<void> {
   const events: SystemEvent[] = [];
   const system = await createSystem({
     name: 't',
     threads: { pool: 1, ...threads },
-    thread: SETUP,
+    thread,
     onEvent: (event) => events.push(event),
   });
   try {
@@ -49,25 +51,34 @@ async function withThreads(
 
 const test = suite('threads seen from outside');
 
-test('T7 the spare thread, made before the loss, takes the place', () =>
-  within(
+test('T7 the spare thread, made before the loss, takes the place', () => {
+  const ran = new SharedArrayBuffer(4);
+  return within(
     'the spare',
-    withThreads({}, async (system) => {
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      // Threads are numbered in the order in which they are made.
-      const marker = new Worker('', { eval: true });
-      const { threadId } = marker;
-      const before = await system.ask(a, 'where', null, IN_5S);
-      system.tell(a, 'misbehave', 'exit');
-      const after = await until('a is back', async () => {
-        const where = await system.ask(a, 'where', null, IN_5S).catch(() => undefined);
-        return where?.incarnation === 2 && where;
-      });
-      await marker.terminate();
-      assert.ok(before.thread < after.thread && after.thread < threadId);
-    }),
+    withThreads(
+      {},
+      async (system) => {
+        await until(
+          'main, the pool and the spare are set up',
+          () => Atomics.load(new Int32Array(ran), 0) === 3,
+        );
+        // Threads are numbered in the order in which they are made.
+        const marker = new Worker('', { eval: true });
+        const { threadId } = marker;
+        const before = await system.ask(a, 'where', null, IN_5S);
+        system.tell(a, 'misbehave', 'exit');
+        const after = await until('a is back', async () => {
+          const where = await system.ask(a, 'where', null, IN_5S).catch(() => undefined);
+          return where?.incarnation === 2 && where;
+        });
+        await marker.terminate();
+        assert.ok(before.thread < after.thread && after.thread < threadId);
+      },
+      { ...SETUP, export: 'countedSetup', args: ran },
+    ),
     15_000,
-  ));
+  );
+});
 
 test('T7 without a spare one is made', () =>
   within(

@@ -5,6 +5,12 @@ export function setup(args: unknown): ThreadWorld {
   return { deps: { args } };
 }
 
+/** Counts where it ran, in memory that all threads share. */
+export function countedSetup(ran: SharedArrayBuffer): ThreadWorld {
+  Atomics.add(new Int32Array(ran), 0, 1);
+  return { deps: undefined };
+}
+
 /** A main thread whose world does not let go. */
 export function stubbornSetup(how: unknown, { isMain }: ThreadContext): ThreadWorld {
   const close = () =>
