@@ -63,6 +63,12 @@ export function logEvent(log: Log, event: SystemEvent): void {
         overflow: event.overflow,
       });
       return;
+    case 'phase.ended':
+      log(event.code === '' ? 'debug' : 'warn', 'a phase of the stop has ended', {
+        phase: event.phase,
+        code: event.code,
+      });
+      return;
     case 'system.stopped':
       log('debug', 'the actors are stopped', { code: event.cause.code });
       return;

@@ -22,9 +22,11 @@ import { everything } from './observe/inspection.ts';
 import { Observers } from './observe/observers.ts';
 import { keeperActor } from './state/keeper.ts';
 import { KEEPER_ID } from './state/protocol.ts';
+import { checkPhases, runPhases } from './stop-phases.ts';
 import type { Store } from './store/store.ts';
 import { ChildSet } from './supervision/child-set.ts';
 import type {
+  StopOptions,
   System,
   SystemEvent,
   SystemOptions,
@@ -42,6 +44,8 @@ import { ThreadPool } from './thread/thread-pool.ts';
 import { pack } from './transfer.ts';
 
 const DEFAULT_STOP_DEADLINE_MS = 24_000;
+/** At most so much of it, and a quarter of a shorter one, is the tree's, whatever the phases of the stop take. */
+const TREE_MS = 6_000;
 /** At most so much of it the threads get to join, and the main thread's world to close. */
 const JOIN_MS = 2_000;
 
@@ -138,6 +142,8 @@ class RunningSystem implements System {
   #firstId: string | undefined = undefined;
   #cause: ExitCause = { kind: 'stopped', code: 'shutdown' };
   #stopping: Promise<void> | undefined = undefined;
+  #isTreeStopping = false;
+  readonly #treeEnded = createDeferred<void>();
 
   constructor(name: string, kernel: Kernel, pool: ThreadPool | undefined, observers: Observers) {
     this.name = name;
@@ -155,7 +161,7 @@ class RunningSystem implements System {
         escalate: (cause) => this.#over(cause),
         shutDown: () => undefined,
         childEnded: (ended) => {
-          if (ended.id === this.#firstId && this.#stopping === undefined) this.#cause = ended.cause;
+          if (ended.id === this.#firstId && !this.#isTreeStopping) this.#cause = ended.cause;
         },
         removed: (id, cause) => {
           if (id === this.#firstId) this.#over(cause);
@@ -249,27 +255,38 @@ class RunningSystem implements System {
     return this.#observers.add(listener);
   }
 
-  stop(options: { readonly deadlineMs?: number } = {}): Promise<void> {
-    this.#stopping ??= this.#stop(options.deadlineMs ?? DEFAULT_STOP_DEADLINE_MS);
-    return this.#stopping;
+  async stop(options: StopOptions = {}): Promise<void> {
+    checkPhases(options.phases ?? []);
+    this.#stopping ??= this.#stop(options);
+    await this.#stopping;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  async #stop(deadlineMs: number): Promise<void> {
-    const shareMs = Math.min(JOIN_MS, deadlineMs / 4);
+  async #stop({ deadlineMs = DEFAULT_STOP_DEADLINE_MS, phases = [] }: StopOptions): Promise<void> {
+    const { host } = this.#kernel;
+    const endMs = host.monotonicMs() + deadlineMs;
+    if (phases.length > 0)
+      await runPhases(phases, {
+        host,
+        endMs: endMs - Math.min(TREE_MS, deadlineMs / 4),
+        treeEnded: this.#treeEnded.promise,
+        ended: (phase, code) => this.#tell({ type: 'phase.ended', phase, code }),
+      });
+    this.#isTreeStopping = true;
+    const leftMs = Math.max(0, endMs - host.monotonicMs());
+    const shareMs = Math.min(JOIN_MS, leftMs / 4);
     this.#heartbeat?.stop();
     try {
-      await this.#within(this.#root.stopAll(), deadlineMs - 2 * shareMs);
+      await this.#within(this.#root.stopAll(), leftMs - 2 * shareMs);
       this.#root.killAll('shutdown_timeout');
       await this.#pool?.stop(shareMs);
       await this.#within(this.closeWorld(), shareMs);
     } finally {
       this.#kernel.asks.stop();
-      if (this.#observers.hears('system.stopped'))
-        this.#observers.emit({ type: 'system.stopped', cause: this.#cause });
+      this.#tell({ type: 'system.stopped', cause: this.#cause });
       this.#end.resolve(this.#cause);
     }
   }
@@ -284,9 +301,15 @@ class RunningSystem implements System {
     }
   }
 
+  #tell(event: SystemEvent): void {
+    if (this.#observers.hears(event.type)) this.#observers.emit(event);
+  }
+
+  /** The tree has ended by itself, perhaps before the phases of a stop have. */
   #over(cause: ExitCause): void {
-    if (this.#stopping !== undefined) return;
+    if (this.#isTreeStopping) return;
     this.#cause = cause;
+    this.#treeEnded.resolve();
     // Whoever calls `stop` hears how it failed; that it is over is told by `ended`.
     this.stop().catch(() => undefined);
   }

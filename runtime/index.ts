@@ -65,10 +65,12 @@ export {
   servicesIn,
 } from './receptionist.ts';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './schema.ts';
+export type { StopPhase, StopPhaseOptions } from './stop-phases.ts';
 export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {
   ActorSnapshot,
   LoopDelay,
+  StopOptions,
   System,
   SystemEvent,
   SystemOptions,

@@ -15,6 +15,7 @@ import type { ChildSpec } from './child-spec.ts';
 import type { Clock } from './clock.ts';
 import type { Host } from './host/host.ts';
 import type { Tracing } from './observe/tracing.ts';
+import type { StopPhase } from './stop-phases.ts';
 import type { Store } from './store/store.ts';
 import type { CreateWorker } from './thread/node-threads.ts';
 
@@ -118,6 +119,7 @@ export const EVENT_TYPES = [
   'thread.lost',
   'mailbox.refused',
   'dead_letter',
+  'phase.ended',
   'system.stopped',
 ] as const satisfies readonly SystemEvent['type'][];
 
@@ -177,6 +179,8 @@ export type SystemEvent =
       readonly kind: string;
       readonly reason: string;
     }
+  /** Of a stop, one for each phase: '' or why it did not end by itself, the code of its error, `phase_late` or `phase_skipped`. */
+  | { readonly type: 'phase.ended'; readonly phase: string; readonly code: string }
   /** The last one; `cause` as `System.ended` has it. */
   | { readonly type: 'system.stopped'; readonly cause: ExitCause };
 
@@ -216,6 +220,13 @@ export interface SystemSnapshot {
   readonly counters: Readonly<Record<string, number>>;
 }
 
+export interface StopOptions {
+  /** Of the whole stop. Default 24,000. */
+  readonly deadlineMs?: number;
+  /** Done before the tree is stopped. Default: none. */
+  readonly phases?: readonly StopPhase[];
+}
+
 export interface System {
   readonly name: string;
   /** Starts a child of the root. It is not restarted, whatever its spec says: the first one's end ends the system. */
@@ -237,8 +248,12 @@ export interface System {
    * throws is counted as `observer_failures` and changes nothing.
    */
   observe(listener: (event: SystemEvent) => unknown): () => void;
-  /** Stops the tree in reverse, joins the threads, terminates what is left at the deadline. Twice is once. */
-  stop(options?: { readonly deadlineMs?: number }): Promise<void>;
+  /**
+   * Runs the phases one after the other while all actors run, then stops the tree in reverse, joins the threads, terminates
+   * what is left at the deadline (24 s). The phases get all but a quarter of it, at most 6 s, which is the tree's. Twice is
+   * once: the first call says what is done. Rejects with `bad_option` where a phase is wrong, and stops nothing then.
+   */
+  stop(options?: StopOptions): Promise<void>;
   /** Settles once, when the system is over: with the first root child's cause, or `stopped`. */
   readonly ended: Promise<ExitCause>;
   [Symbol.asyncDispose](): Promise<void>;
