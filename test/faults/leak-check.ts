@@ -12,7 +12,13 @@ import {
   type System,
   supervisor,
 } from '../../runtime/index.ts';
-import { handlesNow, restingHeap } from '../support/heap.ts';
+import {
+  type Holdings,
+  Living,
+  restingHeap,
+  untilAtRest,
+  untilHeapsAreBack,
+} from '../support/at-rest.ts';
 import { until, within } from '../support/within.ts';
 import { type Death, type MortalProtocol, mortalActor } from './mortal-actor.ts';
 import { type NurseryProtocol, nurseryActor } from './nursery-actor.ts';
@@ -31,67 +37,30 @@ const onThread = (group: keyof typeof GROUPS): Placement => ({ hash: group, grou
 const nursery = (id: 'near' | 'far') => refTo<NurseryProtocol>('leaks', `root/${id}`);
 const mortal = () => refTo<MortalProtocol>('leaks', 'root/mortal');
 
-/** What is left when all is done. */
-interface Rest {
-  readonly handles: readonly string[];
-  readonly systems: number;
-  readonly workers: number;
+const systems = new Living();
+const workers = new Living();
+const WATCHED = { systems, workers };
+/** Three ports for each thread, one for the spare that nobody talks to; main's heartbeat, and a watchdog for each thread. */
+const ONE_SYSTEM = { systems: 1, workers: 3, MessagePort: 7, Timeout: 3 };
+const NOTHING = {};
+
+interface Check {
+  /** What is held between two times. */
+  readonly resting: Holdings;
+  /** By its end each collection has grown and each function has run. */
+  readonly warmUp: number;
+  work(count: number): Promise<void>;
   /** Of each thread that stays. */
   heaps(): Promise<readonly number[]>;
 }
 
-const NOTHING: Rest = {
-  handles: [],
-  systems: 0,
-  workers: 0,
-  heaps: async () => [await restingHeap()],
-};
-
-const oneSystem = (system: System): Rest => ({
-  // Three ports for each thread, one for the spare that nobody talks to; main's heartbeat, and a watchdog for each thread.
-  handles: [...Array<string>(7).fill('MessagePort'), ...Array<string>(3).fill('Timeout')],
-  systems: 1,
-  workers: 3,
-  heaps: async () => [await restingHeap(), await system.ask(nursery('far'), 'heap', null, LONG)],
-});
-
-const systems: WeakRef<System>[] = [];
-const workers: WeakRef<Worker>[] = [];
-
-/** By the end of the warm-up each collection has grown and each function has run. */
-async function check(
-  rest: Rest,
-  work: (count: number) => Promise<void>,
-  counts: { readonly warmUp: number; readonly full: number },
-): Promise<void> {
-  await work(counts.warmUp);
-  await atRest(rest);
-  const before = await rest.heaps();
-  await work(counts.full);
-  await atRest(rest);
-  let after: readonly number[] = [];
-  const isBack = async () => {
-    after = await rest.heaps();
-    return after.every((bytes, i) => bytes <= (before[i] ?? 0) * (1 + GROWTH_AT_MOST));
-  };
-  const found = await until('the memory is back', isBack, WAIT_MS).catch(() => false);
-  const heaps = `${counts.full} more: ${before.join(', ')} bytes became ${after.join(', ')}`;
-  console.log(heaps);
-  assert.ok(found, heaps);
-}
-
-async function atRest(rest: Rest): Promise<void> {
-  const left = async () => {
-    await restingHeap();
-    return {
-      handles: handlesNow().join(),
-      systems: systems.filter((system) => system.deref() !== undefined).length,
-      workers: workers.filter((worker) => worker.deref() !== undefined).length,
-    };
-  };
-  const wanted = { handles: rest.handles.join(), systems: rest.systems, workers: rest.workers };
-  const isSame = async () => JSON.stringify(await left()) === JSON.stringify(wanted);
-  await until('it rests', isSame, WAIT_MS).catch(async () => assert.equal(await left(), wanted));
+async function check({ resting, warmUp, work, heaps }: Check, count: number): Promise<void> {
+  await work(warmUp);
+  await untilAtRest(resting, WATCHED);
+  const before = await heaps();
+  await work(count);
+  await untilAtRest(resting, WATCHED);
+  await untilHeapsAreBack(before, heaps, GROWTH_AT_MOST);
 }
 
 async function start(threads: 'inline' | 'threads'): Promise<System> {
@@ -105,12 +74,12 @@ async function start(threads: 'inline' | 'threads'): Promise<System> {
             groups: GROUPS,
             createWorker: (entry, options) => {
               const worker = new Worker(entry, options);
-              workers.push(new WeakRef(worker));
+              workers.add(worker);
               return worker;
             },
           },
   });
-  systems.push(new WeakRef(system));
+  systems.add(system);
   const root = supervisor('root', {
     strategy: 'one_for_one',
     intensity: 100_000,
@@ -157,25 +126,31 @@ async function restart(system: System, how: Death): Promise<void> {
   await within('the ask that was cut ends', cut, WAIT_MS);
 }
 
-async function checkSystems(full: number): Promise<void> {
-  const work = async (count: number) => {
-    for (let i = 0; i < count; i += 1) await liveAndStop('inline');
-    for (let i = 0; i < count; i += 1) await liveAndStop('threads');
+async function checkSystems(count: number): Promise<void> {
+  const work = async (times: number) => {
+    for (let i = 0; i < times; i += 1) await liveAndStop('inline');
+    for (let i = 0; i < times; i += 1) await liveAndStop('threads');
   };
-  await check(NOTHING, work, { warmUp: Math.min(full, 10), full });
+  const heaps = async () => [await restingHeap()];
+  await check({ resting: NOTHING, warmUp: Math.min(count, 10), work, heaps }, count);
 }
 
-async function checkOne(what: 'actors' | 'restarts', full: number): Promise<void> {
+async function checkOne(what: 'actors' | 'restarts', count: number): Promise<void> {
   const system = await start('threads');
-  const kills = async (count: number) => {
+  const kills = async (times: number) => {
     // In turns charged to its actor and to nobody, whose second in a row would wait.
-    for (let i = 0; i < count; i += 1)
+    for (let i = 0; i < times; i += 1)
       await restart(system, i % 2 === 0 ? 'exit-0' : 'throw-outside');
   };
+  const heaps = async () => [
+    await restingHeap(),
+    await system.ask(nursery('far'), 'heap', null, LONG),
+  ];
+  const common = { resting: ONE_SYSTEM, heaps };
   try {
-    if (what === 'restarts')
-      await check(oneSystem(system), kills, { warmUp: Math.min(full, 20), full });
-    else await check(oneSystem(system), (n) => raise(system, n), { warmUp: full, full });
+    if (what === 'actors')
+      await check({ ...common, warmUp: count, work: (n) => raise(system, n) }, count);
+    else await check({ ...common, warmUp: Math.min(count, 20), work: kills }, count);
   } finally {
     await within('the stop', system.stop(), WAIT_MS);
   }
@@ -185,5 +160,5 @@ const [what, count] = process.argv.slice(2);
 if (process.argv[1]?.endsWith('leak-check.js')) {
   if (what === 'systems') await checkSystems(Number(count));
   else await checkOne(what as 'actors' | 'restarts', Number(count));
-  await atRest(NOTHING);
+  await untilAtRest(NOTHING, WATCHED);
 }

@@ -1,7 +1,7 @@
 /** What came and went leaves nothing behind: no handle, no thread, no memory. runtime/SEMANTICS.md Y2. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HEAP_FLAGS } from '../support/heap.ts';
+import { REST_FLAGS } from '../support/at-rest.ts';
 import { runCell } from '../support/run-cell.ts';
 import { faultScale } from '../support/scale.ts';
 import type { LeakCheck } from './leak-check.ts';
@@ -21,7 +21,7 @@ for (const [what, count] of CHECKS) {
     const { exit, errors } = await runCell({
       program: PROGRAM,
       args: [what, String(count)],
-      nodeFlags: HEAP_FLAGS,
+      nodeFlags: REST_FLAGS,
       deadlineMs: DEADLINE_MS,
     });
     assert.is(exit, 0, errors);

@@ -1,7 +1,7 @@
 /** An actor for the leak checks: it has thousands of children come and go, and tells what its thread holds. */
 import { type ActorRef, child, defineActor, type Placement } from '../../runtime/index.ts';
 import { counterActor } from '../runtime/support/actors.ts';
-import { restingHeap } from '../support/heap.ts';
+import { restingHeap } from '../support/at-rest.ts';
 import type { MortalProtocol } from './mortal-actor.ts';
 
 export interface NurseryProtocol {
