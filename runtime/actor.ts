@@ -262,7 +262,7 @@ export function child<P, Own, A, S, D>(
     Omit<ChildSpec<P, A>, 'id' | 'start' | 'protocol'>
   >,
 ): ChildSpec<P, A> {
-  const { restartLimit, significant } = spec;
+  const { restartLimit, significant, passivateAfterMs } = spec;
   const made: ChildSpec<P, A> = {
     id: spec.id,
     start: {
@@ -275,9 +275,10 @@ export function child<P, Own, A, S, D>(
     shutdownTimeoutMs: spec.shutdownTimeoutMs ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
     placement: spec.placement ?? 'with-parent',
   };
-  if (restartLimit === undefined && significant === undefined) return made;
+  if ((restartLimit ?? significant ?? passivateAfterMs) === undefined) return made;
   return {
     ...made,
+    ...(passivateAfterMs === undefined ? {} : { passivateAfterMs }),
     ...(restartLimit === undefined ? {} : { restartLimit }),
     ...(significant === undefined ? {} : { significant }),
   };

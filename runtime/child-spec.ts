@@ -31,6 +31,11 @@ export interface ChildSpec<P, A> {
   readonly restartLimit?: RestartLimit;
   /** Its end, without a restart, may be that of its supervisor: `autoShutdown`. Never of a permanent child. */
   readonly significant?: boolean;
+  /**
+   * One that has handled nothing for so long, and waits for nothing, is ended in order; its name stays, and its next message
+   * starts it again. Default: never.
+   */
+  readonly passivateAfterMs?: number;
   /** Phantom, never written. */
   readonly protocol?: P;
 }
@@ -97,7 +102,11 @@ export function checkChildSpec<P, A>(spec: ChildSpec<P, A>): ChildSpec<P, A> {
     fail('placement', placement, "'main' | 'pool' | 'own' | 'with-parent' | { hash, group? }");
   }
   if (placement !== 'main' && placement !== 'with-parent') checkArgs(spec.start.args);
-  const { restartLimit, significant = false } = spec;
+  const { restartLimit, significant = false, passivateAfterMs } = spec;
+  if (passivateAfterMs !== undefined && !(passivateAfterMs > 0 && passivateAfterMs < 2 ** 31))
+    fail('passivateAfterMs', passivateAfterMs, 'milliseconds above 0');
+  if (passivateAfterMs !== undefined && shutdownTimeoutMs === 0)
+    fail('shutdownTimeoutMs', shutdownTimeoutMs, 'time to stop in, as it is passivated');
   if (restartLimit !== undefined) checkLimit('restartLimit.', restartLimit);
   if (typeof significant !== 'boolean') fail('significant', significant, 'a boolean');
   if (significant && spec.restart === 'permanent')

@@ -187,7 +187,7 @@ export type SystemEvent =
 export interface ActorSnapshot {
   readonly path: string;
   readonly thread: string;
-  readonly state: 'starting' | 'running' | 'restarting' | 'stopping' | 'degraded';
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopping' | 'degraded' | 'passive';
   readonly incarnation: number;
   readonly restarts: number;
   readonly mailbox: number;

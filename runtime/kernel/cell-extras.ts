@@ -1,8 +1,9 @@
 /** What most actors never have, in one place that is made when it is first needed. */
-import type { ActorRef } from '../actor.ts';
+import type { ActorRef, ExitCause } from '../actor.ts';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import type { Cell } from './cell.ts';
 import { NamedTimers } from './named-timers.ts';
+import type { Passivation } from './passivation.ts';
 import { createRef } from './ref.ts';
 import type { RoomLine } from './room-line.ts';
 import { RunningWork } from './running-work.ts';
@@ -30,6 +31,20 @@ export class CellExtras {
   whenOver: Deferral<void> | undefined = undefined;
   /** Whom the present incarnation watches, by address. */
   watched: Map<string, ActorRef<unknown>> | undefined = undefined;
+  /** Requests of the present incarnation that have not ended. */
+  requests = 0;
+  passivation: Passivation | undefined = undefined;
+
+  /** Nothing is under way that ends with the incarnation. */
+  get isIdle(): boolean {
+    return (
+      this.requests === 0 &&
+      this.timers.isEmpty &&
+      this.work.isEmpty &&
+      this.unanswered.isEmpty &&
+      (this.watched?.size ?? 0) === 0
+    );
+  }
 
   /** Settles when the incarnation is over: killed, where it takes longer. */
   async over(cell: Cell, timeoutMs: number): Promise<void> {
@@ -40,10 +55,22 @@ export class CellExtras {
     timer.cancel();
   }
 
+  /** What was under way ends with the incarnation. Gives who waits for its end, or for its becoming passive, which no watcher hears. */
+  ended(cell: Cell, cause: ExitCause, isPassive: boolean): Deferral<void> | undefined {
+    const { whenOver } = this;
+    this.whenOver = undefined;
+    this.timers.cancelAll();
+    this.unanswered.failAll(cause.code);
+    if (!isPassive) this.watchers.tell(cell, cause);
+    return whenOver;
+  }
+
   /** Its incarnation is over: nobody has to tell it anything any more, and its work is not wanted. */
   forget({ kernel, uid }: Cell): void {
     for (const ref of this.watched?.values() ?? []) kernel.unwatch(ref, uid);
     this.watched = undefined;
+    this.requests = 0;
+    this.passivation?.cancel();
     this.work.abortAll();
   }
 }

@@ -2,7 +2,6 @@
 import type { ActorRef, ExitCause } from '../actor.ts';
 import { type ChildSpec, checkSupervision } from '../child-spec.ts';
 import { isThenable } from '../deferred.ts';
-import { codeOf, messageOf } from '../errors.ts';
 import { InvalidMessage } from '../schema.ts';
 import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
@@ -15,12 +14,21 @@ import { EARLY, Inbox } from './inbox.ts';
 import { announce } from './kept-reminders.ts';
 import type { Kernel } from './kernel.ts';
 import { makeRoom } from './make-room.ts';
+import { isIdle, PASSIVATED, passivateLater } from './passivation.ts';
 import { payloadBytes } from './payload-bytes.ts';
 import { refuse } from './refusal.ts';
 import type { Runnable } from './scheduler.ts';
 import { KernelSelf } from './self.ts';
+import { stopInOrder } from './stop-in-order.ts';
 
-export type CellStatus = 'created' | 'starting' | 'running' | 'ending' | 'waiting' | 'gone';
+export type CellStatus =
+  | 'created'
+  | 'starting'
+  | 'running'
+  | 'ending'
+  | 'passive'
+  | 'waiting'
+  | 'gone';
 
 /** Messages that one actor handles before the next one has its turn. */
 const QUANTUM_MESSAGES = 256;
@@ -105,6 +113,7 @@ export class Cell implements Runnable, ChildHandle {
     this.#isReady = false;
     const { recorder, scheduler } = this.kernel;
     recorder.enter(this.recorderId, this.incarnation);
+    if (this.status === 'passive') this.extras?.passivation?.wake();
     let left = QUANTUM_MESSAGES;
     while (this.#isRunnable()) {
       if (left === 0 || !this.#handleNext()) break;
@@ -112,6 +121,7 @@ export class Cell implements Runnable, ChildHandle {
       if (scheduler.spend()) break;
     }
     recorder.leave();
+    this.extras?.passivation?.handled();
     if (this.inbox?.hasMail === true) this.#makeReady();
     this.extras?.line?.look();
   }
@@ -121,7 +131,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #makeReady(): void {
-    if (this.#isReady || !this.#isRunnable()) return;
+    if (this.#isReady || !(this.#isRunnable() || this.status === 'passive')) return;
     this.#isReady = true;
     this.kernel.scheduler.ready(this);
   }
@@ -237,8 +247,18 @@ export class Cell implements Runnable, ChildHandle {
 
   /** Ends in order after the message being handled, or now where none is. */
   requestStop(): void {
-    if (this.status === 'running' && !this.#isHandling && !this.#isParked) this.#end(STOPPED, true);
+    if (this.status === 'passive') this.#over(STOPPED);
+    else if (this.status === 'running' && !this.#isHandling && !this.#isParked)
+      this.#end(STOPPED, true);
     else this.#isStopRequested = true;
+  }
+
+  /** Ends as long as nobody needs it; false where somebody may. */
+  passivate(): boolean {
+    if (!this.#isRunnable() || this.#isReady || !isIdle(this)) return false;
+    this.#end(PASSIVATED, true);
+    if (this.status === 'ending') void this.ensureExtras().over(this, this.spec.shutdownTimeoutMs);
+    return true;
   }
 
   stop(timeoutMs: number): Promise<void> | undefined {
@@ -270,7 +290,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   get #isLive(): boolean {
-    return this.status === 'starting' || this.status === 'running' || this.status === 'ending';
+    return this.status !== 'created' && this.status !== 'waiting' && this.status !== 'gone';
   }
 
   #isStarting(incarnation: number): boolean {
@@ -321,6 +341,7 @@ export class Cell implements Runnable, ChildHandle {
     this.status = 'running';
     this.owner.started(incarnation);
     announce(this);
+    passivateLater(this);
     this.#goOn();
   }
 
@@ -342,31 +363,22 @@ export class Cell implements Runnable, ChildHandle {
     this.#isParked = false;
     this.extras?.timers.cancelAll();
     if (!isOrderly) this.#revoke();
-    const { self } = this;
-    const definition = this.compiled?.definition;
-    const hasStop = definition?.stop !== undefined && this.#hasState;
+    const hasStop = this.compiled?.definition.stop !== undefined && this.#hasState;
     if (this.children === undefined && !hasStop) {
       this.#over(cause);
       return;
     }
-    const finish = async () => {
-      await this.children?.stopAll();
-      if (hasStop) await definition.stop?.(this.state, self ?? new KernelSelf(this));
-    };
-    const note = (error: unknown) => {
-      this.ensureExtras().lastError = `stop: ${codeOf(error)}: ${messageOf(error)}`;
-      this.kernel.counters.failed_stops += 1;
-    };
-    void finish()
-      .catch(note)
-      .then(() => {
-        if (this.status === 'ending' && this.incarnation === incarnation) this.#over(cause);
-      });
+    void stopInOrder(this, hasStop).then(() => {
+      if (this.status === 'ending' && this.incarnation === incarnation) this.#over(cause);
+    });
   }
 
-  #over(cause: ExitCause): void {
+  #over(ending: ExitCause): void {
+    // Somebody wanted its end while it became passive.
+    const cause = ending === PASSIVATED && this.#isStopRequested ? STOPPED : ending;
+    const isPassive = cause === PASSIVATED;
     this.#revoke();
-    this.status = 'waiting';
+    this.status = isPassive ? 'passive' : 'waiting';
     this.#isParked = false;
     if (cause.kind !== 'stopped') this.kernel.counters.crashes += 1;
     this.state = undefined;
@@ -374,15 +386,10 @@ export class Cell implements Runnable, ChildHandle {
     this.asking = undefined;
     this.trace = undefined;
     this.kernel.counters.stale_outcomes += this.inbox?.dropUrgent() ?? 0;
-    const { extras } = this;
-    const whenOver = extras?.whenOver;
-    if (extras !== undefined) {
-      extras.timers.cancelAll();
-      extras.whenOver = undefined;
-      extras.unanswered.failAll(cause.code);
-      extras.watchers.tell(this, cause);
-    }
-    this.owner.ended(this.incarnation, cause);
+    const whenOver = this.extras?.ended(this, cause, isPassive);
+    if (!isPassive) this.owner.ended(this.incarnation, cause);
+    else if (this.inbox?.hasMail === true) this.#makeReady();
+    else this.inbox = undefined;
     whenOver?.resolve();
   }
 

@@ -4,6 +4,10 @@ import type { Host, Timer } from '../host/host.ts';
 export class NamedTimers {
   #timers: Map<string, Timer> | undefined = undefined;
 
+  get isEmpty(): boolean {
+    return (this.#timers?.size ?? 0) === 0;
+  }
+
   set(host: Host, name: string, delayMs: number, fire: () => void): void {
     this.cancel(name);
     this.#timers ??= new Map();

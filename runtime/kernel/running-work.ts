@@ -35,6 +35,11 @@ export class RunningWork {
     return this.#own.signal;
   }
 
+  /** But for the incarnation's own signal. */
+  get isEmpty(): boolean {
+    return (this.#running?.size ?? 0) === (this.#own === undefined ? 0 : 1);
+  }
+
   begin(): Work {
     const work = new Work();
     this.#running ??= new Set();

@@ -94,6 +94,7 @@ export class KernelSelf implements Self<unknown> {
   ): void {
     const cell = KernelSelf.#live(this);
     const end = new MessageEnd(cell, this, entryOf(cell, done), about);
+    cell.ensureExtras().requests += 1;
     cell.kernel.ask(requestOf(cell, ref, kind, payload, deadline), end);
   }
 
@@ -229,8 +230,12 @@ class MessageEnd implements AskEnd {
 
   #settle(outcome: Settled<unknown>): void {
     const cell = this.#cell;
-    if (cell.self !== this.#self) cell.kernel.counters.stale_outcomes += 1;
-    else cell.enqueueUrgent(this.#entry, { about: this.#about, outcome }, this.#trace);
+    if (cell.self !== this.#self) {
+      cell.kernel.counters.stale_outcomes += 1;
+      return;
+    }
+    cell.ensureExtras().requests -= 1;
+    cell.enqueueUrgent(this.#entry, { about: this.#about, outcome }, this.#trace);
   }
 }
 

@@ -33,6 +33,8 @@ function stateOf(cell: Cell): ActorSnapshot['state'] {
       return 'starting';
     case 'running':
       return cell.children?.isDegraded === true ? 'degraded' : 'running';
+    case 'passive':
+      return 'passive';
     case 'waiting':
       return 'restarting';
     case 'ending':

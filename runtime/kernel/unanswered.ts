@@ -16,6 +16,10 @@ export class Unanswered {
   /** Since when it does; 0 while none does. */
   parkedAtMs = 0;
 
+  get isEmpty(): boolean {
+    return this.#parked === undefined && (this.#deferred?.size ?? 0) === 0;
+  }
+
   add(place: UnansweredPlace, ask: AskEnvelope): void {
     place.ask = ask;
     this.#deferred ??= new LinkedList();

@@ -15,7 +15,7 @@ import {
   isRestarted,
 } from './restart-policy.ts';
 
-const DEFAULT_START_TIMEOUT_MS = 30_000;
+export const DEFAULT_START_TIMEOUT_MS = 30_000;
 /** Of a child whose limit is used up: its delay is the longest one. */
 const LAST_BACKOFF_STEP = 64;
 
