@@ -92,8 +92,7 @@ for (const mode of MODES) {
 
   test(`D1 (${mode}) it comes to the next incarnation`, async () => {
     await withAlarm(mode, createMemoryStore(), async (system) => {
-      assert.is(await set(system, 'egg', { afterMs: 300 }), '');
-      system.tell(alarm, 'crash', null);
+      system.tell(alarm, 'setAndEnd', 'crash');
       await heard(system, 'egg');
       assert.is((await rings(system))[0]?.incarnation, 2);
     });
@@ -176,8 +175,7 @@ for (const mode of MODES) {
 
 test('D1 it outlives its thread', async () => {
   await withAlarm('threads', createMemoryStore(), async (system) => {
-    assert.is(await set(system, 'egg', { afterMs: 500 }), '');
-    system.tell(alarm, 'exit', null);
+    system.tell(alarm, 'setAndEnd', 'exit');
     await heard(system, 'egg');
     assert.is((await rings(system))[0]?.incarnation, 2);
   });
