@@ -50,11 +50,12 @@ const marks = new Marks();
 /**
  * The same value, marked: the message or the reply that holds it, at whatever depth, takes its memory along instead of a copy.
  * Once that is taken the sender's buffer is empty (`byteLength` 0), inline and within a thread too, and the receiver has all
- * of it; a message that is refused at the call leaves it as it was. A `Buffer` arrives as a `Uint8Array`. Memory that the
- * platform does not let go (WebAssembly's) is copied, as all is in a system of another copy of the package. Call it where the
- * message is written: the mark is looked for in the thread's next 10,000 messages. Throws `bad_transfer` for what is no
- * `ArrayBuffer` or view, is shared, was moved already, or is a view of a part: the rest, such as that of Node's pool, is
- * somebody else's. `tell` and `ask` throw it too, before anything has moved, where a message holds the same memory twice.
+ * of it; whatever is sent with the same value later, also to a deferred answer's second asker, has it empty. A message that is
+ * refused at the call leaves it as it was. A `Buffer` arrives as a `Uint8Array`. Memory that the platform does not let go
+ * (WebAssembly's) is copied, as all is in a system of another copy of the package. Call it where the message is written: the
+ * mark is looked for in the thread's next 10,000 messages. Throws `bad_transfer` for what is no `ArrayBuffer` or view, is
+ * shared, was moved already, or is a view of a part: the rest, such as that of Node's pool, is somebody else's. `tell` and
+ * `ask` throw it too, before anything has moved, where a message holds the same memory twice.
  */
 export function transfer<T extends Transferable>(value: T): T {
   marks.add(check(value));

@@ -10,7 +10,7 @@ import {
   type SystemEvent,
 } from '../../runtime/index.ts';
 import { createVirtualSystem } from '../../runtime/testing/index.ts';
-import { within } from '../support/within.ts';
+import { until, within } from '../support/within.ts';
 import { type CounterProtocol, counterActor } from './support/actors.ts';
 
 const IN_2S = { inMs: 2_000 };
@@ -134,9 +134,14 @@ test('Y2 Y4 the first call says what is done; a wrong phase is refused and stops
 });
 
 test('Y2 Y4 phases leave no handle, over threads too', async () => {
-  const resources = () => process.getActiveResourcesInfo().sort();
+  const handles = () =>
+    process
+      .getActiveResourcesInfo()
+      .filter((name) => name === 'Timeout' || name === 'MessagePort')
+      .sort()
+      .join();
   for (const threads of ['inline', { pool: 1, spare: false }] as const) {
-    const before = resources();
+    const before = handles();
     const system = await createSystem({ name: 't', threads });
     await system.started(system.spawn(COUNTER));
     const phases = [
@@ -144,11 +149,7 @@ test('Y2 Y4 phases leave no handle, over threads too', async () => {
       { name: 'done', deadlineMs: 60_000, run: async () => undefined },
     ];
     await within('the stop', system.stop({ phases }), 10_000);
-    const left = resources().filter((name) => name === 'Timeout' || name === 'MessagePort');
-    assert.equal(
-      left,
-      before.filter((name) => name === 'Timeout' || name === 'MessagePort'),
-    );
+    await until('no handle is left', () => handles() === before);
   }
 });
 

@@ -1,6 +1,7 @@
 /** Actor systems on virtual threads: what holds over seeds, that a seed repeats itself, and that a fault which is planted is found. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { WireFrame } from '../../runtime/link/frame.ts';
 import { reportOf, type SimulationOptions, simulate } from '../../runtime/testing/index.ts';
 import { faultScale } from '../support/scale.ts';
 
@@ -50,6 +51,13 @@ function typeOf(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? (value as { type?: unknown }).type : '';
 }
 
+function withOtherMemory(value: unknown): unknown {
+  const { beside } = (value ?? {}) as Partial<WireFrame>;
+  if (beside === undefined) return value;
+  const other = beside.map(([at, path]) => [at, path, new Uint8Array(8).fill(255)]);
+  return { ...(value as WireFrame), beside: other };
+}
+
 const planted = {
   'a credit that is lost': {
     tamper: (value: unknown) => (typeOf(value) === 'credit' ? [] : [value]),
@@ -58,6 +66,10 @@ const planted = {
   'a frame that comes twice': {
     tamper: (value: unknown) => (typeof value === 'string' ? [value, value] : [value]),
     invariants: ['at_most_once', 'ask_ends_once', 'credits'],
+  },
+  'memory that arrives as other memory': {
+    tamper: (value: unknown) => [withOtherMemory(value)],
+    invariants: ['memory_moves'],
   },
   'a down that is lost': {
     tamper: (value: unknown) => (typeOf(value) === 'down' ? [] : [value]),
