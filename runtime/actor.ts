@@ -133,11 +133,12 @@ export interface Self<P> {
     deadline: Deadline,
   ): Promise<Out<Q, K>>;
   /**
-   * Settles once a tell to `ref` would be taken: its mailbox has room, and the way to it too. Who waits for the same mailbox
-   * is served in the order of coming, one at a time. Rejects with an `AskError`: `actor_dead`, `thread_lost`, `ask_timeout`,
-   * `ask_aborted`, or `mailbox_full` where too many wait already.
+   * Settles once a tell to `ref` would be taken: its mailbox has room, and the way to it too. It gives the number of messages
+   * for which there is room, at least 1, and does not keep it. Who waits for the same mailbox is served in the order of
+   * coming, one at a time. Rejects with an `AskError`: `actor_dead`, `thread_lost`, `ask_timeout`, `ask_aborted`, or
+   * `mailbox_full` where too many wait already.
    */
-  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void>;
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<number>;
   /**
    * An ask whose outcome, good or bad, comes back as one message `done` that no limit refuses, with `about` beside it:
    * what `run(() => ask(…), done, …)` does, without a promise. An outcome of an earlier incarnation is dropped and counted.

@@ -211,10 +211,10 @@ class RunningSystem implements System {
     return end.promise as Promise<Out<P, K>>;
   }
 
-  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void> {
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<number> {
     const end = new PromiseEnd();
     this.#kernel.ready(ref, deadline, end);
-    return end.promise as Promise<void>;
+    return end.promise as Promise<number>;
   }
 
   async inspect(): Promise<SystemSnapshot> {

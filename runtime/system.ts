@@ -241,7 +241,7 @@ export interface System {
     deadline: Deadline,
   ): Promise<Out<P, K>>;
   /** As `Self.ready`. */
-  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void>;
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<number>;
   inspect(): Promise<SystemSnapshot>;
   /**
    * The listener hears every event of every thread from now on, until the function that is returned is called. What it

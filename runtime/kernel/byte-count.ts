@@ -7,23 +7,29 @@ export class ByteCount {
   total = 0;
   /** The largest one that did not fit; 0 once one of its size has been taken, or none waits. */
   #missed = 0;
+  /** Of all that came. */
+  #largest = 1;
   readonly #sizes: number[] = [];
   /** Where they begin: what is before it was taken. */
   #head = 0;
 
   add(bytes: number): void {
     if (bytes >= this.#missed) this.#missed = 0;
+    if (bytes > this.#largest) this.#largest = bytes;
     this.#sizes.push(bytes);
     this.total += bytes;
   }
 
   missed(bytes: number): void {
     this.#missed = Math.max(this.#missed, bytes);
+    this.#largest = Math.max(this.#largest, bytes);
   }
 
-  /** For the largest one that did not fit; without one, for any. */
-  hasRoomAgain(limitBytes: number): boolean {
-    return this.total + Math.max(1, this.#missed) <= limitBytes;
+  /** For so many as large as the largest that came; for one at least where the largest that did not fit would. */
+  room(limitBytes: number): number {
+    const left = limitBytes - this.total;
+    if (left < Math.max(1, this.#missed)) return 0;
+    return Math.max(1, Math.floor(left / this.#largest));
   }
 
   takeOldest(): void {

@@ -5,7 +5,6 @@ import type { Cell } from './cell.ts';
 import { NamedTimers } from './named-timers.ts';
 import type { Passivation } from './passivation.ts';
 import { createRef } from './ref.ts';
-import type { RoomLine } from './room-line.ts';
 import { RunningWork } from './running-work.ts';
 import { Unanswered } from './unanswered.ts';
 import { Watchers } from './watchers.ts';
@@ -26,8 +25,6 @@ export class CellExtras {
   readonly work = new RunningWork();
   readonly watchers = new Watchers();
   readonly unanswered = new Unanswered();
-  /** Who waits for room in its mailbox. */
-  line: RoomLine | undefined = undefined;
   whenOver: Deferral<void> | undefined = undefined;
   /** Whom the present incarnation watches, by address. */
   watched: Map<string, ActorRef<unknown>> | undefined = undefined;

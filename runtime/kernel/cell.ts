@@ -123,7 +123,7 @@ export class Cell implements Runnable, ChildHandle {
     recorder.leave();
     this.extras?.passivation?.handled();
     if (this.inbox?.hasMail === true) this.#makeReady();
-    this.extras?.line?.look();
+    this.inbox?.line?.look();
   }
 
   #isRunnable(): boolean {
@@ -279,7 +279,7 @@ export class Cell implements Runnable, ChildHandle {
     this.status = 'gone';
     if (this.parent === undefined) this.kernel.removeRoot(this);
     while (this.inbox?.size) this.kernel.giveUp(this, this.inbox.dropOldest(), 'actor_dead');
-    this.extras?.line?.end();
+    this.inbox?.line?.end();
     this.extras?.watchers.tell(this, { kind: 'unreachable', code: 'no_such_actor' });
   }
 

@@ -3,6 +3,7 @@ import { unpack } from '../transfer.ts';
 import { ByteCount } from './byte-count.ts';
 import type { KindEntry, Limits } from './compiled.ts';
 import { Ring } from './ring.ts';
+import type { RoomLine } from './room-line.ts';
 
 /** Of a mailbox whose definition is not known yet. */
 export const EARLY: Limits = {
@@ -22,6 +23,8 @@ export class Inbox {
   #urgent: Ring | undefined = undefined;
   /** Of the mailbox, where its bytes are bounded. */
   #bytes: ByteCount | undefined = undefined;
+  /** Who waits for room in the mailbox. */
+  line: RoomLine | undefined = undefined;
 
   /** Messages in the mailbox. */
   get size(): number {
@@ -47,9 +50,10 @@ export class Inbox {
     this.#bytes?.missed(bytes);
   }
 
-  /** For one more message, a large one too where one did not fit. */
-  hasRoomAgain({ limitMessages, limitBytes }: Limits): boolean {
-    return this.size < limitMessages && this.#bytes?.hasRoomAgain(limitBytes) !== false;
+  /** For so many more messages it has room, each as large as any that came, and 0 where the largest that did not fit would not. */
+  room({ limitMessages, limitBytes }: Limits): number {
+    const places = limitMessages - this.size;
+    return this.#bytes === undefined ? places : Math.min(places, this.#bytes.room(limitBytes));
   }
 
   /** It is taken, with the memory that moves with it. */

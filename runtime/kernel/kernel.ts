@@ -142,11 +142,17 @@ export class Kernel {
     else this.tracing.ask(request, end, (traced, heard) => this.#ask(traced, heard));
   }
 
-  /** `end` hears of it once a tell to `ref` would be taken; or why not. */
+  /** `end` hears for how many messages to `ref` there is room, once there is; or why not. */
   ready(ref: ActorRef<unknown>, deadline: Deadline, end: AskEnd): void {
     // Nobody is asked, so nobody's chain or span goes along.
     const request = { ref, kind: READY, payload: null, deadline, chain: [], trace: undefined };
-    this.#ask(request, end);
+    this.#ask(request, {
+      replied: (room) => {
+        this.remotes?.hasRoom(ref.address, room as number);
+        end.replied(room);
+      },
+      failed: (error) => end.failed(error),
+    });
   }
 
   #ask(request: AskRequest, end: AskEnd): void {

@@ -8,6 +8,8 @@ export interface Remotes {
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean;
   /** `id` is that of the open ask, which hears how it ends. */
   ask(id: number, request: AskRequest): void;
+  /** An actor has said for how many messages its mailbox has room. */
+  hasRoom(address: string, messages: number): void;
   watch(address: string, watcher: Watcher): void;
   unwatch(address: string, id: number | string): void;
   /** End of a turn: what was sent leaves now. */

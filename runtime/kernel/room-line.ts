@@ -1,7 +1,7 @@
 /** Who waits for room in a mailbox, first come first served: one is told in each turn, and sends before the next is told. */
 import type { AskEnvelope } from './asks.ts';
 import type { Cell } from './cell.ts';
-import { EARLY } from './inbox.ts';
+import { EARLY, Inbox } from './inbox.ts';
 
 /** The kind that the runtime answers for every actor, once its mailbox has room. No definition may have one of its own. */
 export const READY = '$ready';
@@ -11,11 +11,13 @@ const LIMIT = 1_024;
 
 export class RoomLine {
   readonly #cell: Cell;
+  readonly #inbox: Inbox;
   #waiting: AskEnvelope[] = [];
   #isPlanned = false;
 
-  constructor(cell: Cell) {
+  constructor(cell: Cell, inbox: Inbox) {
     this.#cell = cell;
+    this.#inbox = inbox;
   }
 
   wait(asker: AskEnvelope): void {
@@ -30,7 +32,7 @@ export class RoomLine {
 
   /** Something has left the mailbox. */
   look(): void {
-    if (this.#isPlanned || this.#waiting.length === 0 || !this.#hasRoom) return;
+    if (this.#isPlanned || this.#waiting.length === 0 || this.#room <= 0) return;
     this.#isPlanned = true;
     // Never at once: who is told and refused all the same would wait again, and no turn would end.
     this.#cell.kernel.host.nextTurn(() => {
@@ -46,18 +48,19 @@ export class RoomLine {
     for (const asker of waiting) asker.fail('actor_dead', 'gone before it had room');
   }
 
+  /** He hears for how many there is room, and leaves their share to those behind him. */
   #tellFirst(): void {
-    if (!this.#hasRoom) return;
+    const room = this.#room;
+    if (room <= 0) return;
     const isInTime = this.#isInTime();
     let first = this.#waiting.shift();
     while (first !== undefined && !isInTime(first)) first = this.#waiting.shift();
-    first?.reply(undefined);
+    first?.reply(Math.ceil(room / (this.#waiting.length + 1)));
     this.look();
   }
 
-  get #hasRoom(): boolean {
-    const { inbox, compiled } = this.#cell;
-    return inbox?.hasRoomAgain(compiled?.limits ?? EARLY) !== false;
+  get #room(): number {
+    return this.#inbox.room(this.#cell.compiled?.limits ?? EARLY);
   }
 
   /** One whose time is over has heard so. */
@@ -67,9 +70,9 @@ export class RoomLine {
   }
 }
 
-/** The asker hears when the cell's mailbox has room. */
+/** The asker hears when the cell's mailbox has room, and for how many messages. */
 export function awaitRoom(cell: Cell, asker: AskEnvelope): void {
-  const extras = cell.ensureExtras();
-  extras.line ??= new RoomLine(cell);
-  extras.line.wait(asker);
+  cell.inbox ??= new Inbox();
+  cell.inbox.line ??= new RoomLine(cell, cell.inbox);
+  cell.inbox.line.wait(asker);
 }

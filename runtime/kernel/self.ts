@@ -78,10 +78,10 @@ export class KernelSelf implements Self<unknown> {
     return end.promise as Promise<never>;
   }
 
-  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<void> {
+  ready(ref: ActorRef<unknown>, deadline: Deadline): Promise<number> {
     const end = new PromiseEnd();
     KernelSelf.#live(this).kernel.ready(ref, deadline, end);
-    return end.promise as Promise<void>;
+    return end.promise as Promise<number>;
   }
 
   request(

@@ -20,6 +20,8 @@ export type ControlMessage =
   | { readonly type: 'located'; readonly path: string; readonly slot: number }
   /** What the other thread wrote cannot be read: it has to end, so that both begin anew. */
   | { readonly type: 'unreadable' }
+  /** The mailbox of this actor has refused what came over this link. */
+  | { readonly type: 'full'; readonly address: string }
   /** There is no such actor here any more: forget the way. */
   | { readonly type: 'gone'; readonly path: string }
   /** Worker to main, of a child that main placed there. */

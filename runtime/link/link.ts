@@ -40,6 +40,8 @@ interface Inbound {
   readonly kind: string;
   cell: Cell | undefined;
   entry: KindEntry | undefined;
+  /** The frame of which the other side has heard that a message was refused. */
+  refusedIn: number;
 }
 
 export class Link {
@@ -314,12 +316,15 @@ export class Link {
     if (cell.enqueue(inbound.entry, payload, envelope)) return;
     this.#kernel.deadLetter(address, kind, 'mailbox_full');
     this.#refuse(envelope, 'mailbox_full', 'its mailbox refuses');
+    const { frames_received: frame } = this.#kernel.counters;
+    if (inbound.refusedIn !== frame) this.control({ type: 'full', address });
+    inbound.refusedIn = frame;
   }
 
   #inboundOf(route: WireRoute): Inbound | undefined {
     if (typeof route === 'number') return this.#inbound.get(route);
     const [id, address, kind] = route;
-    const inbound: Inbound = { address, kind, cell: undefined, entry: undefined };
+    const inbound: Inbound = { address, kind, cell: undefined, entry: undefined, refusedIn: 0 };
     if (id !== UNNUMBERED) this.#inbound.set(id, inbound);
     return inbound;
   }

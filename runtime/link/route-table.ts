@@ -25,9 +25,15 @@ interface Held {
   readonly meta: WireMeta;
 }
 
+interface OpenRoute {
+  readonly status: 'open';
+  readonly link: Link;
+  readonly outbounds: Map<string, Outbound>;
+}
+
 type Route =
   | { status: 'opening'; readonly held: Held[]; watches: [string, Watcher][] }
-  | { status: 'open'; readonly link: Link; readonly outbounds: Map<string, Outbound> }
+  | OpenRoute
   /** Its thread is lost: refused until it is open again. */
   | { status: 'lost' };
 
@@ -122,8 +128,10 @@ export class RouteTable implements Remotes {
     this.#routes.set(path, open);
     if (route?.status !== 'opening') return;
     for (const { address, kind, payload, meta } of route.held) {
-      if (!outboundOf(open, address).send(kind, payload, meta)) this.#fail(meta, 'mailbox_full');
-      else if (Array.isArray(meta)) this.#kernel.asks.waitFor(meta[0] as number, slot);
+      if (!this.#outboundOf(open, address).send(kind, payload, meta)) {
+        this.#fail(meta, 'mailbox_full');
+        this.#kernel.deadLetter(address, kind, 'mailbox_full');
+      } else if (Array.isArray(meta)) this.#kernel.asks.waitFor(meta[0] as number, slot);
     }
     for (const [address, watcher] of route.watches) this.watch(address, watcher);
   }
@@ -148,7 +156,7 @@ export class RouteTable implements Remotes {
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
     const route = this.#routeTo(ref.address);
     if (route?.status === 'open')
-      rememberOutbound(ref, outboundOf(route, ref.address), this.#kernel);
+      rememberOutbound(ref, this.#outboundOf(route, ref.address), this.#kernel);
     return this.#send(ref.address, kind, payload, trace ?? 0);
   }
 
@@ -158,7 +166,7 @@ export class RouteTable implements Remotes {
     const route = this.#routeTo(address);
     if (route?.status === 'open') {
       this.#kernel.asks.waitFor(id, route.link.slot);
-      rememberOutbound(ref, outboundOf(route, address), this.#kernel);
+      rememberOutbound(ref, this.#outboundOf(route, address), this.#kernel);
     }
     if (this.#send(address, kind, payload, meta)) return;
     const isLost = route?.status === 'lost';
@@ -167,6 +175,11 @@ export class RouteTable implements Remotes {
       isLost ? 'thread_lost' : route === undefined ? 'actor_dead' : 'mailbox_full',
       'not sent',
     );
+  }
+
+  hasRoom(address: string, messages: number): void {
+    const route = this.#known(pathOf(address));
+    if (route?.status === 'open') route.outbounds.get(address)?.hasRoom(messages);
   }
 
   watch(address: string, watcher: Watcher): void {
@@ -208,7 +221,7 @@ export class RouteTable implements Remotes {
 
   #send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
     const route = this.#routeTo(address);
-    if (route?.status === 'open') return outboundOf(route, address).send(kind, payload, meta);
+    if (route?.status === 'open') return this.#outboundOf(route, address).send(kind, payload, meta);
     const limit = kind === READY ? HELD_READY_LIMIT : HELD_LIMIT;
     if (route?.status === 'opening' && route.held.length < limit) {
       if (payload instanceof Parcel) payload.take();
@@ -222,12 +235,15 @@ export class RouteTable implements Remotes {
 
   #routeTo(address: string): Route | undefined {
     const path = pathOf(address);
-    if (this.#options.locate === undefined) return this.#nearest(path);
-    const route = this.#routes.get(path);
-    if (route !== undefined) return route;
+    const route = this.#known(path);
+    if (route !== undefined || this.#options.locate === undefined) return route;
     this.opening(path);
     this.#options.locate(path);
     return this.#routes.get(path);
+  }
+
+  #known(path: string): Route | undefined {
+    return this.#options.locate === undefined ? this.#nearest(path) : this.#routes.get(path);
   }
 
   /** Main knows whom it placed; what is below them lives in the same thread. */
@@ -237,6 +253,14 @@ export class RouteTable implements Remotes {
       if (route !== undefined) return route;
     }
     return undefined;
+  }
+
+  #outboundOf({ link, outbounds }: OpenRoute, address: string): Outbound {
+    const known = outbounds.get(address);
+    if (known !== undefined) return known;
+    const outbound = new Outbound(address, link, this.#kernel);
+    outbounds.set(address, outbound);
+    return outbound;
   }
 
   /** Takes the route out; whoever remembers a way over it has to look again. */
@@ -271,17 +295,24 @@ export class RouteTable implements Remotes {
         return;
       }
       case 'gone': {
-        // Said about each message: the way may be opening anew by then, with others waiting for it.
-        const isMain = this.#options.locate === undefined;
-        const route = isMain ? this.#nearest(message.path) : this.#routes.get(message.path);
-        if (route?.status !== 'open' || route.link !== link) return;
-        if (isMain) retire(route, message.path);
+        const route = this.#openOver(link, message.path);
+        if (route === undefined) return;
+        if (this.#options.locate === undefined) retire(route, message.path);
         else this.#forget(message.path);
         return;
       }
+      case 'full':
+        this.#openOver(link, pathOf(message.address))?.outbounds.get(message.address)?.full();
+        return;
       default:
         this.#options.onControl(message, link);
     }
+  }
+
+  /** What is said of a message may come late: the way may be opening anew by then, with others waiting for it. */
+  #openOver(link: Link, path: string): OpenRoute | undefined {
+    const route = this.#known(path);
+    return route?.status === 'open' && route.link === link ? route : undefined;
   }
 
   #heldFor({ slot }: Link): Map<string, string> {
@@ -302,20 +333,12 @@ export class RouteTable implements Remotes {
 }
 
 /** Main knows the way as far as whom it placed: one below has gone. */
-function retire(route: Extract<Route, { status: 'open' }>, path: string): void {
+function retire(route: OpenRoute, path: string): void {
   for (const [address, outbound] of route.outbounds) {
     if (outbound.path !== path) continue;
     route.outbounds.delete(address);
     outbound.retire();
   }
-}
-
-function outboundOf(route: Extract<Route, { status: 'open' }>, address: string): Outbound {
-  const known = route.outbounds.get(address);
-  if (known !== undefined) return known;
-  const outbound = new Outbound(address, route.link);
-  route.outbounds.set(address, outbound);
-  return outbound;
 }
 
 function remoteId(slot: number, id: string): string {

@@ -120,6 +120,7 @@ export async function createBehaviorKit<P, Own, A, S, D>(
     },
     async ready(ref) {
       record({ type: 'ready', to: ref.address });
+      return 1;
     },
     request(ref, kind, payload, deadline, done, about) {
       self.run(

@@ -41,7 +41,7 @@ const TREE = [
   ),
 ];
 
-const codeOf = (work: Promise<void>) =>
+const codeOf = (work: Promise<unknown>) =>
   work.then(
     () => 'settled',
     ({ code }: AskError) => code,
@@ -118,6 +118,9 @@ for (const mode of MODES) {
     const early = Array.from({ length: LINE }, () => codeOf(system.ready(sink, { inMs: 500 })));
     assert.is(await codeOf(system.ready(sink, IN_10S)), 'mailbox_full');
     assert.equal(new Set(await Promise.all(early)), new Set(['ask_timeout']));
+    // The other side may hear of the end of their time later.
+    const ends = () => codeOf(system.ready(sink, { inMs: 50 }));
+    await until('there is a place', async () => (await ends()) === 'ask_timeout', 20_000);
     const late = codeOf(system.ready(sink, IN_10S));
     system.tell(gate, 'open', null);
     assert.is(await late, 'settled');
@@ -184,6 +187,58 @@ onThreads(
     await until(
       'all have come',
       async () => (await system.ask(counter, 'total', null, IN_10S)) === taken,
+    );
+  },
+);
+
+/** Its sender's side knows that it is full: a tell is refused there. */
+async function overflow(system: System): Promise<number> {
+  let told = 0;
+  while (told < 500 && system.tell(sink, 'take', told)) told += 1;
+  // Slowly: the way itself stays open.
+  await until('a tell is refused here', () => {
+    const isTaken = system.tell(sink, 'take', told);
+    if (isTaken) told += 1;
+    return !isTaken;
+  });
+  return told;
+}
+
+const deadLetters = async (system: System) =>
+  Number((await system.inspect()).counters.dead_letters);
+
+onThreads(
+  'M18 a mailbox that refuses says so: tells are refused where they are made, and each is counted',
+  async (system) => {
+    await fill(system);
+    const told = await overflow(system);
+    // Behind all that was told.
+    const ready = system.ready(sink, IN_10S);
+    for (let n = 0; n < 5_000; n += 1) assert.is(system.tell(sink, 'take', n), false);
+    await until('what was under way is refused', async () => (await deadLetters(system)) === told);
+    assert.is((await system.inspect()).counters.refused, told + 5_001);
+    system.tell(gate, 'open', null);
+    assert.ok((await ready) >= 1);
+  },
+);
+
+onThreads(
+  'M18 once a mailbox has refused something, a sender who waits for room loses nothing more',
+  async (system) => {
+    await fill(system);
+    const told = await overflow(system);
+    const lost = async () => (await deadLetters(system)) === told;
+    await until('what was under way is refused', lost);
+    system.tell(gate, 'open', null);
+    for (let n = 1_000_000; n < 1_003_000; n += 1) {
+      while (!system.tell(sink, 'take', n)) await system.ready(sink, IN_10S);
+    }
+    await system.ready(sink, IN_10S);
+    const taken = (await system.ask(sink, 'taken', null, IN_10S)) as readonly number[];
+    assert.is(await deadLetters(system), told);
+    assert.equal(
+      taken.filter((n) => n >= 1_000_000),
+      Array.from({ length: 3_000 }, (_, n) => 1_000_000 + n),
     );
   },
 );

@@ -13,42 +13,51 @@ function holding(...sizes: readonly number[]): Inbox {
   return inbox;
 }
 
-test('M17 one that lacks places has room when one is free, one that lacks bytes when one byte is', () => {
-  const places = holding(10, 10, 10);
-  assert.is(places.hasRoomAgain(LIMITS), false);
-  places.next();
-  assert.is(places.hasRoomAgain(LIMITS), true);
-  const bytes = holding(50, 50);
-  assert.is(bytes.hasRoomAgain(LIMITS), false);
-  bytes.next();
-  assert.is(bytes.hasRoomAgain(LIMITS), true);
+test('M17 it has room for as many as there are places', () => {
+  const inbox = new Inbox();
+  assert.is(inbox.room(LIMITS), 3);
+  for (const room of [2, 1, 0]) {
+    inbox.put(KIND, null, undefined, 10);
+    assert.is(inbox.room(LIMITS), room);
+  }
+  inbox.next();
+  assert.is(inbox.room(LIMITS), 1);
+});
+
+test('M17 where its bytes are bounded it has room for as many as the largest that came', () => {
+  const limits = { ...LIMITS, limitMessages: 100 };
+  const inbox = holding(50, 40);
+  assert.is(inbox.room(limits), 1, 'a small one');
+  inbox.put(KIND, null, undefined, 10);
+  assert.is(inbox.room(limits), 0);
+  inbox.next();
+  assert.is(inbox.room(limits), 1);
+  inbox.next();
+  inbox.next();
+  assert.is(inbox.room(limits), 2);
 });
 
 test('M17 after a large one did not fit, it has room when that one would fit', () => {
   const inbox = holding(30, 40, 20);
   inbox.missed(75);
   inbox.next();
-  assert.is(inbox.hasRoomAgain(LIMITS), false, '60 wait');
+  assert.is(inbox.room(LIMITS), 0, '60 wait');
   inbox.next();
-  assert.is(inbox.hasRoomAgain(LIMITS), true, '20 wait');
+  assert.is(inbox.room(LIMITS), 1, '20 wait');
   inbox.put(KIND, null, undefined, 8);
-  assert.is(
-    inbox.hasRoomAgain(LIMITS),
-    false,
-    'it has not come yet, and a small one took its room',
-  );
+  assert.is(inbox.room(LIMITS), 0, 'it has not come yet, and a small one took its room');
   inbox.next();
   inbox.put(KIND, null, undefined, 75);
-  assert.is(inbox.hasRoomAgain(LIMITS), true, 'it has come');
+  assert.is(inbox.room(LIMITS), 1, 'it has come');
 });
 
 test('M17 an empty one has room, whatever did not fit', () => {
   const inbox = holding(60);
   inbox.missed(90);
   inbox.next();
-  assert.is(inbox.hasRoomAgain(LIMITS), true);
+  assert.is(inbox.room(LIMITS), 1);
   inbox.put(KIND, null, undefined, 60);
-  assert.is(inbox.hasRoomAgain(LIMITS), true, 'and what did not fit is forgotten');
+  assert.is(inbox.room(LIMITS), 1, 'and what did not fit is forgotten');
 });
 
 test('M16 what waited before the definition was known is not counted where it bounds no bytes', () => {
@@ -56,7 +65,7 @@ test('M16 what waited before the definition was known is not counted where it bo
   assert.is(inbox.bytes, 68);
   inbox.put(KIND, null, undefined, 0);
   assert.is(inbox.bytes, 0);
-  assert.is(inbox.hasRoomAgain({ ...LIMITS, limitMessages: 4, limitBytes: 0 }), true);
+  assert.is(inbox.room({ ...LIMITS, limitMessages: 4, limitBytes: 0 }), 1);
   assert.is(inbox.size, 3);
 });
 

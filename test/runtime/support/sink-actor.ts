@@ -56,7 +56,7 @@ export interface ProducerProtocol {
 }
 
 interface ProducerOwn {
-  goOn(outcome: Settled<void>): void;
+  goOn(outcome: Settled<number>): void;
 }
 
 interface ProducerState {

@@ -141,7 +141,7 @@ export class ActorDriver {
         });
         return reply.promise;
       },
-      ready: async () => undefined,
+      ready: async () => 1,
       request: (to, kind, payload, deadline, done, about) => {
         self.run(
           () => self.ask(to, kind, payload, deadline),
