@@ -1,7 +1,7 @@
 /** Waiting for room in a mailbox: runtime/SEMANTICS.md M17. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type AskError, child, refTo, type System } from '../../runtime/index.ts';
+import { type AskError, child, refTo, type Self, type System } from '../../runtime/index.ts';
 import { createVirtualSystem } from '../../runtime/testing/index.ts';
 import { until, within } from '../support/within.ts';
 import { type CounterProtocol, counterActor, type TraceProtocol } from './support/actors.ts';
@@ -275,6 +275,33 @@ virtual('M17 it settles in the turns that the driver makes', async () => {
     assert.is(isReady, false);
     await world.run(ready);
     assert.ok(world.system.tell(at, 'take', 2));
+  } finally {
+    await within('the system has stopped', world.stop());
+  }
+});
+
+virtual('M12 L2 the Self of an incarnation that is over waits for nobody', async () => {
+  const kept: Self<SinkProtocol>[] = [];
+  const keeping: typeof narrowSink = {
+    ...narrowSink,
+    start(self) {
+      kept.push(self);
+      return [];
+    },
+  };
+  const world = await createVirtualSystem({ name: 't' });
+  try {
+    const at = world.system.spawn(child(keeping, { id: 'keeping', args: null }));
+    await world.settle();
+    const [self] = kept;
+    assert.ok(self);
+    assert.ok((await world.run(self.ready(at, { inMs: 1_000 }))) >= 1);
+    world.system.tell(at, 'crash', 'boom');
+    await world.settle();
+    assert.throws(
+      () => self.ready(at, { inMs: 1_000 }),
+      ({ code }: { code: string }) => code === 'stale_incarnation',
+    );
   } finally {
     await within('the system has stopped', world.stop());
   }
