@@ -13,7 +13,7 @@ import { STOPPED, toCrash } from './exit-cause.ts';
 import { EARLY, Inbox } from './inbox.ts';
 import { announce } from './kept-reminders.ts';
 import type { Kernel } from './kernel.ts';
-import { makeRoom } from './make-room.ts';
+import { dropped, makeRoom } from './make-room.ts';
 import { isIdle, PASSIVATED, passivateLater } from './passivation.ts';
 import { payloadBytes } from './payload-bytes.ts';
 import { refuse } from './refusal.ts';
@@ -95,7 +95,7 @@ export class Cell implements Runnable, ChildHandle {
     this.inbox ??= new Inbox();
     const bytes = limits.limitBytes === 0 ? 0 : payloadBytes(payload, limits.limitBytes);
     if (!this.inbox.hasRoom(limits, bytes) && !makeRoom(this, kind, limits, bytes))
-      return limits.overflow === 'drop-newest';
+      return limits.overflow === 'drop-newest' && dropped(payload);
     this.inbox.put(kind, payload, meta, bytes);
     this.#makeReady();
     return true;

@@ -1,4 +1,5 @@
 /** What a full mailbox does about one message more: by its definition, it refuses that one or gives up the oldest. */
+import { Parcel } from '../transfer.ts';
 import type { Cell } from './cell.ts';
 import type { KindEntry, Limits } from './compiled.ts';
 import type { Inbox } from './inbox.ts';
@@ -17,5 +18,11 @@ export function makeRoom(cell: Cell, kind: KindEntry, limits: Limits, bytes: num
     kernel.refused(cell, kind.name, overflow);
     kernel.giveUp(cell, inbox.dropOldest(), 'mailbox_full');
   } while (!inbox.hasRoom(limits, bytes));
+  return true;
+}
+
+/** Taken, as its sender is told, with the memory that moves with it; and gone. */
+export function dropped(payload: unknown): true {
+  if (payload instanceof Parcel) payload.take();
   return true;
 }

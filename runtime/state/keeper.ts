@@ -127,8 +127,10 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
     },
     delivered(state, { about, outcome }, self) {
       // What its handler returned has no form: it was handled.
-      const isDone = outcome.ok || codeOf(outcome.error) === 'not_encodable';
-      const change = state.reminders.settled(about, isDone);
+      const code = outcome.ok ? 'not_encodable' : codeOf(outcome.error);
+      const isDone = code === 'not_encodable';
+      const end = isDone ? 'done' : code === 'actor_crashed' ? 'crashed' : 'missed';
+      const change = state.reminders.settled(about, end);
       if (change !== undefined) write(state, change);
       plan(state.reminders, self);
     },

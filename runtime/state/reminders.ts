@@ -54,7 +54,12 @@ interface Entry {
   /** Not delivered before: when it is due, or the next attempt. */
   nextAtMs: number;
   attempts: number;
+  /** Its actor crashed at it: the next start is no reason to try it at once. */
+  hasCrashed: boolean;
 }
+
+/** How a delivery ended. */
+export type DeliveryEnd = 'done' | 'crashed' | 'missed';
 
 /** An actor that has reminders. It is told one at a time; while it is, it is not in the heap. */
 class Reminded implements Due {
@@ -125,7 +130,9 @@ export class Reminders {
   awake(path: string): void {
     const actor = this.#actors.get(path);
     if (actor === undefined) return;
-    for (const entry of actor.entries.values()) entry.nextAtMs = entry.reminder.dueAtMs;
+    for (const entry of actor.entries.values()) {
+      if (!entry.hasCrashed) entry.nextAtMs = entry.reminder.dueAtMs;
+    }
     this.#queue(actor);
   }
 
@@ -152,7 +159,7 @@ export class Reminders {
   }
 
   /** What to write where it was done; undefined where it is to be delivered again, or was replaced meanwhile. */
-  settled({ path, name, reminder }: Delivery, isDone: boolean): RowChange | undefined {
+  settled({ path, name, reminder }: Delivery, end: DeliveryEnd): RowChange | undefined {
     this.#delivering -= 1;
     const actor = this.#actors.get(path);
     if (actor === undefined) return undefined;
@@ -163,7 +170,8 @@ export class Reminders {
       return undefined;
     }
     const nowMs = this.#clock.wallMs();
-    if (!isDone) {
+    entry.hasCrashed = end === 'crashed';
+    if (end !== 'done') {
       entry.nextAtMs =
         nowMs + Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(entry.attempts, 16));
       entry.attempts += 1;
@@ -200,7 +208,7 @@ export class Reminders {
   }
 
   #add(actor: Reminded, name: string, reminder: Reminder, nextAtMs: number): void {
-    actor.entries.set(name, { name, reminder, nextAtMs, attempts: 0 });
+    actor.entries.set(name, { name, reminder, nextAtMs, attempts: 0, hasCrashed: false });
     this.#count += 1;
     this.#bytes += sizeOf(reminder);
     this.#queue(actor);

@@ -90,27 +90,25 @@ export function holdsWriterLock(directory: string, pid: number): boolean {
   });
 }
 
-/** To the one who holds the directory; undefined where nobody does, or on a file system without sockets. */
-export async function connectToHolder(directory: string): Promise<Socket | undefined> {
+/** A connection to each who listens at a lock of the directory: its holder, and for a moment who wants to be it. */
+export async function* holdersOf(directory: string): AsyncGenerator<Socket> {
   let names: readonly string[];
   try {
     names = readdirSync(directory).filter((name) => NAME.test(name));
   } catch {
-    return undefined;
+    return;
   }
   for (const name of names) {
-    const socket = await byShortPath(
-      join(directory, name),
-      (short) =>
-        new Promise<Socket | undefined>((resolve) => {
-          const visitor = connect(short);
-          visitor.once('connect', () => resolve(visitor));
-          visitor.once('error', () => resolve(undefined));
-        }),
-    );
-    if (socket !== undefined) return socket;
+    const path = join(directory, name);
+    const socket = await byShortPath(path, (short) => {
+      const visitor = connect(short);
+      return new Promise<Socket | undefined>((resolve) => {
+        visitor.once('connect', () => resolve(visitor));
+        visitor.once('error', () => resolve(undefined));
+      });
+    });
+    if (socket !== undefined) yield socket;
   }
-  return undefined;
 }
 
 /** undefined where this thread has one already. On a file system without sockets it is a plain file. */

@@ -28,7 +28,10 @@ test('each one that is due is released once, the earliest first, one of an actor
     }),
     fc.record({ type: fc.constant('cancel' as const), actor: fc.nat(5), name: fc.nat(4) }),
     fc.record({ type: fc.constant('pass' as const), ms: fc.nat(40) }),
-    fc.record({ type: fc.constant('end' as const), isDone: fc.boolean() }),
+    fc.record({
+      type: fc.constant('end' as const),
+      end: fc.constantFrom('done', 'crashed', 'missed'),
+    }),
     fc.record({ type: fc.constant('awake' as const), actor: fc.nat(5) }),
   );
   void fc.assert(
@@ -60,17 +63,17 @@ test('each one that is due is released once, the earliest first, one of an actor
           const one = flying.shift();
           if (one === undefined) continue;
           const key = `${one.path}#${one.name}`;
-          const change = reminders.settled(one, op.isDone);
+          const change = reminders.settled(one, op.end);
           const isOurs = model.get(key) === one.reminder;
-          assert.equal(change?.row, op.isDone && isOurs ? null : undefined);
-          if (op.isDone && isOurs) model.delete(key);
+          assert.equal(change?.row, op.end === 'done' && isOurs ? null : undefined);
+          if (op.end === 'done' && isOurs) model.delete(key);
         }
       }
       for (let left = 1_000; model.size + flying.length > 0 && left > 0; left -= 1) {
         for (const one of flying.splice(0)) {
           if (model.get(`${one.path}#${one.name}`) === one.reminder)
             model.delete(`${one.path}#${one.name}`);
-          reminders.settled(one, true);
+          reminders.settled(one, 'done');
         }
         for (let actor = 0; actor <= 5; actor += 1) reminders.awake(`t/${actor}`);
         void pass(host, 100);
@@ -92,7 +95,7 @@ test('of those that are due the one that was tried least is next', async () => {
   for (const name of ['older', 'younger', 'older']) {
     const [one] = reminders.release();
     assert.is(one?.name, name);
-    if (one !== undefined) reminders.settled(one, false);
+    if (one !== undefined) reminders.settled(one, 'missed');
     reminders.awake('t/a');
   }
 });
@@ -106,7 +109,7 @@ test('what a jump makes due at once leaves at a bounded rate', async () => {
   for (let ms = 0; ms < 1_000; ms += 10) {
     for (const one of reminders.release()) {
       released += 1;
-      reminders.settled(one, true);
+      reminders.settled(one, 'done');
     }
     const nextMs = reminders.nextLookMs() ?? 0;
     assert.ok(nextMs <= 50, `${nextMs}`);

@@ -50,7 +50,8 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
     setKind: (_rings, kind, self) =>
       coded(self.remind('kind', { afterMs: HOUR_MS }, kind as 'ring', '')),
     cancel: (_rings, name, self) => coded(self.cancelReminder(name)),
-    rings: (rings) => rings,
+    // A copy: what is answered is frozen.
+    rings: (rings) => [...rings],
     async ring(rings, note, self) {
       rings.push({ note, incarnation: self.incarnation, atWallMs: self.clock.wallMs() });
       await self.state.save(rings, { durability: 'memory' });
