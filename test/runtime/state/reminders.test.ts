@@ -13,7 +13,7 @@ import { KEEPER_ID, type KeeperProtocol, type Stamp } from '../../../runtime/sta
 import { createMemoryStore, PowerLossStore, type Store } from '../../../runtime/store/index.ts';
 import { createVirtualSystem, type VirtualSystem } from '../../../runtime/testing/index.ts';
 import { until } from '../../support/within.ts';
-import { type AlarmProtocol, alarmActor, deafActor } from '../support/alarm-actor.ts';
+import { type AlarmProtocol, alarmActor, deafActor, notesHere } from '../support/alarm-actor.ts';
 import { MODES, type Mode, withTree } from '../support/system.ts';
 
 const test = suite('reminders');
@@ -290,6 +290,7 @@ test('D2 a power cut takes none that was set, and brings back none whose end was
 
 /** Sets reminders on a disk that flushes when it likes, cuts the power, and looks what comes in the next life. */
 async function cutPower(seed: number): Promise<void> {
+  notesHere.length = 0;
   let flushEveryMs = 1;
   let life: VirtualSystem | undefined;
   const store = new PowerLossStore({
@@ -311,10 +312,9 @@ async function cutPower(seed: number): Promise<void> {
     await world.advance((seed * (n + 1)) % 9);
   }
   await world.advance((seed * 13) % 100);
-  const before = await notes(world);
-  await world.settle();
-  const promised = [...settled];
   world.host.halt();
+  const promised = [...settled];
+  const before = [...notesHere];
   const next = store.crash(seed);
   const left = next
     .keys({ table: REMINDERS_TABLE, limit: 100 })

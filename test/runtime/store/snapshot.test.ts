@@ -1,12 +1,13 @@
 /** Reading a store beside its writer: one moment of it, kept by the writer, who loses nothing by it. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openLmdbStore, type Store } from '../../../runtime/store/index.ts';
+import { PinDesk } from '../../../runtime/store/lmdb/pins.ts';
 import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
 import { within } from '../../support/within.ts';
 
@@ -160,6 +161,32 @@ test('a writer keeps moments for sixteen, and ends with visitors that stay', () 
     assert.is(ended, 4);
     await writer.close();
     await Promise.all(ends);
+  }));
+
+test('one whose database keeps nothing any more, or is closed, sends its visitors away', () =>
+  inDirectory(async (directory) => {
+    mkdirSync(directory);
+    const desk = new PinDesk();
+    const server = createServer((visitor) => desk.visit(visitor));
+    const path = join(directory, 'desk.sock');
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const visit = () =>
+      new Promise<string>((resolve) => {
+        let heard = '';
+        const visitor = connect(path);
+        visitor.on('data', (data) => {
+          heard += String(data);
+        });
+        visitor.on('error', () => undefined);
+        visitor.once('close', () => resolve(heard));
+      });
+    desk.open(() => {
+      throw new Error('it has failed');
+    });
+    assert.is(await visit(), '');
+    desk.close();
+    assert.is(await visit(), '');
+    server.close();
   }));
 
 test("a reader leaves nothing behind, not even a killed one, and does not touch the engine's lock file", () =>

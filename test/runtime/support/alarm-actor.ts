@@ -31,6 +31,9 @@ interface Own {
 
 const HOUR_MS = 3_600_000;
 
+/** The notes that came in this thread: what is known of an actor whose system was stopped dead. */
+export const notesHere: string[] = [];
+
 export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>({
   module: import.meta.url,
   export: 'alarmActor',
@@ -53,6 +56,7 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
     // A copy: what is answered is frozen.
     rings: (rings) => [...rings],
     async ring(rings, note, self) {
+      notesHere.push(note);
       rings.push({ note, incarnation: self.incarnation, atWallMs: self.clock.wallMs() });
       await self.state.save(rings, { durability: 'memory' });
       const times = rings.filter((ring) => ring.note === note).length;
