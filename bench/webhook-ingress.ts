@@ -3,7 +3,9 @@
  * answer? The peer is the usual stack: node:http, the same verification, BullMQ on a local Redis with `appendfsync everysec`,
  * whose worker consumes. A good number is 1.5 although ours promises more: it answers after an fsync, the peer may lose its
  * last second. The load runs in this process, both servers in theirs, all on the same cores. Both sides consume while they
- * accept and finish what is left before the next round; the details say how many a second came through to the end.
+ * accept and finish what is left before the next round; the details say how many a second came through to the end, and what
+ * CPU a message takes until its 202: by all threads, which is what counts where these share few cores, and by the busiest
+ * one, which is what counts where each has a core of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { BenchCase } from './bench-case.ts';
+import { cpuTaken, cpuTimes } from './load/cpu.ts';
 import { startBenchGateway } from './load/gateway.ts';
 import { percentile, runLoad } from './load/http-load.ts';
 import { startProcess } from './load/process.ts';
@@ -53,20 +56,29 @@ function ingressCase(connections: number): BenchCase {
       );
       const gateway = await startBenchGateway(configuration());
       const peerPort = Number(peer.line.split(' ')[1]);
-      const ours: Side = { latenciesMs: [0], backlog: () => openRuns(gateway), consumed: [] };
-      const peers: Side = { latenciesMs: [0], backlog: () => waitingJobs(peerPort), consumed: [] };
+      const ours = newSide([gateway.pid], () => openRuns(gateway));
+      const peers = newSide([peer.pid, redis.pid], () => waitingJobs(peerPort));
       let round = 0;
+      // Signed outside of the time that counts.
+      const nextRequests = () => requests(gateway.host, ++round, REQUESTS * scale);
+      let prepared = nextRequests();
       let last: { readonly side: Side; readonly startedAtMs: number; readonly count: number };
       const load = async (side: Side, host: string, port: number) => {
-        round += 1;
+        const cpuBefore = cpuTimes(side.pids);
+        const loadBefore = process.cpuUsage();
         const startedAtMs = performance.now();
         const result = await runLoad({
           host,
           port,
           connections,
           expectStatus: 202,
-          requests: requests(host, round, REQUESTS * scale),
+          requests: prepared,
         });
+        const load = process.cpuUsage(loadBefore);
+        const taken = cpuTaken(cpuBefore, cpuTimes(side.pids));
+        side.cpuUs.push(taken.us / result.answered);
+        side.busiestUs.push(taken.busiestUs / result.answered);
+        side.loadUs.push((load.user + load.system) / result.answered);
         if (result.unexpected > 0)
           throw new Error(`${result.unexpected} of ${result.answered} answers were not 202`);
         side.latenciesMs = result.latenciesMs;
@@ -80,6 +92,7 @@ function ingressCase(connections: number): BenchCase {
           const { side, startedAtMs, count } = last;
           while ((await side.backlog()) > 0) await setTimeout(POLL_MS);
           side.consumed.push(count / ((performance.now() - startedAtMs) / 1_000));
+          prepared = nextRequests();
           await setTimeout(QUIET_MS);
         },
         details: () => ({
@@ -89,6 +102,11 @@ function ingressCase(connections: number): BenchCase {
           peer_p99_ms: percentile(peers.latenciesMs, 0.99),
           consumed_per_s: median(ours.consumed),
           peer_consumed_per_s: median(peers.consumed),
+          cpu_us: median(ours.cpuUs),
+          peer_cpu_us: median(peers.cpuUs),
+          busiest_thread_us: median(ours.busiestUs),
+          peer_busiest_thread_us: median(peers.busiestUs),
+          load_us: median([...ours.loadUs, ...peers.loadUs]),
         }),
         async close() {
           await Promise.all([gateway.close(), peer.close()]);
@@ -100,11 +118,22 @@ function ingressCase(connections: number): BenchCase {
 }
 
 interface Side {
+  /** Of its servers. */
+  readonly pids: readonly number[];
   latenciesMs: readonly number[];
   /** Accepted and not yet consumed. */
   backlog(): Promise<number>;
   /** Of each round, a second: from the first request to the last one consumed. */
   readonly consumed: number[];
+  /** Of each round, for one message until the last 202: by all threads, by the busiest one, by the load. */
+  readonly cpuUs: number[];
+  readonly busiestUs: number[];
+  readonly loadUs: number[];
+}
+
+function newSide(pids: readonly number[], backlog: () => Promise<number>): Side {
+  const perRound = { consumed: [], cpuUs: [], busiestUs: [], loadUs: [] };
+  return { pids, latenciesMs: [0], backlog, ...perRound };
 }
 
 async function openRuns({ host, port }: { readonly host: string; readonly port: number }) {
@@ -142,7 +171,13 @@ function configuration(): string {
   ).join('');
 }
 
-async function startRedis(): Promise<{ readonly port: number; close(): Promise<void> }> {
+interface Redis {
+  readonly port: number;
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+async function startRedis(): Promise<Redis> {
   const directory = mkdtempSync(join(tmpdir(), 'palyra-redis-'));
   const port = await freePort();
   const redis = await startProcess(
@@ -167,6 +202,7 @@ async function startRedis(): Promise<{ readonly port: number; close(): Promise<v
   );
   return {
     port,
+    pid: redis.pid,
     async close() {
       await redis.close();
       rmSync(directory, { recursive: true, force: true });
