@@ -1,7 +1,7 @@
 /**
  * How fast do messages cross to another thread, with a backlog? The peer posts each with `postMessage`, as plain code does.
  * A good number is 3 for 100 bytes and 2 for a kilobyte: frames of up to 256 messages pay the crossing once. Limited by
- * msgpack and by the receiver's decoding; both threads share two cores with the harness. A megabyte moves with its message on
+ * what the sender writes of each message; both threads share two cores with the harness. A megabyte moves with its message on
  * both sides, so a good number is 0.5 or more: what is left is to allocate it, and the credits that keep what is under way small.
  */
 import { Worker } from 'node:worker_threads';

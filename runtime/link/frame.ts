@@ -1,7 +1,8 @@
 /** The form of what crosses between threads: flat triples (route, meta, payload), many to a frame. */
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr';
+import { Unpackr } from 'msgpackr';
 import { RuntimeError } from '../errors.ts';
-import { bufferOf, Parcel, put, type Transferable } from '../transfer.ts';
+import { bufferOf, put } from '../transfer.ts';
+import { type Beside, FrameWriter } from './frame-writer.ts';
 
 /** A number names a route that this link has seen; the array names it and gives it its number. */
 export type WireRoute = number | readonly [id: number, address: string, kind: string];
@@ -24,23 +25,6 @@ export const FORGET = -2;
 /** A longer frame gets memory of its own. */
 const SCRATCH_BYTES = 131_072;
 
-const IN_PLACE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE;
-
-/** Where in the library's buffer a value was written. */
-interface InPlace {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** As many as one byte can name. */
-const SHAPES = 64;
-
-/** Binaries of at least this size go beside the frame, so that msgpack does not copy them once more. */
-const BESIDE_BYTES = 16_384;
-
-/** Memory that travels beside: what is at `at` among the triples lacks it at `path`. */
-export type Beside = readonly [at: number, path: readonly string[], memory: Transferable];
-
 /** The bytes as a text of one-byte characters: that crosses in a third of the time that an ArrayBuffer takes. */
 export interface WireFrame {
   readonly frame: string;
@@ -52,30 +36,20 @@ export interface WireFrame {
  * so frames are read in the order they were written, all of them.
  */
 export class FrameCodec {
-  #packr = createPackr();
-  readonly #unpackr = createPackr();
+  #writer = new FrameWriter();
+  readonly #unpackr = createUnpackr();
   /** Of all links of the thread: what is read from it is copied before the next frame comes. */
   static #scratch: Buffer | undefined = undefined;
 
   /** What was encoded last is not sent: the other end knows nothing of the shapes in it. */
   forget(): void {
-    this.#packr = createPackr();
+    this.#writer = new FrameWriter();
   }
 
-  /** Throws what msgpackr throws on a value that has no form; then `forget` before the next one. */
+  /** Throws on a value that has no form; then `forget` before the next one. */
   encode(triples: readonly unknown[]): WireFrame {
     const beside: Beside[] = [];
-    // After a failure the caller sends its triples one by one: they must not lack what was lifted.
-    let lifted: unknown[] | undefined;
-    for (let i = 2; i < triples.length; i += 3) {
-      const payload = lift(triples[i], i, beside);
-      if (payload === triples[i]) continue;
-      lifted ??= [...triples];
-      lifted[i] = payload;
-    }
-    // The library's own buffer, to be read at once and written over by the next: none is made for a frame.
-    const packed = this.#packr.pack(lifted ?? triples, IN_PLACE) as Buffer & InPlace;
-    return { frame: packed.toString('latin1', packed.start, packed.end), beside };
+    return { frame: this.#writer.write(triples, beside), beside };
   }
 
   /** Throws on what no other end has written. */
@@ -158,42 +132,6 @@ export function carryAlone(): (payload: unknown) => unknown {
   };
 }
 
-/** A function would be lost without a word. */
-function refuseFunction(): never {
-  throw new RuntimeError('not_encodable', 'a function has no form between threads');
-}
-
-function createPackr(): Packr {
-  const packr: Packr & { writeFunction?: () => never } = new Packr({
-    // The library keeps a note of its own under this name among the shapes.
-    useRecords: (object: object) => !Object.hasOwn(object, '__keys__'),
-    mapsAsObjects: true,
-    sequential: true,
-    maxOwnStructures: SHAPES,
-    encodeUndefinedAsNil: false,
-    copyBuffers: true,
-  });
-  packr.writeFunction = refuseFunction;
-  return packr;
-}
-
-function lift(payload: unknown, at: number, beside: Beside[]): unknown {
-  if (!(payload instanceof Parcel)) return liftBinaries(payload, at, beside);
-  for (const { path, memory } of payload.pieces) beside.push([at, path, memory]);
-  return liftBinaries(payload.rest, at, beside);
-}
-
-function liftBinaries(payload: unknown, at: number, beside: Beside[]): unknown {
-  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return payload;
-  let copy: Record<string, unknown> | undefined;
-  // Messages are plain data: `for in` sees their own fields, and makes no list of them.
-  for (const field in payload) {
-    const value = (payload as Record<string, unknown>)[field];
-    if (!(value instanceof Uint8Array) || value.byteLength < BESIDE_BYTES) continue;
-    copy ??= { ...payload };
-    copy[field] = null;
-    // A Buffer's own `slice` is a view of memory that others have a part of.
-    beside.push([at, [field], new Uint8Array(Uint8Array.prototype.slice.call(value).buffer)]);
-  }
-  return copy ?? payload;
+function createUnpackr(): Unpackr {
+  return new Unpackr({ mapsAsObjects: true, sequential: true, copyBuffers: true });
 }

@@ -8,21 +8,21 @@ const LIMIT_MESSAGES = 8_192;
 const LIMIT_WITH_READY = LIMIT_MESSAGES + 1_024;
 /** Of memory that moves with what waits; a message that takes more along has to find none there. */
 const LIMIT_MOVING_BYTES = 8 * 1_024 * 1_024;
+/** In messages, as many as go into a frame: one list of all that wait would be copied and paged in anew as it grows. */
+const BATCH_MESSAGES = 256;
 
 export class SendQueue {
-  #triples: unknown[] = [];
-  /** Where the queue begins: what is before it has left. */
+  /** Only the last one grows. */
+  readonly #batches: unknown[][] = [];
+  #last: unknown[] | undefined = undefined;
+  /** Where the first one begins: what is before it has left. */
   #head = 0;
   #movingBytes = 0;
-
   /** In messages. */
-  get length(): number {
-    return (this.#triples.length - this.#head) / 3;
-  }
+  length = 0;
 
   refuses(kind: string, payload: unknown): boolean {
-    const limit = kind === READY ? LIMIT_WITH_READY : LIMIT_MESSAGES;
-    if (this.#triples.length - this.#head >= limit * 3) return true;
+    if (this.length >= (kind === READY ? LIMIT_WITH_READY : LIMIT_MESSAGES)) return true;
     if (!(payload instanceof Parcel) || this.#movingBytes === 0) return false;
     return this.#movingBytes + payload.bytes > LIMIT_MOVING_BYTES;
   }
@@ -32,43 +32,55 @@ export class SendQueue {
       payload.take();
       this.#movingBytes += payload.bytes;
     }
-    this.#triples.push(route, meta, payload);
+    let batch = this.#last;
+    if (batch === undefined || batch.length === BATCH_MESSAGES * 3) {
+      batch = [];
+      this.#batches.push(batch);
+      this.#last = batch;
+    }
+    batch.push(route, meta, payload);
+    this.length += 1;
   }
 
-  /** The first messages, `count` at most: one that takes memory along is the last of them. */
+  /** The first messages, `count` at most, none of two batches: one that takes memory along is the last of them. */
   take(count: number): unknown[] {
-    if (this.#movingBytes === 0) return this.#takeOut(count * 3);
-    const from = this.#head + 2;
-    const end = Math.min(this.#triples.length, from + count * 3);
-    for (let at = from; at < end; at += 3) {
-      const payload = this.#triples[at];
-      if (!(payload instanceof Parcel)) continue;
-      this.#movingBytes -= payload.bytes;
-      return this.#takeOut(at + 1 - this.#head);
-    }
-    return this.#takeOut(count * 3);
+    const [batch] = this.#batches;
+    if (batch === undefined) return [];
+    const end = Math.min(batch.length, this.#head + count * 3);
+    return this.#takeOut(batch, this.#movingBytes === 0 ? end : this.#endOfParcel(batch, end));
   }
 
   takeAll(): unknown[] {
+    const left = this.#batches.flat().slice(this.#head);
+    this.#batches.length = 0;
+    this.#last = undefined;
+    this.#head = 0;
     this.#movingBytes = 0;
-    return this.#takeOut(this.#triples.length - this.#head);
+    this.length = 0;
+    return left;
   }
 
-  #takeOut(length: number): unknown[] {
-    const triples = this.#triples;
-    if (length === triples.length - this.#head) {
-      this.#triples = [];
-      const from = this.#head;
-      this.#head = 0;
-      return from === 0 ? triples : triples.slice(from);
+  /** Behind the first one that takes memory along, if one before `end` does. */
+  #endOfParcel(batch: readonly unknown[], end: number): number {
+    for (let at = this.#head; at < end; at += 3) {
+      const payload = batch[at + 2];
+      if (!(payload instanceof Parcel)) continue;
+      this.#movingBytes -= payload.bytes;
+      return at + 3;
     }
-    const taken = triples.slice(this.#head, this.#head + length);
-    this.#head += length;
-    // One that never runs empty would keep what has left.
-    if (this.#head >= LIMIT_MESSAGES * 3) {
-      this.#triples = triples.slice(this.#head);
-      this.#head = 0;
+    return end;
+  }
+
+  #takeOut(batch: unknown[], end: number): unknown[] {
+    const from = this.#head;
+    this.length -= (end - from) / 3;
+    if (end < batch.length) {
+      this.#head = end;
+      return batch.slice(from, end);
     }
-    return taken;
+    this.#batches.shift();
+    this.#head = 0;
+    if (batch === this.#last) this.#last = undefined;
+    return from === 0 ? batch : batch.slice(from);
   }
 }

@@ -1,5 +1,7 @@
 /** The frames of a link, both ends in one thread: runtime/SEMANTICS.md M7, and what shapes by number must not do. */
+import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
+import { Packr } from 'msgpackr';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isFlat } from '../../../runtime/link/flat.ts';
@@ -9,6 +11,8 @@ import { randomFrom } from '../../../runtime/testing/index.ts';
 
 const test = suite('frames');
 const WARM_UP = 20_000;
+/** From so many bytes on a binary goes beside its frame. */
+const BESIDE = 16_384;
 
 /** Far more shapes than there are numbers for them. */
 function anyPayload(random: () => number, depth = 0): unknown {
@@ -24,6 +28,10 @@ function anyPayload(random: () => number, depth = 0): unknown {
   return payload;
 }
 
+function table(prefix: string): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`${prefix}${n}`, n]));
+}
+
 test('whatever shapes come in whatever order, each message arrives as it was sent', () => {
   const [writer, reader] = [new FrameCodec(), new FrameCodec()];
   const random = randomFrom(11);
@@ -31,6 +39,108 @@ test('whatever shapes come in whatever order, each message arrives as it was sen
     const triples = [1, 0, anyPayload(random), 2, `trace ${i}`, { always: i }];
     assert.equal(reader.decode(writer.encode(triples)), triples);
   }
+});
+
+test('whatever it is, it arrives as the library alone would have it', () => {
+  const alone = new Packr({ useRecords: false, copyBuffers: true });
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const bytes = fc.uint8Array({ maxLength: 300 });
+  const values = fc.anything({
+    maxDepth: 4,
+    maxKeys: 6,
+    key: fc.oneof(fc.constantFrom('a', 'b', 'constructor', '__proto__'), fc.string()),
+    withDate: true,
+    withNullPrototype: true,
+    withSparseArray: true,
+    values: [
+      fc.string({ unit: 'binary', maxLength: 100 }),
+      fc.double(),
+      fc.integer(),
+      fc.integer({ min: -70_000, max: 70_000 }),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.boolean(),
+      fc.constantFrom(null, undefined, '', -0, 2 ** 32, 2 ** 31, -(2 ** 31), Number.NaN),
+      bytes,
+      bytes.map((own) => Buffer.from(own)),
+      fc.dictionary(fc.string(), fc.integer()).map((own) => new Map(Object.entries(own))),
+    ],
+  });
+  void fc.assert(
+    fc.property(values, (value) => {
+      const got = reader.decode(writer.encode([1, 0, value]))[2];
+      assert.ok(isDeepStrictEqual(got, alone.unpack(alone.pack(value))));
+    }),
+    { numRuns: 10_000, seed: 40_961 },
+  );
+});
+
+test('a text, a binary or an object of any size is whole, wherever in a frame it stands', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  for (const size of [0, 31, 32, 63, 64, 65, 85, 86, 255, 256, 8_190, 21_845, 21_846, 65_536]) {
+    for (const letter of ['x', 'é', 'ž', '語', '😀']) {
+      const text = letter.repeat(size);
+      const table = Object.fromEntries(Array.from({ length: size % 300 }, (_, n) => [`f${n}`, n]));
+      const bytes = Buffer.alloc(size % BESIDE, 7);
+      const triples = [1, 0, { text, nested: { table, bytes, text } }, 1, 0, text, 1, 0, [text]];
+      assert.equal(reader.decode(writer.encode(triples)), triples, `${size} of ${letter}`);
+    }
+  }
+});
+
+test('nothing is lost where the memory of a frame has to grow', () => {
+  const kinds = [1.5, 70_000, true, null, undefined, 'x'.repeat(63), Buffer.alloc(3), {}, ['']];
+  const others = [{ a: true }, new Date(1_500), 2n ** 62n, -70_000, 'é', table('g')];
+  const map = new Map([['a', 'x'.repeat(50)]]);
+  for (const kind of [...kinds, ...others, map]) {
+    for (let before = 0; before < 80; before += 1) {
+      const triplesOf = (payload: unknown) => [
+        ...[1, 0, new Array(8_000 + before).fill(true)],
+        ...Array.from({ length: 80 }, () => [1, 'a trace so long', payload]).flat(),
+      ];
+      const got = new FrameCodec().decode(new FrameCodec().encode(triplesOf(kind)));
+      const expected = triplesOf(kind === map ? Object.fromEntries(map) : kind);
+      assert.ok(isDeepStrictEqual(got, expected), `${String(kind)} behind ${before}`);
+    }
+  }
+});
+
+test('an object of very many fields takes no shape’s number', () => {
+  const writer = new FrameCodec();
+  const lengthOf = (payload: unknown) => writer.encode([1, 0, payload]).frame.length;
+  const first = lengthOf({ kept: 1 });
+  const known = lengthOf({ kept: 1 });
+  assert.ok(known < first);
+  for (let n = 0; n < 100; n += 1) lengthOf(table(`t${n}_`));
+  assert.is(lengthOf({ kept: 1 }), known);
+});
+
+test('a message that sends, or changes, while it is read has no form and harms no other', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const send = (payload: unknown) => reader.decode(writer.encode([1, 0, payload]))[2];
+  let inner: unknown;
+  const sending = {
+    a: 1,
+    get b() {
+      try {
+        writer.encode([1, 0, { c: 1 }]);
+      } catch (error) {
+        inner = error;
+      }
+      return 2;
+    },
+  };
+  assert.equal(send(sending), { a: 1, b: 2 });
+  assert.is((inner as { code?: string }).code, 'not_encodable');
+  const changing: Record<string, unknown> = {
+    get a() {
+      delete changing.b;
+      return 1;
+    },
+    b: 2,
+  };
+  assert.throws(() => writer.encode([1, 0, changing]), /change/);
+  writer.forget();
+  assert.equal(send({ a: 1, b: 2 }), { a: 1, b: 2 });
 });
 
 test('no name of a field breaks the messages after it', () => {
