@@ -9,6 +9,7 @@ import { Intake } from './intake.ts';
 import { createOfferer, ReceiverGone } from './offerer.ts';
 import type { TelegramOptions } from './options.ts';
 import { createRecovery, type Recovery, WebhookInTheWay } from './recovery.ts';
+import { createRedaction } from './redaction.ts';
 import type { TelegramUpdate } from './updates.ts';
 
 export interface ReceiverDeps {
@@ -173,7 +174,7 @@ class PollLoop {
     if (refused !== undefined) this.#firstVerdict.reject(refused);
     const { deps } = this.#receiver;
     if (!(error instanceof BotApiError) && !(error instanceof WebhookInTheWay)) {
-      const text = String(error).replaceAll(deps.credential.trim(), '<token>');
+      const text = createRedaction(deps.credential.trim())(String(error));
       deps.log('error', 'receiving met a defect', { error: text });
     }
     await deps.sleep(waitMs, this.#polling.signal).catch(() => undefined);
