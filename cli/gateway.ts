@@ -36,7 +36,7 @@ export interface GatewayOptions {
   readonly config?: GivenConfig;
   /** Everything durable lives below it; made, for its owner only, where it is not there. */
   readonly stateRoot: string;
-  /** Kinds of connector that the host brings; each module exports a `ConnectorKind`. */
+  /** Kinds of connector that the host brings; each module exports a `ConnectorKind`. None is named `webhook`: `invalid_options`. */
   readonly connectors?: Readonly<Record<string, KindSource>>;
   /** Hears every line of at least `logLevel`, from all threads; must not throw. Default: nobody. */
   readonly log?: Log;

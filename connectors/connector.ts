@@ -7,7 +7,13 @@ export type Accepted = {
   readonly envelopeId: string;
   readonly duplicate: boolean;
 };
-/** It is not: do not acknowledge; offer it again after `retryAfterMs`. */
+/** A `Refused.reason`: this conversation is full; the account's others are not. */
+export const CONVERSATION_BUSY = 'conversation_busy';
+
+/**
+ * It is not: do not acknowledge; offer it again after `retryAfterMs`. Where `reason` is `CONVERSATION_BUSY`, go on with other
+ * conversations meanwhile; for any other, nothing of this account is taken.
+ */
 export type Refused = {
   readonly accepted: false;
   readonly retryAfterMs: number;

@@ -27,7 +27,7 @@ export interface ChildSpec<P, A> {
   /** How long `stop` may take before the child is killed; 0 = kill at once. */
   readonly shutdownTimeoutMs: number;
   readonly placement: Placement;
-  /** Of this child alone, beside its supervisor's own. */
+  /** Of this child alone: beside its supervisor's own, or in its place where that degrades. */
   readonly restartLimit?: RestartLimit;
   /** Its end, without a restart, may be that of its supervisor: `autoShutdown`. Never of a permanent child. */
   readonly significant?: boolean;
@@ -63,11 +63,11 @@ export type AutoShutdown = (typeof AUTO_SHUTDOWNS)[number];
 /** What a supervisor does about a child that ended abnormally; `restart`: as its spec says. */
 export type Verdict = 'restart' | 'stop' | 'escalate';
 
-/** How an actor supervises its children. The limit is on the restarts of all of them. */
+/** How an actor supervises its children. The limit is on the restarts of all of them; with `degrade`, on those of each. */
 export interface Supervision extends RestartLimit {
   readonly strategy: Strategy;
   readonly backoff?: Partial<Backoff>;
-  /** `escalate` (default): the supervisor itself crashes · `degrade`: it reports so and keeps retrying at `maxMs`. */
+  /** `escalate` (default): the supervisor itself crashes · `degrade`: it reports so and keeps retrying that child at `maxMs`. */
   readonly whenExhausted?: 'escalate' | 'degrade';
   /** Asked about each abnormal end, before the limits. `escalate`: the supervisor ends with the same cause. */
   readonly decide?: (ended: ChildEnded) => Verdict;

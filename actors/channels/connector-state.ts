@@ -44,8 +44,8 @@ export interface ConnectorState {
   accepting: number;
   /** Events of the platform that are no message for the gateway, by reason. */
   readonly ignored: Map<string, number>;
-  /** Sends that were given up at their deadline and have not come back. */
-  stuck: number;
+  /** Names of sends that were given up at their deadline and have not come back. */
+  readonly stuck: Set<string>;
 }
 
 export function createConnectorState(
@@ -77,7 +77,7 @@ export function createConnectorState(
     lastOutboundAtMs: 0,
     accepting: 0,
     ignored: new Map(),
-    stuck: 0,
+    stuck: new Set(),
   };
 }
 

@@ -86,10 +86,14 @@ function send(state: ConnectorState, attempt: Attempt, text: string, self: Conne
 
 /** The platform has not answered in time: nobody knows. What comes later is not believed. */
 export function giveUpSending(state: ConnectorState, key: AttemptKey, self: ConnectorSelf): void {
-  state.aborts.get(timerOf(key))?.();
-  state.stuck += 1;
+  const name = timerOf(key);
+  const abort = state.aborts.get(name);
+  // It came back while the word of its deadline was on its way.
+  if (abort === undefined) return;
+  abort();
+  state.stuck.add(name);
   settle(state, key, { type: 'unknown', reason: 'no_answer_in_time' }, self);
-  if (state.stuck > MAX_STUCK) throw new SendsHang(state.stuck);
+  if (state.stuck.size > MAX_STUCK) throw new SendsHang(state.stuck.size);
 }
 
 /** Each of these sends has its own `unknown`; the others in flight are not to blame. */
@@ -107,10 +111,7 @@ export function endSending(state: ConnectorState, sent: Sent, self: ConnectorSel
   const name = timerOf(key);
   self.cancel(name);
   state.aborts.delete(name);
-  if (state.book.find(key)?.settlement !== undefined) {
-    state.stuck -= 1;
-    return;
-  }
+  if (state.stuck.delete(name)) return;
   settle(state, key, toOutcome(outcome), self);
 }
 

@@ -101,7 +101,7 @@ export const sessionsActor = defineActor<
   },
   supervise: () => ({
     strategy: 'one_for_one',
-    intensity: 100,
+    intensity: 10,
     periodMs: 60_000,
     whenExhausted: 'degrade',
   }),

@@ -1,9 +1,12 @@
 /** Checks between the keys and sections of a configuration file, which no schema of one value can make. */
 import { describeValue, type KeyIssue } from './config-error.ts';
 
+/** What the channels of webhooks begin with: a connector of this kind would have their rule, their dedupe keys and their sessions. */
+export const RESERVED_KIND = 'webhook';
+
 /**
- * Duplicate ids, a `reply_to` that names no connector, a kind that differs from its id, model keys that do not fit the
- * provider. It takes the file's raw content, so that these are reported together with the schema's own complaints;
+ * Duplicate ids, a `reply_to` that names no connector, a kind that differs from its id or is reserved, model keys that do
+ * not fit the provider. It takes the file's raw content, so that these are reported together with the schema's own complaints;
  * what has the wrong shape is passed over, because the schema names it.
  */
 export function crossCheck(raw: unknown): KeyIssue[] {
@@ -46,10 +49,14 @@ function kindIssues(connectors: readonly unknown[]): KeyIssue[] {
   return connectors.flatMap((entry, index): KeyIssue[] => {
     const id = fieldOf(entry, 'id');
     const kind = fieldOf(entry, 'kind');
+    const path = ['connectors', index, 'kind'];
+    if (kind === RESERVED_KIND) {
+      const expected = 'another kind: this one is kept for the channels of [[webhooks]]';
+      return [{ path, expected, value: describeValue(kind, path) }];
+    }
     if (typeof id !== 'string' || typeof kind !== 'string' || !id.includes(':')) return [];
     const prefix = id.slice(0, id.indexOf(':'));
     if (prefix === kind) return [];
-    const path = ['connectors', index, 'kind'];
     const expected = `${JSON.stringify(prefix)}, the part of the id before the colon`;
     return [{ path, expected, value: describeValue(kind, path) }];
   });

@@ -2,6 +2,7 @@
 import { Api, type ApiClientOptions, GrammyError, HttpError } from 'grammy';
 import { createBotHttp, type HttpAnswer, HttpExchangeError } from './bot-http.ts';
 import { BotApiError, type BotFailure } from './errors.ts';
+import { createRedaction, type Redact } from './redaction.ts';
 import type { TelegramUpdate } from './updates.ts';
 
 export interface SendRequest {
@@ -51,6 +52,14 @@ type GrammyFetch = NonNullable<ApiClientOptions['fetch']>;
 export function openBotApi(settings: BotApiSettings): BotApi {
   const calls = createClient(settings, settings.callDeadlineMs);
   const polls = createClient(settings, settings.pollDeadlineMs);
+  const redact = createRedaction(settings.token);
+  const checked = async <T>(method: string, call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw new BotApiError(method, toFailure(error, redact));
+    }
+  };
   return {
     async getMe(signal) {
       const me = await checked('getMe', () => calls.api.getMe(toGrammy(signal)));
@@ -132,21 +141,13 @@ function createClient(settings: BotApiSettings, deadlineMs: number): { api: Api;
   return { api, close: () => http.close() };
 }
 
-async function checked<T>(method: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw new BotApiError(method, toFailure(error));
-  }
-}
-
-/** What a thing thrown by grammY tells; its own texts and causes may hold the address, and so the token. */
-function toFailure(error: unknown): BotFailure {
+/** What a thing thrown by grammY tells. Its own texts and causes may hold the address, and so the token; so may a server's words. */
+function toFailure(error: unknown, redact: Redact): BotFailure {
   if (error instanceof GrammyError) {
     return {
       type: 'answer',
       status: error.error_code,
-      description: error.description,
+      description: redact(error.description),
       retryAfterMs: Math.max(0, Number(error.parameters.retry_after ?? 0) * 1_000),
       migrateToChatId: String(error.parameters.migrate_to_chat_id ?? ''),
       isBotApi: true,

@@ -1,14 +1,16 @@
-/** Receives by long polling: one batch at a time, confirmed only after the gateway took every message of it. */
+/** Receives by long polling: one batch at a time, each message confirmed only after the gateway took it. */
 import { PalyraError } from '../../proto/errors.ts';
 import { createDeferred } from '../../runtime/deferred.ts';
 import type { ConnectorDeps, ConnectorPorts } from '../connector.ts';
 import type { HealthReporter } from '../health-reporter.ts';
 import type { BotApi } from './bot-api.ts';
 import { BotApiError } from './errors.ts';
-import { createOfferer, type Offerer, ReceiverGone } from './offerer.ts';
+import { Intake } from './intake.ts';
+import { createOfferer, ReceiverGone } from './offerer.ts';
 import type { TelegramOptions } from './options.ts';
 import { createRecovery, type Recovery, WebhookInTheWay } from './recovery.ts';
-import { readUpdate, type TelegramUpdate } from './updates.ts';
+import { createRedaction } from './redaction.ts';
+import type { TelegramUpdate } from './updates.ts';
 
 export interface ReceiverDeps {
   readonly connectorId: string;
@@ -28,12 +30,11 @@ export interface Receiver {
   stop(signal: AbortSignal): Promise<void>;
 }
 
-/** Update ids start anew after a week without updates; an old offset would then hide the new ones. */
-const OFFSET_KEPT_MS = 6 * 24 * 3_600_000;
-/** A server that does not hold the poll is not asked more often than this. */
+/** A server that does not hold the poll, because it has nothing to or what waits is refused, is not asked more often than this. */
 const LEAST_POLL_MS = 250;
 /** Between a send's refused credential and its next trial. */
 const DOUBTED_WAIT_MS = 2_000;
+const HOLDING_REASON = 'messages of a full conversation wait at the platform (conversation_busy)';
 
 export function startReceiver(receiver: ReceiverDeps, life: AbortSignal): Receiver {
   const loop = new PollLoop(receiver);
@@ -63,17 +64,21 @@ class PollLoop {
   readonly #offering = new AbortController();
   #poll: AbortController | undefined;
   #isDoubted = false;
-  readonly #offerer: Offerer;
+  readonly #intake: Intake;
   readonly #recovery: Recovery;
   readonly #firstVerdict = createDeferred<void>();
-  #offset: number | undefined;
-  #lastUpdateAtMs = 0;
   #provesFirst = true;
 
   constructor(receiver: ReceiverDeps) {
     this.#receiver = receiver;
     this.opened = this.#firstVerdict.promise;
-    this.#offerer = createOfferer(receiver, this.#polling.signal, this.#offering.signal);
+    const { connectorId, deps } = receiver;
+    this.#intake = new Intake({
+      connectorId,
+      offerer: createOfferer(receiver, this.#polling.signal, this.#offering.signal),
+      wallMs: () => deps.wallMs(),
+      sleep: (ms) => deps.sleep(ms, this.#polling.signal),
+    });
     this.#recovery = createRecovery(receiver, this.#polling.signal);
   }
 
@@ -126,37 +131,38 @@ class PollLoop {
   async #pollOnce(): Promise<void> {
     const { deps, options } = this.#receiver;
     const startedAtMs = deps.wallMs();
-    if (startedAtMs - this.#lastUpdateAtMs > OFFSET_KEPT_MS) this.#offset = undefined;
     const timeoutS = this.#provesFirst ? 0 : options.pollTimeoutS;
     const api = await this.#receiver.api();
-    const updates = await this.#getUpdates(api, timeoutS);
+    const offset = this.#intake.offsetAt(startedAtMs);
+    const updates = await this.#getUpdates(api, { offset, timeoutS });
     this.#recovery.succeeded();
-    for (const update of updates) {
-      if (this.#polling.signal.aborted) return;
-      await this.#take(update);
-    }
-    const isUnheld = updates.length === 0 && deps.wallMs() - startedAtMs < LEAST_POLL_MS;
+    this.#reportPolling();
+    await this.#intake.take(updates);
+    if (this.#polling.signal.aborted) return;
+    this.#reportPolling();
+    const isIdle = updates.length === 0 || this.#intake.isHolding;
+    const isUnheld = isIdle && deps.wallMs() - startedAtMs < LEAST_POLL_MS;
     if (isUnheld && !this.#provesFirst) await deps.sleep(LEAST_POLL_MS, this.#polling.signal);
     this.#provesFirst = false;
   }
 
-  async #getUpdates(api: BotApi, timeoutS: number): Promise<readonly TelegramUpdate[]> {
+  async #getUpdates(
+    api: BotApi,
+    poll: Parameters<BotApi['getUpdates']>[0],
+  ): Promise<readonly TelegramUpdate[]> {
     this.#polling.signal.throwIfAborted();
     this.#poll = new AbortController();
     try {
-      return await api.getUpdates({ offset: this.#offset, timeoutS }, this.#poll.signal);
+      return await api.getUpdates(poll, this.#poll.signal);
     } finally {
       this.#poll = undefined;
     }
   }
 
-  async #take(update: TelegramUpdate): Promise<void> {
-    const nowMs = this.#receiver.deps.wallMs();
-    const read = readUpdate(update, this.#receiver.connectorId, nowMs);
-    if (read.type === 'ignored') this.#offerer.ignore(read.reason);
-    else if (!(await this.#offerer.offer(read.offer))) return;
-    this.#offset = update.update_id + 1;
-    this.#lastUpdateAtMs = nowMs;
+  #reportPolling(): void {
+    const reason = this.#intake.isHolding ? HOLDING_REASON : '';
+    const liveness = reason === '' ? 'running' : 'degraded';
+    this.#receiver.health.report({ readiness: 'ready', liveness, reason });
   }
 
   async #recover(error: unknown): Promise<void> {
@@ -168,7 +174,7 @@ class PollLoop {
     if (refused !== undefined) this.#firstVerdict.reject(refused);
     const { deps } = this.#receiver;
     if (!(error instanceof BotApiError) && !(error instanceof WebhookInTheWay)) {
-      const text = String(error).replaceAll(deps.credential.trim(), '<token>');
+      const text = createRedaction(deps.credential.trim())(String(error));
       deps.log('error', 'receiving met a defect', { error: text });
     }
     await deps.sleep(waitMs, this.#polling.signal).catch(() => undefined);

@@ -1,6 +1,12 @@
-/** Offers one message to the gateway until it is taken: nothing else is fetched meanwhile. */
+/** Offers one message to the gateway until it is taken, or its conversation is full: nothing else is offered meanwhile. */
 import type { InboundOffer } from '../../proto/channel-messages.ts';
-import type { Accepted, ConnectorDeps, ConnectorPorts, Refused } from '../connector.ts';
+import {
+  type Accepted,
+  CONVERSATION_BUSY,
+  type ConnectorDeps,
+  type ConnectorPorts,
+  type Refused,
+} from '../connector.ts';
 import type { HealthReporter } from '../health-reporter.ts';
 
 /** The gateway's side is gone; nobody would take another message. */
@@ -8,9 +14,18 @@ export class ReceiverGone extends Error {
   readonly code = 'receiver_gone';
 }
 
+/**
+ * `taken`: durable, or never to be taken and counted. `full`: its conversation has no room, which is nobody else's affair.
+ * `stopped`: receiving ended before it was taken.
+ */
+export type Offered =
+  | { readonly type: 'taken' }
+  | { readonly type: 'full'; readonly retryAfterMs: number }
+  | { readonly type: 'stopped' };
+
 export interface Offerer {
-  /** true: durable, or never to be taken and counted; false: stopped before it was. Rejects with `ReceiverGone`. */
-  offer(offer: InboundOffer): Promise<boolean>;
+  /** Rejects with `ReceiverGone`. */
+  offer(offer: InboundOffer): Promise<Offered>;
   ignore(reason: string): void;
 }
 
@@ -54,10 +69,10 @@ export function createOfferer(
     }
   };
 
-  const taken = () => {
+  const taken = (): Offered => {
     if (isRefused) health.report({ readiness: 'ready', liveness: 'running', reason: '' });
     isRefused = false;
-    return true;
+    return { type: 'taken' };
   };
 
   return {
@@ -70,13 +85,14 @@ export function createOfferer(
           return taken();
         }
         if (reply.accepted) return taken();
+        const retryAfterMs = Math.min(Math.max(reply.retryAfterMs, 1), MAX_RETRY_MS);
+        if (reply.reason === CONVERSATION_BUSY) return { type: 'full', retryAfterMs };
         isRefused = true;
         const reason = `the gateway takes no messages now (${reply.reason})`;
         health.report({ readiness: 'ready', liveness: 'degraded', reason });
-        const waitMs = Math.min(Math.max(reply.retryAfterMs, 1), MAX_RETRY_MS);
-        await deps.sleep(waitMs, polling).catch(() => undefined);
+        await deps.sleep(retryAfterMs, polling).catch(() => undefined);
       }
-      return false;
+      return { type: 'stopped' };
     },
   };
 }

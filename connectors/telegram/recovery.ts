@@ -7,6 +7,7 @@ import { BotApiError, type BotFailure, classify, type FailureClass } from './err
 import type { TelegramOptions } from './options.ts';
 
 export interface Recovery {
+  /** The next failure is the first again. */
   succeeded(): void;
   /** `refused` is there when the platform refused the credential. */
   failed(error: unknown): { readonly waitMs: number; readonly refused?: PalyraError };
@@ -73,7 +74,6 @@ export function createRecovery(
   return {
     succeeded() {
       failures = 0;
-      health.report({ readiness: 'ready', liveness: 'running', reason: '' });
     },
     failed(error) {
       failures += 1;

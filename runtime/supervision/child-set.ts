@@ -203,18 +203,29 @@ export class ChildSet implements ChildKeeper {
   #charge(child: Child, cause: ExitCause): boolean {
     if (!isCharged(cause)) return true;
     const nowMs = this.#ports.host.monotonicMs();
-    const { restartLimit: own } = child.spec;
-    const common = chargeRestart(this.#history, nowMs, this.#supervision);
-    const single =
-      own === undefined ? undefined : chargeRestart(child.ensureTrouble().history, nowMs, own);
-    this.#history = common.history;
-    if (single !== undefined) child.ensureTrouble().history = single.history;
-    if (single?.isExhausted === true && own !== undefined) return this.#exhaust(child, cause, own);
-    return common.isExhausted ? this.#exhaust(child, cause, this.#supervision) : true;
+    let exceeded: RestartLimit | undefined;
+    if (!this.#isDegrading) {
+      const { history, isExhausted } = chargeRestart(this.#history, nowMs, this.#supervision);
+      this.#history = history;
+      if (isExhausted) exceeded = this.#supervision;
+    }
+    const own = child.spec.restartLimit ?? (this.#isDegrading ? this.#supervision : undefined);
+    if (own !== undefined) {
+      const trouble = child.ensureTrouble();
+      const { history, isExhausted } = chargeRestart(trouble.history, nowMs, own);
+      trouble.history = history;
+      if (isExhausted) exceeded = own;
+    }
+    return exceeded === undefined || this.#exhaust(child, cause, exceeded);
+  }
+
+  /** It has no end of its own to guard: what is charged to one child must not delay another. */
+  get #isDegrading(): boolean {
+    return this.#supervision.whenExhausted === 'degrade';
   }
 
   #exhaust(child: Child, cause: ExitCause, { intensity, periodMs }: RestartLimit): boolean {
-    const degraded = this.#supervision.whenExhausted === 'degrade';
+    const degraded = this.#isDegrading;
     const { address, inspection } = this.#ports;
     if (inspection.hears('supervisor.exhausted'))
       inspection.emit({ type: 'supervisor.exhausted', address, child: child.spec.id, degraded });

@@ -252,6 +252,17 @@ embedded(
     }),
 );
 
+embedded('a kind of the host’s own that is named as webhooks are ends it with 2', () =>
+  withGateways(async (start, stateRoot) => {
+    const below = join(stateRoot, 'unmade');
+    const connectors = { webhook: { module: 'never-loaded', export: 'kind' } };
+    const gateway = start({ connectors, stateRoot: below });
+    assert.is(await rejection(gateway.ready), 'invalid_options');
+    assert.is((await ended(gateway)).code, 2);
+    assert.not(existsSync(below));
+  }),
+);
+
 embedded('an empty state root ends it with 2', () =>
   withGateways(async (start) => {
     const gateway = start({ stateRoot: '' });

@@ -116,6 +116,35 @@ for (const mode of MODES) {
   );
 
   it(
+    'S3 in one that degrades a child that used up its limit delays no other',
+    teamOf({
+      supervision: {
+        intensity: 2,
+        periodMs: 60_000,
+        whenExhausted: 'degrade',
+        backoff: { minMs: 1, maxMs: 30_000, factor: 2, jitter: 0, resetAfterMs: 60_000 },
+        children: [member('a'), member('b')],
+      },
+    }),
+    async (tree) => {
+      const delays = (id: string) =>
+        tree.events.flatMap((event) =>
+          event.type === 'actor.crashed' && event.address.startsWith(at(id).address)
+            ? [event.restartInMs]
+            : [],
+        );
+      for (let nth = 1; nth <= 2; nth += 1) {
+        await crash(tree, 'a');
+        await until('a is back', async () => (await incarnationOf(tree, 'a')) === nth + 1);
+      }
+      await crash(tree, 'a');
+      await crash(tree, 'b');
+      assert.equal(delays('a'), [1, 2, 30_000]);
+      assert.equal(delays('b'), [1]);
+    },
+  );
+
+  it(
     'S6 what `decide` says of an end is done',
     teamOf({
       verdicts: { give_up: 'stop', come_back: 'restart' },

@@ -10,6 +10,8 @@ import { ATTEMPT, hang, KEY, OFFER, opened } from './connector-world.ts';
 
 const actor = suite('connector actor');
 
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 actor(
   'a piece is sent once and its settlement repeated each second until it is acknowledged',
   async () => {
@@ -93,6 +95,52 @@ actor(
   },
 );
 
+actor(
+  'sends that come back late do not end the actor, however much was sent meanwhile',
+  async () => {
+    const late: (() => void)[] = [];
+    const done = { type: 'delivered', nativeMessageId: 'n' } as const;
+    const { kit, status } = await opened({
+      deliver: ({ deliveryId }) =>
+        deliveryId.startsWith('late')
+          ? new Promise((resolve) => late.push(() => resolve(done)))
+          : Promise.resolve(done),
+    });
+    const send = (deliveryId: string) => kit.receive('deliver', { ...ATTEMPT, deliveryId });
+    const acknowledge = (deliveryId: string) => kit.receive('settledAck', { ...KEY, deliveryId });
+    for (let round = 0; round < 3; round += 1) {
+      const names = Array.from({ length: 32 }, (_, nth) => `late:${round}:${nth}`);
+      for (const name of names) send(name);
+      await turn();
+      await kit.advance(30_000);
+      for (const name of names) acknowledge(name);
+      // More than an actor keeps of what was acknowledged.
+      for (let nth = 0; nth < 1_100; nth += 1) {
+        const name = `good:${round}:${nth}`;
+        send(name);
+        await turn();
+        acknowledge(name);
+      }
+      assert.is(late.length, 32);
+      for (const comeBack of late.splice(0)) comeBack();
+      await kit.settle();
+    }
+    assert.is(status().inFlight, 0);
+  },
+);
+
+actor('a deadline that is heard after its send came back counts for nothing', async () => {
+  const { kit, tells } = await opened();
+  for (let nth = 0; nth < 40; nth += 1) {
+    const deliveryId = `D:${nth}`;
+    kit.receive('deliver', { ...ATTEMPT, deliveryId });
+    await kit.settle();
+    kit.receive('late' as never, { ...KEY, deliveryId });
+  }
+  const settled = tells('outbox', 'settled') as readonly Settlement[];
+  assert.ok(settled.every(({ outcome }) => outcome.type === 'delivered'));
+});
+
 actor('what the platform answers after the deadline changes nothing', async () => {
   let answer: (outcome: never) => void = () => undefined;
   const { kit, tells } = await opened({
@@ -102,7 +150,7 @@ actor('what the platform answers after the deadline changes nothing', async () =
       }),
   });
   kit.receive('deliver', ATTEMPT);
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   await kit.advance(30_000);
   answer({ type: 'delivered', nativeMessageId: 'late' } as never);
   await kit.settle();

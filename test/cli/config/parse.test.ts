@@ -37,9 +37,9 @@ secret_refs = ["env:ORDERS_SECRET"]
 reply_to = { connector = "telegram:main", conversation = "42" }
 `;
 
-function issuesOf(source: string): readonly ConfigIssue[] {
+function issuesOf(source: string, known = kinds): readonly ConfigIssue[] {
   try {
-    parseConfig(source, 'palyra.toml', kinds);
+    parseConfig(source, 'palyra.toml', known);
   } catch (error) {
     assert.instance(error, ConfigError);
     return (error as ConfigError).issues;
@@ -108,6 +108,17 @@ test('an empty file is the defaults', () => {
   assert.is(config.router.maxMessageBytes, 32_768);
   assert.is(config.router.defaults.enabled, false);
   assert.is(config.router.defaults.directMessagePolicy, 'deny');
+});
+
+test('a connector of the kind that webhooks are channels of is refused, whoever brings it', () => {
+  const named = '[[connectors]]\nid = "webhook:orders"\nkind = "webhook"\n';
+  const brought = { ...kinds, webhook: { checkOptions: () => undefined } };
+  for (const known of [kinds, brought]) {
+    assert.equal(
+      issuesOf(named, known).map(({ file, line, key }) => `${file}:${line} ${key}`),
+      ['palyra.toml:3 connectors[0].kind'],
+    );
+  }
 });
 
 test('every wrong value is named by its line and key', () => {

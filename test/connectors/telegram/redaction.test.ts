@@ -1,0 +1,74 @@
+/** A server or proxy that says a call's path again says the token too: it gets no further than the call. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { telegramKind } from '../../../connectors/telegram/index.ts';
+import { createRedaction } from '../../../connectors/telegram/redaction.ts';
+import { createTestDeps, createTestPorts, never } from '../test-deps.ts';
+import { until, within } from '../within.ts';
+
+const test = suite('telegram redaction');
+
+const TOKEN = '110201543:AAHdq-TcvCH1vGWJxf_SeofSAs0K5PALDsaw';
+const SECRET = TOKEN.slice(TOKEN.indexOf(':') + 1);
+const ENCODED = Array.from(TOKEN, (c) => `%${c.charCodeAt(0).toString(16)}`).join('');
+
+test('a token is taken out as it is and percent-encoded, in part or whole, and nothing else is', () => {
+  const redact = createRedaction(TOKEN);
+  for (const form of [TOKEN, encodeURIComponent(TOKEN), ENCODED, ENCODED.toUpperCase()]) {
+    assert.is(redact(`/bot${form}/a and /bot${form}/b`), '/bot<token>/a and /bot<token>/b');
+  }
+  assert.is(redact('Bad Request: chat not found'), 'Bad Request: chat not found');
+  assert.is(createRedaction('')('text'), 'text');
+});
+
+for (const [status, readiness] of [
+  [400, 'ready'],
+  [401, 'auth_failed'],
+  [500, 'ready'],
+] as const) {
+  for (const [form, say] of [
+    ['the path', (path: string) => path],
+    ['the encoded path', encodeURIComponent],
+  ] as const) {
+    test(`an answer ${status} that repeats ${form} shows no token`, async () => {
+      const server = createServer((request, response) => {
+        request.resume();
+        const description = `Refused: proxy knows no ${say(request.url ?? '')}`;
+        response.writeHead(status, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ ok: false, error_code: status, description }));
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const options = { api_root: `http://127.0.0.1:${port}`, poll_timeout_s: 1 };
+      const deps = createTestDeps(TOKEN);
+      const ports = createTestPorts();
+      const account = { connectorId: 'telegram:main', kind: 'telegram', options };
+      const connector = telegramKind.create(account, deps);
+      let refused = '';
+      const opening = connector.open(ports, never()).catch((error: unknown) => {
+        refused = `${String(error)} ${JSON.stringify(error)}`;
+      });
+      try {
+        const where = { conversationId: '42', threadId: '', inReplyTo: '' };
+        const piece = { deliveryId: 'd', attempt: 1, chunk: 0, text: 'hello', ...where };
+        const outcome = await within('deliver', connector.deliver(piece, never()), 20_000);
+        await until('trouble', () => ports.healths.at(-1)?.readiness === readiness, 20_000);
+        await until('its reason', () => ports.healths.some(({ reason }) => /proxy/.test(reason)));
+        const said = JSON.stringify({ outcome, healths: ports.healths, lines: deps.lines });
+        assert.match(said, 'Refused: proxy knows no');
+        assert.match(said, '<token>');
+        assert.not.match(said, SECRET);
+      } finally {
+        await within('close', connector.close(never()), 20_000);
+        server.closeAllConnections();
+        server.close();
+      }
+      await within('the end of open', opening, 20_000);
+      assert.not.match(refused, SECRET);
+    });
+  }
+}
+
+test.run();
