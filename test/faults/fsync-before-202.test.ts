@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { readFacts } from '../support/read-facts.ts';
 import { skipTest } from '../support/skip.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
 import { until, within } from '../support/within.ts';
@@ -121,7 +122,7 @@ else {
           });
         const ids = Array.from({ length: WEBHOOKS }, (_, n) => `traced-${n}`);
         for (const id of ids) assert.is((await post(id)).status, 202);
-        await until('all runs are over', () => isQuiet(gateway.admin), 60_000);
+        await until('all runs are over', () => isQuiet(gateway), 60_000);
         assert.is((await post('traced-0')).status, 200);
         process.kill(gateway.pid, 'SIGTERM');
         await within('its end', gateway.ended, 60_000);
@@ -143,11 +144,8 @@ else {
   );
 }
 
-async function isQuiet(admin: (path: string) => Promise<unknown>): Promise<boolean> {
-  const { entries } = (await admin('/admin/v1/journal?limit=500')) as {
-    entries: readonly { readonly facts: readonly { readonly type: string }[] }[];
-  };
-  const facts = entries.flatMap((entry) => entry.facts);
+async function isQuiet(gateway: GatewayProcess): Promise<boolean> {
+  const facts = await readFacts(gateway);
   return facts.filter(({ type }) => type === 'run.finished').length === WEBHOOKS;
 }
 
