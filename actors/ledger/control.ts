@@ -124,7 +124,12 @@ export function metrics(state: LedgerState, _nothing: null, self: LedgerSelf): r
     one('batches_total', 'Store commits answered', 'counter', counts.batches),
     one('change_sets_total', 'Change sets in them', 'counter', counts.changeSets),
     one('conflicts_total', 'Change sets refused by a row revision', 'counter', counts.conflicts),
-    one('flushes_total', 'Flushes of the store since it was opened', 'counter', health.flushes),
+    one(
+      'flushes_total',
+      'Appends to the log and transactions of the database since the store was opened',
+      'counter',
+      health.flushes,
+    ),
     {
       name: 'palyra_ledger_refused_total',
       help: 'Requests refused before they were written',

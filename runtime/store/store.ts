@@ -81,7 +81,7 @@ export interface StoreHealth {
   /** Free bytes on the file system that the store lives on; Infinity in memory. */
   readonly freeBytes: number;
   readonly usedBytes: number;
-  /** Flushes (fsyncs) since it was opened. */
+  /** Appends to its log and transactions of its database since it was opened; each is durable when it settles. No fsync is counted. */
   readonly flushes: number;
   readonly commits: number;
   readonly journalSequence: number;
