@@ -4,17 +4,13 @@ import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owne
 import type { WireError } from '../../proto/errors.ts';
 import { createJobId } from '../../proto/ids.ts';
 import { codeOf } from '../../runtime/errors.ts';
-import type { Fact, JournalEntry, Store } from '../../runtime/store/store.ts';
+import type { Store } from '../../runtime/store/store.ts';
 import { commitAgeMs, enqueueCommit, enqueueLook, own } from './commit-flow.ts';
+import { readJournal } from './journal-feed.ts';
 import type { LedgerOwn, LedgerSelf, LedgerState } from './ledger-state.ts';
 import { backupEnded, backupStarted, JOBS_TABLE, type JobRow, newBackup } from './rows.ts';
 
-// A filtered read may look at many entries for one that matches: after this long it answers with what it has.
-const JOURNAL_SLICE_MS = 5;
-const JOURNAL_PAGE = 500;
-
 type Answer = (reply: OperationReply) => void;
-type Feed = OutputOf<'journal.read'>;
 
 /** Hands `answer` the operation's reply, at once or after its turn in the line. */
 export function operate(
@@ -43,78 +39,6 @@ export function operate(
     default:
       answer(refused({ code: 'not_found', message: `the ledger has no ${call.operation}` }));
   }
-}
-
-/**
- * Journal entries from one cursor on, oldest first. A filtered page may be short or empty and yet lead on: `next` and
- * `previous` tell what was looked at. Going on, the end is reached when `next` is the `after` that was asked.
- */
-export function readJournal(
-  store: Pick<Store, 'journal' | 'health'>,
-  input: InputOf<'journal.read'>,
-  nowMs: () => number,
-): Feed {
-  const untilMs = nowMs() + JOURNAL_SLICE_MS;
-  const isOver = () => nowMs() >= untilMs;
-  return input.tail || input.before > 0
-    ? readBack(store, input, isOver)
-    : readOn(store, input, isOver);
-}
-
-/** The newest matches below `before`; an entry keeps its sequence, so what is written meanwhile moves no page. */
-function readBack(
-  store: Pick<Store, 'journal' | 'health'>,
-  { after, before, limit, subject }: InputOf<'journal.read'>,
-  isOver: () => boolean,
-): Feed {
-  const entries: Feed['entries'] = [];
-  const head = store.health().journalSequence;
-  const last = before === 0 ? head : Math.min(head, before - 1);
-  let first = last + 1;
-  while (first > after + 1 && entries.length < limit) {
-    const from = Math.max(after, first - 1 - JOURNAL_PAGE);
-    for (const entry of store.journal(from, first - 1 - from).toReversed()) {
-      if (entries.length === limit) break;
-      addMatch(entries, entry, subject);
-      first = entry.sequence;
-    }
-    if (entries.length < limit) first = from + 1;
-    if (isOver()) break;
-  }
-  return { entries: entries.reverse(), next: last, previous: first > 1 ? first : 0 };
-}
-
-function readOn(
-  store: Pick<Store, 'journal'>,
-  { after, limit, subject }: InputOf<'journal.read'>,
-  isOver: () => boolean,
-): Feed {
-  const entries: Feed['entries'] = [];
-  let next = after;
-  while (entries.length < limit) {
-    const page = store.journal(next, JOURNAL_PAGE);
-    for (const entry of page) {
-      if (entries.length === limit) break;
-      addMatch(entries, entry, subject);
-      next = entry.sequence;
-    }
-    if (page.length < JOURNAL_PAGE || isOver()) break;
-  }
-  return { entries, next, previous: after > 0 ? after + 1 : 0 };
-}
-
-function addMatch(entries: Feed['entries'], entry: JournalEntry, subject: string): void {
-  const facts = subject === '' ? entry.facts : entry.facts.filter((fact) => names(fact, subject));
-  if (facts.length === 0) return;
-  const { sequence, atMs, hash } = entry;
-  entries.push({ sequence, at_ms: atMs, hash, facts: facts.map((fact) => ({ ...fact })) });
-}
-
-/** A fact names an id where one of its fields is the id, or an id derived from it (`run_id:n`). */
-function names(fact: Fact, subject: string): boolean {
-  return Object.values(fact).some(
-    (value) => typeof value === 'string' && (value === subject || value.startsWith(`${subject}:`)),
-  );
 }
 
 function createBackup(state: LedgerState, self: LedgerSelf, answer: Answer): void {
@@ -200,7 +124,12 @@ export function metrics(state: LedgerState, _nothing: null, self: LedgerSelf): r
     one('batches_total', 'Store commits answered', 'counter', counts.batches),
     one('change_sets_total', 'Change sets in them', 'counter', counts.changeSets),
     one('conflicts_total', 'Change sets refused by a row revision', 'counter', counts.conflicts),
-    one('flushes_total', 'Flushes of the store since it was opened', 'counter', health.flushes),
+    one(
+      'flushes_total',
+      'Appends to the log and transactions of the database since the store was opened',
+      'counter',
+      health.flushes,
+    ),
     {
       name: 'palyra_ledger_refused_total',
       help: 'Requests refused before they were written',

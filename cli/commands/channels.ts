@@ -1,6 +1,6 @@
 /** `palyra channels …`: every connector account, its queue, a test message and its journal. */
 import type { Command } from 'commander';
-import type { InputOf, OutputOf } from '../../proto/control/catalogue.ts';
+import type { OutputOf } from '../../proto/control/catalogue.ts';
 import {
   type ClientFlags,
   type CommandWorld,
@@ -9,6 +9,7 @@ import {
   withClientFlags,
 } from '../command-world.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
+import { searchJournal } from '../journal-search.ts';
 import { printable, show, table, timeText } from '../terminal.ts';
 
 type ConnectorView = OutputOf<'channels.list'>['connectors'][number];
@@ -119,21 +120,19 @@ function addChannelLogs(channels: Command, world: CommandWorld): void {
       .option('--after <cursor>', 'go on after this entry', cursor)
       .option('--before <cursor>', 'go back from this entry', cursor),
   ).action(async (id: string | undefined, flags: LogsFlags) => {
-    const { limit, after, before } = flags;
-    const input: Partial<InputOf<'journal.read'>> = {
-      subject: id ?? '',
-      limit,
-      tail: after === undefined,
-      ...(after === undefined ? {} : { after }),
-      ...(before === undefined ? {} : { before }),
-    };
+    const { limit, after = 0, before = 0 } = flags;
+    const tail = flags.after === undefined;
     const client = clientOf(world, flags);
     if (id !== undefined) await client.call('channels.get', { connector_id: id, limit: 1 });
-    const result = await client.call('journal.read', input);
-    show(world.terminal, flags, result, ({ entries }) => journalText(entries));
-    if (flags.json !== true && after === undefined && result.previous > 0) {
-      world.terminal.err(`older ones: --before ${result.previous}\n`);
-    }
+    const wanted = { subject: id ?? '', limit, tail, after, before };
+    const { found, isOver } = await searchJournal(client, wanted);
+    show(world.terminal, flags, found, ({ entries }) => journalText(entries));
+    if (flags.json === true || isOver) return;
+    const more =
+      tail || before > 0
+        ? `older ones: --before ${found.previous}`
+        : `newer ones: --after ${found.next}`;
+    world.terminal.err(`${more}\n`);
   });
 }
 

@@ -19,7 +19,7 @@ export type Pause = () => Promise<void>;
 /** A start reads at most so many entries again: a few milliseconds. */
 export const CHECKPOINT_EVERY = 1_000;
 
-// One or two milliseconds of hashing and decoding, whichever comes first.
+// A few milliseconds of hashing and decoding, whichever comes first.
 const SLICE_ENTRIES = 200;
 const SLICE_BYTES = 256 * 1_024;
 
@@ -45,13 +45,15 @@ export function encodeEntry({ atMs, previous, hash, facts }: StoredEntry): Buffe
   return pack([atMs, previous, hash, facts]);
 }
 
-/** At most `limit` entries with a greater sequence than `after`, in order. */
+/** Entries with a greater sequence than `after`, in order: at most `limit`, and none behind the one that fills the slice. */
 export function readJournal(reader: BytesReader, after: number, limit: number): JournalEntry[] {
   const entries: JournalEntry[] = [];
   const last = Math.min(readHead(reader).sequence, after + limit);
+  let bytes = 0;
   for (let sequence = Math.max(after, 0) + 1; sequence <= last; sequence += 1) {
     const stored = readEntry(reader, sequence);
-    if (stored === undefined) break;
+    if (stored === undefined || entries.length === SLICE_ENTRIES || bytes >= SLICE_BYTES) break;
+    bytes += bytesOf(stored);
     entries.push({
       sequence,
       previous: stored.previous.toString('hex'),
@@ -111,8 +113,7 @@ async function walkChain(
     if ('reason' in entry) return entry;
     hash = entry.hash;
     facts += entry.facts.length;
-    const bytes = entry.facts.reduce((sum, fact) => sum + fact.length, slice.bytes);
-    slice = { entries: slice.entries + 1, bytes };
+    slice = { entries: slice.entries + 1, bytes: slice.bytes + bytesOf(entry) };
     if (slice.entries < SLICE_ENTRIES && slice.bytes < SLICE_BYTES) continue;
     slice = { entries: 0, bytes: 0 };
     progress?.(sequence);
@@ -155,6 +156,12 @@ function readEntry(reader: BytesReader, sequence: number): StoredEntry | undefin
   if (bytes === undefined) return undefined;
   const [atMs, previous, hash, facts] = unpackTuple(bytes, ['number', 'bytes', 'bytes', 'bytes[]']);
   return { atMs, previous, hash, facts };
+}
+
+function bytesOf({ facts }: StoredEntry): number {
+  let bytes = 0;
+  for (const fact of facts) bytes += fact.length;
+  return bytes;
 }
 
 function broken(sequence: number, reason: string): Broken {

@@ -81,7 +81,7 @@ export interface StoreHealth {
   /** Free bytes on the file system that the store lives on; Infinity in memory. */
   readonly freeBytes: number;
   readonly usedBytes: number;
-  /** Flushes (fsyncs) since it was opened. */
+  /** Appends to its log and transactions of its database since it was opened; each is durable when it settles. No fsync is counted. */
   readonly flushes: number;
   readonly commits: number;
   readonly journalSequence: number;
@@ -110,6 +110,10 @@ export interface Store {
   scan(query: ScanQuery): ScanPage;
   /** The keys of what `scan` would find, without reading a row: at most `limit`, 10,000, and about 5 ms of work. */
   keys(query: ScanQuery): KeyPage;
+  /**
+   * Entries with a greater sequence than `after`, in order: at most `limit`, 200, and the one at which 256 KiB of facts are
+   * reached. None: there is none.
+   */
   journal(after: number, limit: number): readonly JournalEntry[];
   /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */
   verify(options: {

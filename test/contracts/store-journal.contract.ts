@@ -29,6 +29,20 @@ export function journalPromises(promises: Promises): void {
     },
   );
 
+  promises('a page of the journal is a short piece of work, and leads on', async (store) => {
+    const large = Array.from({ length: 3 }, () => ({ type: 'large', text: 'x'.repeat(60_000) }));
+    for (let n = 1; n <= 230; n += 1) await commit(store, { facts: n <= 4 ? large : [fact(n)] });
+    const pages: number[] = [];
+    for (let after = 0; after < 230; ) {
+      const page = store.journal(after, 1_000);
+      assert.is(page[0]?.sequence, after + 1);
+      pages.push(page.length);
+      after += page.length;
+    }
+    assert.equal(pages, [2, 2, 200, 26]);
+    assert.equal(store.journal(230, 1_000), []);
+  });
+
   promises('an untouched journal verifies, whole and from its checkpoint', async (store, place) => {
     for (let n = 0; n < 12; n += 1) await commit(store, { facts: [fact(n), fact(n)] });
     const head = store.journal(11, 1)[0]?.hash ?? '';

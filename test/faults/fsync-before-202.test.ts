@@ -1,14 +1,15 @@
 /** The system calls of a running gateway: between the arrival of a webhook and its 202 the store was flushed to the medium. */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { readFacts } from '../support/read-facts.ts';
 import { skipTest } from '../support/skip.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
 import { until, within } from '../support/within.ts';
+import { callsOf, type SystemCall, whyNoTrace } from './system-calls.ts';
 
 const test = suite('fsync before 202');
 
@@ -21,48 +22,14 @@ integration_id = "orders"
 secret_refs = ["env:ORDERS_SECRET"]
 `;
 
-/** '' where processes can be traced, else the reason why not. */
-function whyNoTrace(): string {
-  try {
-    const args = ['-f', '-o', '/dev/null', '-e', 'trace=pwrite64', process.execPath, '-e', ''];
-    execFileSync('strace', args, { stdio: 'pipe', timeout: 30_000 });
-    return '';
-  } catch (error) {
-    return `strace is missing or may not trace here (${String(error).split('\n')[0]}); it runs on Linux with strace installed`;
-  }
-}
-
 interface Span {
   readonly status: number;
   /** Flushes that began after the arrival and ended before the answer. */
   readonly flushes: number;
 }
 
-/** One system call of one thread, whole: strace cuts those in two that others come between. */
-interface Call {
-  /** The lines where it began and ended. */
-  readonly from: number;
-  readonly to: number;
-  readonly text: string;
-}
-
-function callsOf(lines: readonly string[]): readonly Call[] {
-  const begun = new Map<string, Omit<Call, 'to'>>();
-  return lines.flatMap((text, at) => {
-    const thread = text.split(' ')[0] ?? '';
-    if (text.endsWith('<unfinished ...>')) {
-      begun.set(thread, { from: at, text });
-      return [];
-    }
-    const rest = /<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1];
-    if (rest === undefined) return [{ from: at, to: at, text }];
-    const first = begun.get(thread);
-    return first === undefined ? [] : [{ from: first.from, to: at, text: `${first.text}${rest}` }];
-  });
-}
-
 /** Writes to the commit log, which is opened so that a write returns when it is durable. */
-function flushesOf(lines: readonly string[]): readonly Call[] {
+function flushesOf(lines: readonly string[]): readonly SystemCall[] {
   const logs = new Set<string>();
   return callsOf(lines).filter(({ text }) => {
     const opened = /\bopenat\(.*commits-\d\.log".*O_DSYNC.* = (\d+)$/.exec(text)?.[1];
@@ -121,7 +88,7 @@ else {
           });
         const ids = Array.from({ length: WEBHOOKS }, (_, n) => `traced-${n}`);
         for (const id of ids) assert.is((await post(id)).status, 202);
-        await until('all runs are over', () => isQuiet(gateway.admin), 60_000);
+        await until('all runs are over', () => isQuiet(gateway), 60_000);
         assert.is((await post('traced-0')).status, 200);
         process.kill(gateway.pid, 'SIGTERM');
         await within('its end', gateway.ended, 60_000);
@@ -143,11 +110,8 @@ else {
   );
 }
 
-async function isQuiet(admin: (path: string) => Promise<unknown>): Promise<boolean> {
-  const { entries } = (await admin('/admin/v1/journal?limit=500')) as {
-    entries: readonly { readonly facts: readonly { readonly type: string }[] }[];
-  };
-  const facts = entries.flatMap((entry) => entry.facts);
+async function isQuiet(gateway: GatewayProcess): Promise<boolean> {
+  const facts = await readFacts(gateway);
   return facts.filter(({ type }) => type === 'run.finished').length === WEBHOOKS;
 }
 

@@ -1,25 +1,6 @@
-/** Reads a running gateway's whole journal and says what ran twice. */
+/** What a whole journal says about runs: what ran twice, and what is open. */
 import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
-import type { GatewayProcess } from '../support/gateway-process.ts';
-
-type Fact = Readonly<Record<string, string | number | boolean>>;
-
-interface Page {
-  readonly entries: readonly { readonly facts: readonly Fact[] }[];
-  readonly next: number;
-}
-
-const PAGE = 500;
-
-export async function readFacts(gateway: GatewayProcess): Promise<readonly Fact[]> {
-  const facts: Fact[] = [];
-  for (let after = 0; ; ) {
-    const page = (await gateway.admin(`/admin/v1/journal?after=${after}&limit=${PAGE}`)) as Page;
-    for (const entry of page.entries) facts.push(...entry.facts);
-    if (page.next === after) return facts;
-    after = page.next;
-  }
-}
+import type { JournalFact } from '../support/read-facts.ts';
 
 export interface Runs {
   /** Events taken over from their sender, whether a run was made of them or a rule turned them away. */
@@ -31,7 +12,7 @@ export interface Runs {
   readonly open: readonly string[];
 }
 
-export function countRuns(facts: readonly Fact[]): Runs {
+export function countRuns(facts: readonly JournalFact[]): Runs {
   const seen = new Set<string>();
   const twice: string[] = [];
   const once = (what: string) => {

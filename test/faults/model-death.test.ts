@@ -10,6 +10,7 @@ import {
   startOpenAiFake,
 } from '../../connectors/fakes/openai/index.ts';
 import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { type JournalFact, readFacts } from '../support/read-facts.ts';
 import { faultScale } from '../support/scale.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
 import { until, within } from '../support/within.ts';
@@ -77,19 +78,14 @@ kind = "echo"
 ${webhooks.join('')}`;
 }
 
-type Fact = Readonly<Record<string, unknown>>;
-
 /** The facts of one type that name the envelope. */
 async function factsOf(
   gateway: GatewayProcess,
   envelopeId: string,
   type: string,
-): Promise<readonly Fact[]> {
-  const query = `tail=true&subject=${envelopeId}`;
-  const { entries } = (await gateway.admin(`/admin/v1/journal?${query}`)) as {
-    readonly entries: readonly { readonly facts: readonly Fact[] }[];
-  };
-  return entries.flatMap(({ facts }) => facts).filter((fact) => fact.type === type);
+): Promise<readonly JournalFact[]> {
+  const facts = await readFacts(gateway, envelopeId);
+  return facts.filter((fact) => fact.type === type);
 }
 
 interface Run {

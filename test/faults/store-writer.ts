@@ -1,4 +1,4 @@
-/** A process that writes batches to a store until it is killed or the disk is full, and says each acknowledged one. */
+/** A process that writes batches to a store until the last one, or it is killed, or the disk is full, and says each acknowledged one. */
 import { writeSync } from 'node:fs';
 import { codeOf } from '../../runtime/errors.ts';
 import { openLmdbStore } from '../../runtime/store/index.ts';
@@ -14,19 +14,27 @@ export function keysOf(n: number, set: number): string[] {
   return ['a', 'b', 'c', 'd'].map((part) => `${String(n).padStart(8, '0')}:${set}:${part}`);
 }
 
-const [directory, firstBatch, rowBytes] = process.argv.slice(2);
+const [directory, firstBatch, rowBytes, lastBatch = 'Infinity'] = process.argv.slice(2);
 
 if (directory !== undefined && process.argv[1]?.endsWith('store-writer.js')) {
-  await write(directory, Number(firstBatch), Number(rowBytes));
+  const last = Number(lastBatch);
+  await write(directory, { first: Number(firstBatch), last, rowBytes: Number(rowBytes) });
 }
 
 /** Exits 74 where the store refuses to go on. */
-async function write(directory: string, first: number, rowBytes: number): Promise<void> {
+async function write(
+  directory: string,
+  {
+    first,
+    last,
+    rowBytes,
+  }: { readonly first: number; readonly last: number; readonly rowBytes: number },
+): Promise<void> {
   // So that a round moves rows to the database many times.
   const store = await openLmdbStore({ directory, closeTimeoutMs: 1_500, logBytes: LOG_BYTES });
   say('open');
   try {
-    for (let n = first; ; n += 1) {
+    for (let n = first; n <= last; n += 1) {
       const batch = Array.from({ length: SETS }, (_, set) =>
         changes({
           put: keysOf(n, set).map((key) => put(key, { v: 1, n, text: 'x'.repeat(rowBytes) })),
@@ -37,6 +45,7 @@ async function write(directory: string, first: number, rowBytes: number): Promis
       if (!outcomes.every(({ ok }) => ok)) throw new Error(`batch ${n} was not accepted`);
       say(`ack ${n}`);
     }
+    await store.close();
   } catch (error) {
     say(`failed ${codeOf(error)}`);
     const again = await store.commit([changes({})], 0).catch(codeOf);

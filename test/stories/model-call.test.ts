@@ -5,14 +5,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type OpenAiFake, startOpenAiFake } from '../../connectors/fakes/openai/index.ts';
 import { type GatewayProcess, startGateway, withStateRoot } from '../support/gateway-process.ts';
+import { type JournalFact, readFacts } from '../support/read-facts.ts';
 import { postWebhook, TEST_SECRET } from '../support/webhook-sender.ts';
 import { until } from '../support/within.ts';
 
 const API_KEY = 'sk-a-key-that-must-not-leak';
-
-interface Journal {
-  readonly entries: readonly { readonly facts: readonly Readonly<Record<string, unknown>>[] }[];
-}
 
 function configOf(model: OpenAiFake): string {
   return `
@@ -63,12 +60,8 @@ const ask = (gateway: GatewayProcess, text: string) =>
   });
 
 /** The journal's facts of one type. */
-async function facts(
-  gateway: GatewayProcess,
-  type: string,
-): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const { entries } = (await gateway.admin('/admin/v1/journal?limit=500')) as Journal;
-  return entries.flatMap((entry) => entry.facts).filter((fact) => fact.type === type);
+async function facts(gateway: GatewayProcess, type: string): Promise<readonly JournalFact[]> {
+  return (await readFacts(gateway)).filter((fact) => fact.type === type);
 }
 
 interface Run {

@@ -96,7 +96,7 @@ export async function writeAll(
 }
 
 export interface EngineInfo {
-  /** Counts the transactions that wrote something: each was one round of fsync. */
+  /** Counts the transactions that wrote something. */
   readonly lastTransaction: number;
   readonly usedBytes: number;
 }

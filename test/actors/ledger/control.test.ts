@@ -1,4 +1,4 @@
-/** The ledger's operations: the journal as a feed, backups as jobs, retention, and how it starts. */
+/** The ledger's operations: backups as jobs, retention, and how it starts. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RetentionRule } from '../../../actors/ledger/rows.ts';
@@ -9,14 +9,6 @@ import { createHeldStore } from './held-store.ts';
 import { openLedger } from './open-ledger.ts';
 
 type Opened = Awaited<ReturnType<typeof openLedger>>;
-interface JournalOutput {
-  readonly entries: readonly {
-    readonly sequence: number;
-    readonly facts: readonly { readonly type: string }[];
-  }[];
-  readonly next: number;
-  readonly previous: number;
-}
 
 const DAY_MS = 86_400_000;
 const NOW_MS = 1_800_000_000_000;
@@ -29,108 +21,6 @@ async function call(opened: Opened, operation: keyof typeof operations, input: o
   if (done.ok) operations[operation].output.parse(done.output);
   return done;
 }
-
-async function journal(opened: Opened, input: object): Promise<JournalOutput> {
-  const reply = await call(opened, 'journal.read', input);
-  assert.ok(reply.ok);
-  return reply.output as JournalOutput;
-}
-
-async function writeFacts(opened: Opened, count: number): Promise<void> {
-  for (let n = 1; n <= count; n += 1) {
-    const runId = `run-${n % 3}`;
-    const reply = opened.put(`k${n}`, { facts: [{ type: 'test.written', run_id: runId, n }] });
-    await opened.drain();
-    await reply;
-  }
-}
-
-test('the journal is read page by page from a cursor', async () => {
-  const opened = await openLedger();
-  await writeFacts(opened, 5);
-  const first = await journal(opened, { limit: 2 });
-  assert.equal(
-    first.entries.map((entry) => entry.sequence),
-    [1, 2],
-  );
-  assert.is(first.next, 2);
-  const rest = await journal(opened, { after: first.next });
-  assert.equal(
-    rest.entries.map((entry) => entry.sequence),
-    [3, 4, 5],
-  );
-  assert.equal(await journal(opened, { after: rest.next }), { entries: [], next: 5, previous: 6 });
-});
-
-test('a subject keeps the facts that name it, and ids derived from it', async () => {
-  const opened = await openLedger();
-  await writeFacts(opened, 6);
-  const reply = opened.put('d', { facts: [{ type: 'delivery', delivery_id: 'run-1:0000' }] });
-  await opened.drain();
-  await reply;
-  const { entries, next } = await journal(opened, { subject: 'run-1' });
-  assert.equal(
-    entries.map((entry) => entry.sequence),
-    [1, 4, 7],
-  );
-  assert.is(next, 7);
-});
-
-test('tail gives the newest matches in the order they happened', async () => {
-  const opened = await openLedger();
-  await writeFacts(opened, 9);
-  const newest = await journal(opened, { tail: true, limit: 2 });
-  assert.equal(
-    newest.entries.map((entry) => entry.sequence),
-    [8, 9],
-  );
-  const ofSubject = await journal(opened, { tail: true, limit: 2, subject: 'run-0' });
-  assert.equal(
-    ofSubject.entries.map((entry) => entry.sequence),
-    [6, 9],
-  );
-});
-
-test('pages lead back from the newest to the first, whatever is written meanwhile', async () => {
-  const opened = await openLedger();
-  await writeFacts(opened, 7);
-  const seen: number[][] = [];
-  let before = 0;
-  do {
-    const page = await journal(opened, { tail: true, limit: 3, before });
-    seen.push(page.entries.map(({ sequence }) => sequence));
-    before = page.previous;
-    await writeFacts(opened, 2);
-  } while (before > 0);
-  assert.equal(seen, [[5, 6, 7], [2, 3, 4], [1]]);
-  const ofSubject = await journal(opened, { before: 7, limit: 1, subject: 'run-1' });
-  assert.equal(
-    ofSubject.entries.map(({ sequence }) => sequence),
-    [4],
-  );
-  assert.equal([ofSubject.previous, ofSubject.next], [4, 6]);
-  const forward = await journal(opened, { after: ofSubject.next, limit: 1 });
-  assert.is(forward.entries[0]?.sequence, 7, 'it leads on again');
-  const none = await journal(opened, { before: 1 });
-  assert.equal(none, { entries: [], next: 0, previous: 0 });
-});
-
-test('a page of a long journal that holds no match leads back all the same', async () => {
-  const opened = await openLedger();
-  await writeFacts(opened, 1_100);
-  const pages: JournalOutput[] = [];
-  let before = 0;
-  do {
-    const page = await journal(opened, { tail: true, before, subject: 'nobody' });
-    pages.push(page);
-    before = page.previous;
-  } while (before > 0);
-  assert.equal(
-    pages.flatMap(({ entries }) => entries),
-    [],
-  );
-  assert.ok(pages.length <= 3, `${pages.length} pages`);
-});
 
 test('a backup is a job: its row is durable before its id is told, and says how it ended', async () => {
   const opened = await openLedger();
@@ -306,7 +196,9 @@ test('a wall clock that jumps by years removes nothing at once, in a running pro
 
 test('metrics name no table row and are well formed', async () => {
   const opened = await openLedger();
-  await writeFacts(opened, 2);
+  const reply = opened.put('k1');
+  await opened.drain();
+  await reply;
   const metrics = opened.kit.receive('metrics', null) as { name: string; samples: unknown[] }[];
   for (const metric of metrics) assert.match(metric.name, /^palyra_ledger_[a-z_]+$/);
   assert.ok(metrics.some((metric) => metric.name === 'palyra_ledger_change_sets_total'));

@@ -1,9 +1,11 @@
 /** Replay and discard: which deliveries they take, from where a replay goes on, and that twice is once. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DEAD_LETTERS, DELIVERED, DELIVERIES, parseEndedRow } from '../../../actors/outbox/rows.ts';
 import { type OperationName, operations } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
+import { storedFacts } from '../../support/read-facts.ts';
 import { createWorld, DELIVERED_OK, ID } from './support/one-account.ts';
 
 const test = suite('actors/outbox: interventions');
@@ -26,9 +28,7 @@ async function createHeld(options: Parameters<typeof createWorld>[0] = {}) {
     return codeOrOutput((await reply) as OperationReply);
   };
   const types = () =>
-    world.store
-      .journal(0, 1_000)
-      .flatMap(({ facts }) => facts)
+    storedFacts(world.store)
       .filter((fact) => fact.deliveryId === ID(1))
       .map(({ type, ending = '' }) => `${type}${ending === '' ? '' : ` ${ending}`}`);
   return { ...all, call, types };

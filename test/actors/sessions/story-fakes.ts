@@ -22,6 +22,7 @@ import {
 import { joinChanges } from '../../../runtime/store/change-set.ts';
 import { encodeChangeSet, joinEncoded } from '../../../runtime/store/encoding.ts';
 import type { KeyPage, ScanPage, Store, StoredRow } from '../../../runtime/store/store.ts';
+import { storedFacts } from '../../support/read-facts.ts';
 import { SeededWorld } from './seeded-world.ts';
 
 export interface StoryDeps {
@@ -291,8 +292,5 @@ export function send(world: SeededWorld, id: string, admit: AdmitRequest): Admit
 
 /** Facts of the journal in the order of their commits. */
 export function factsOf(store: Store, type: string) {
-  return store
-    .journal(0, 100_000)
-    .flatMap((entry) => entry.facts)
-    .filter((fact) => fact.type === type);
+  return storedFacts(store).filter((fact) => fact.type === type);
 }

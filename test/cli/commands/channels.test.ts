@@ -163,51 +163,67 @@ for (const [verb, status] of [
   });
 }
 
+/** A journal of 9 entries, of which one page looks at two at most. */
 const JOURNAL: FakeScript = {
   'GET /admin/v1/channels/echo:a': () => ({
     body: { connector: connectorView, deliveries: [], dead_letters: [] },
   }),
-  'GET /admin/v1/journal': () => ({
-    body: {
-      entries: [
-        {
-          sequence: 9,
-          at_ms: 0,
-          hash: 'h',
-          facts: [{ type: 'delivery.sent', deliveryId: 'd\n1' }],
-        },
-      ],
-      next: 9,
-      previous: 9,
-    },
-  }),
+  'GET /admin/v1/journal': ({ query }) => {
+    const number = (name: string) => Number(query[name] ?? 0);
+    const pageSize = Math.min(number('limit'), 2);
+    const before = number('before') || 10;
+    const isGoingBack = query.tail === 'true' || number('before') > 0;
+    const first = isGoingBack ? Math.max(1, before - pageSize) : number('after') + 1;
+    const last = isGoingBack ? before - 1 : Math.min(9, number('after') + pageSize);
+    const sequences = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
+    const matches = sequences.filter((n) => query.subject === '' || n % 4 === 1);
+    const entries = matches.map((sequence) => ({
+      sequence,
+      at_ms: 0,
+      hash: 'h',
+      facts: [{ type: 'delivery.sent', deliveryId: `d\n${sequence}` }],
+    }));
+    return { body: { entries, next: last, previous: first > 1 ? first : 0 } };
+  },
 };
 
-test('logs are the newest journal entries that name the connector, one fact a line', async () => {
-  const { stdout } = await run(JOURNAL, 'channels', 'logs', 'echo:a');
+const line = (sequence: number) => `${sequence} - delivery.sent deliveryId=d ${sequence}\n`;
+
+test('logs are the newest journal entries that name the connector, one fact a line, from as many pages as it takes', async () => {
+  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', 'echo:a');
   const { query } = gateway.requests.at(-1) ?? {};
   assert.equal([query?.subject, query?.tail], ['echo:a', 'true']);
-  assert.is(stdout, '9 - delivery.sent deliveryId=d 1\n');
+  assert.is(stdout, [1, 5, 9].map(line).join(''));
+  assert.is(stderr, '', 'the whole journal was looked at');
 });
 
 test('logs go back page by page: what comes before is told beside the page', async () => {
-  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--before', '10');
-  const { query } = gateway.requests.at(-1) ?? {};
-  assert.equal([query?.before, query?.after, query?.tail], ['10', '0', 'true']);
-  assert.is(stdout, '9 - delivery.sent deliveryId=d 1\n');
-  assert.is(stderr, 'older ones: --before 9\n');
+  const logs = ['channels', 'logs', '--limit', '3'];
+  const newest = await run(JOURNAL, ...logs);
+  assert.is(newest.stdout, [7, 8, 9].map(line).join(''));
+  assert.is(newest.stderr, 'older ones: --before 7\n');
+  gateway.close();
+  const older = await run(JOURNAL, ...logs, '--before', '4');
+  assert.is(older.stdout, [1, 2, 3].map(line).join(''));
+  assert.is(older.stderr, '');
 });
 
 test('with --json the page itself tells what comes before', async () => {
-  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--json');
-  assert.is(JSON.parse(stdout).previous, 9);
+  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--json', '--limit', '3');
+  const { entries, next, previous } = JSON.parse(stdout);
+  assert.equal([entries.length, next, previous], [3, 9, 7]);
   assert.is(stderr, '');
 });
 
 test('logs of all connectors go on after a cursor', async () => {
-  await run(JOURNAL, 'channels', 'logs', '--after', '5', '--limit', '2');
+  const { stdout, stderr } = await run(JOURNAL, 'channels', 'logs', '--after', '5', '--limit', '3');
   const { query } = gateway.requests[0] ?? {};
-  assert.equal([query?.subject, query?.tail, query?.after, query?.limit], ['', 'false', '5', '2']);
+  assert.equal([query?.subject, query?.tail, query?.after, query?.limit], ['', 'false', '5', '3']);
+  assert.is(stdout, [6, 7, 8].map(line).join(''));
+  assert.is(stderr, 'newer ones: --after 8\n');
+  gateway.close();
+  const end = await run(JOURNAL, 'channels', 'logs', '--after', '8');
+  assert.equal([end.stdout, end.stderr], [line(9), '']);
 });
 
 test('a run is shown with its tape', async () => {
