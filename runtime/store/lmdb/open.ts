@@ -11,7 +11,7 @@ import type { Store } from '../store.ts';
 import { DATA_FILE, syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
 import { inspectDataFile } from './data-file.ts';
-import { type Database, openDatabase, pin, readerOf, writeAll } from './engine.ts';
+import { type Database, holdsNothing, openDatabase, pin, readerOf, writeAll } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
 import { readLog, Unmoved } from './log-recovery.ts';
 import { nameOf, readThrough } from './overlay.ts';
@@ -140,7 +140,7 @@ async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<S
   const { directory, database, lock, close, closeTimeoutMs } = opening;
   const { formatVersion = 1, logBytes = DEFAULT_LOG_BYTES } = options;
   const rows = readerOf(database);
-  const isEmpty = database.getKeysCount({ limit: 1 }) === 0;
+  const isEmpty = holdsNothing(database);
   const found = readFormat(directory, { reader: rows, isEmpty });
   checkFormat(directory, found, options);
   const unmoved = new Unmoved(readLog(directory), readHead(rows));
