@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import type { StoreReader } from '../reading.ts';
-import { DATA_FILE } from './backup.ts';
+import { DATA_FILE } from './data-file.ts';
 import {
   type Database,
   holdsNothing,
