@@ -121,7 +121,7 @@ export interface Store {
     progress?(sequence: number): void;
   }): Promise<JournalVerdict>;
   health(): StoreHealth;
-  /** A consistent copy in a directory that does not exist yet. Not of a store that was opened for reading only. */
+  /** A copy of one moment in a directory that does not exist yet; `close` cuts it. Not of a store that was opened for reading only. */
   backup(toDirectory: string): Promise<void>;
   close(): Promise<void>;
 }

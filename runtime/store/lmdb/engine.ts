@@ -61,6 +61,12 @@ export function readerOf(database: Database, transaction?: Transaction): StoreRe
   };
 }
 
+export function holdsNothing(database: Database, transaction?: Transaction): boolean {
+  // Not `getKeysCount`, which takes no limit and walks them all.
+  for (const _ of database.getKeys({ limit: 1, ...(transaction && { transaction }) })) return false;
+  return true;
+}
+
 /** Keeps what a reader that begins now can see: no page of it is written over before the pin is given up. */
 export function pin(database: Database): () => void {
   database.resetReadTxn();

@@ -19,7 +19,7 @@ import type {
   StoredRow,
   StoreHealth,
 } from '../store.ts';
-import { copyDatabase } from './backup.ts';
+import { copyMoment, keepMoment } from './backup.ts';
 import type { CommitLog } from './commit-log.ts';
 import { type Database, infoOf, pageBytesOf } from './engine.ts';
 import { collect } from './overlay.ts';
@@ -47,6 +47,9 @@ export class LmdbStore implements Store {
   #commits = 0;
   /** Settles, never rejects, when the commit before is over. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Settles, never rejects, when nobody keeps a moment of the database any more. */
+  #kept: Promise<unknown> = Promise.resolve();
+  readonly #ending = new AbortController();
   #failure: RuntimeError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -106,11 +109,10 @@ export class LmdbStore implements Store {
 
   async backup(toDirectory: string): Promise<void> {
     const log = this.#writableLog();
-    await this.#inTurn(() => this.#drain(log));
-    await copyDatabase(this.#parts.database, toDirectory);
+    return this.#keeping(() => this.#copyNow(log, toDirectory));
   }
 
-  /** Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
+  /** Cuts backups. Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow();
     return this.#closing;
@@ -120,6 +122,13 @@ export class LmdbStore implements Store {
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
     this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** One after the other too; the database is not closed before. */
+  async #keeping(work: () => Promise<void>): Promise<void> {
+    const done = this.#kept.then(work);
+    this.#kept = done.catch(() => undefined);
     return done;
   }
 
@@ -150,6 +159,19 @@ export class LmdbStore implements Store {
     }
   }
 
+  async #copyNow(log: CommitLog, toDirectory: string): Promise<void> {
+    const { database, directory } = this.#parts;
+    const moment = await this.#inTurn(async () => {
+      await this.#drain(log);
+      return keepMoment(database, directory);
+    });
+    try {
+      await copyMoment(moment, toDirectory, this.#ending.signal);
+    } finally {
+      moment.release();
+    }
+  }
+
   #fail(cause: unknown): RuntimeError {
     this.#failure = new RuntimeError(
       'store_failed',
@@ -161,7 +183,9 @@ export class LmdbStore implements Store {
 
   async #closeNow(): Promise<void> {
     const { writer, closeTimeoutMs } = this.#parts;
+    this.#ending.abort(this.#closed());
     const closing = async () => {
+      await this.#kept;
       await this.#last;
       try {
         // What cannot be moved now stays in the log for the next start.
@@ -175,10 +199,12 @@ export class LmdbStore implements Store {
   }
 
   #open(): StoreReader {
-    if (this.#closing !== undefined) {
-      throw new RuntimeError('store_closed', `the store ${this.#parts.directory} is closed`);
-    }
+    if (this.#closing !== undefined) throw this.#closed();
     return this.#parts.reader;
+  }
+
+  #closed(): RuntimeError {
+    return new RuntimeError('store_closed', `the store ${this.#parts.directory} is closed`);
   }
 
   #writableLog(): CommitLog {

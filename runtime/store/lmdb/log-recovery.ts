@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import type { BytesReader, Link } from '../head.ts';
 import { followsHead } from '../journal.ts';
-import { DATA_FILE } from './backup.ts';
 import { LOG_FILES } from './commit-log.ts';
+import { DATA_FILE } from './data-file.ts';
 import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
 import { nameOf, type Overlay } from './overlay.ts';
 

@@ -8,10 +8,10 @@ import { type BytesReader, readHead } from '../head.ts';
 import { verifyJournal } from '../journal.ts';
 import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
-import { DATA_FILE, syncPath } from './backup.ts';
+import { syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
-import { inspectDataFile } from './data-file.ts';
-import { type Database, openDatabase, pin, readerOf, writeAll } from './engine.ts';
+import { DATA_FILE, readDataFile } from './data-file.ts';
+import { type Database, holdsNothing, openDatabase, pin, readerOf, writeAll } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
 import { readLog, Unmoved } from './log-recovery.ts';
 import { nameOf, readThrough } from './overlay.ts';
@@ -67,7 +67,7 @@ async function openForReading(directory: string, options: LmdbStoreOptions): Pro
   const { mapBytes = DEFAULT_MAP_BYTES, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
   const pinned = await askForPin(directory);
   try {
-    if (inspectDataFile(join(directory, DATA_FILE)) === 'absent') {
+    if (readDataFile(join(directory, DATA_FILE)) === undefined) {
       throw new RuntimeError('store_missing', `there is no store in ${directory}`);
     }
     const { snapshot, unmoved } = await readWhole(options, { directory, mapBytes, pinned });
@@ -107,7 +107,7 @@ async function openForWriting(directory: string, options: LmdbStoreOptions): Pro
   const desk = new PinDesk();
   const lock = await acquireWriterLock(directory, (visitor) => desk.visit(visitor));
   try {
-    inspectDataFile(join(directory, DATA_FILE));
+    readDataFile(join(directory, DATA_FILE));
     const database = await openDatabase({ directory, readOnly: false, mapBytes });
     const close = async () => {
       desk.close();
@@ -140,7 +140,7 @@ async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<S
   const { directory, database, lock, close, closeTimeoutMs } = opening;
   const { formatVersion = 1, logBytes = DEFAULT_LOG_BYTES } = options;
   const rows = readerOf(database);
-  const isEmpty = database.getKeysCount({ limit: 1 }) === 0;
+  const isEmpty = holdsNothing(database);
   const found = readFormat(directory, { reader: rows, isEmpty });
   checkFormat(directory, found, options);
   const unmoved = new Unmoved(readLog(directory), readHead(rows));

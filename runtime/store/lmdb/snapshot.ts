@@ -9,8 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import type { StoreReader } from '../reading.ts';
-import { DATA_FILE } from './backup.ts';
-import { type Database, infoOf, openDatabase, pageBytesOf, readerOf } from './engine.ts';
+import { DATA_FILE } from './data-file.ts';
+import {
+  type Database,
+  holdsNothing,
+  infoOf,
+  openDatabase,
+  pageBytesOf,
+  readerOf,
+} from './engine.ts';
 import type { Pinned } from './pins.ts';
 
 export interface Snapshot {
@@ -45,7 +52,7 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
     };
     // One that began while nothing was committed has read a whole meta page.
     if (last() === seen) {
-      const isEmpty = database.getKeysCount({ limit: 1, transaction }) === 0;
+      const isEmpty = holdsNothing(database, transaction);
       return { database, reader: checked(readerOf(database, transaction), check), isEmpty, close };
     }
     await close();
