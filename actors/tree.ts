@@ -109,11 +109,12 @@ function ledgerSpec() {
 }
 
 function services(plan: GatewayPlan, refs: Refs) {
-  const { ledger } = refs;
+  const { ledger, http } = refs;
+  const adminToken = { ref: plan.admin.tokenRef, listener: http };
   return supervisor('services', {
     ...STEADY,
     children: [
-      child(vaultActor, { id: 'vault', args: { ledger } }),
+      child(vaultActor, { id: 'vault', args: { ledger, adminToken } }),
       child(jobsActor, { id: 'jobs', args: JOBS }),
       domain(plan, refs),
       field(plan, refs),

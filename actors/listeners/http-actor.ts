@@ -1,4 +1,5 @@
 /** The HTTP listener: binds, and lets the routes ask the actors. Main thread: the engine aborts the process with a worker. */
+import { timingSafeEqual } from 'node:crypto';
 import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerHealth } from '../ledger/protocol.ts';
@@ -136,6 +137,10 @@ export const httpListenerActor = defineActor<
         (outcome) => outcome,
       );
     },
+    async tokenPut(state, { secret }) {
+      await learnToken(state, { ok: true, secret });
+      return { known: true };
+    },
     async tokenTold(state, outcome, self) {
       if (outcome.ok) await learnToken(state, outcome.value);
       const isKnown = outcome.ok && outcome.value.ok;
@@ -184,11 +189,14 @@ function takeDirectory(state: HttpListenerState, entries: readonly WebhookEntry[
   state.directory = new Map(entries.map((entry) => [entry.integrationId, entry]));
 }
 
-/** A token that the gateway made is published when it comes to be known, at the start or later. */
+/** The gateway's own token is published as often as it changes, and until its file is written. */
 async function learnToken(state: HttpListenerState, reply: SecretReply): Promise<void> {
-  const isNews = !state.isTokenKnown;
   takeToken(state, reply);
-  if (isNews && reply.ok && state.args.makesToken) await publish(state, reply.secret);
+  const { token, publishedToken } = state;
+  if (!reply.ok || token === undefined || !state.args.makesToken) return;
+  if (publishedToken === undefined || !timingSafeEqual(publishedToken, token)) {
+    await publish(state, reply.secret, token);
+  }
 }
 
 /** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */
@@ -205,9 +213,14 @@ function takeToken(state: HttpListenerState, reply: SecretReply): void {
 }
 
 /** Without its file the gateway works; whoever looks for the token is told by the log. */
-async function publish(state: HttpListenerState, token: string): Promise<void> {
+async function publish(
+  state: HttpListenerState,
+  secret: string,
+  digest: Uint8Array,
+): Promise<void> {
   try {
-    await state.deps.publishToken(token);
+    await state.deps.publishToken(secret);
+    state.publishedToken = digest;
   } catch (error) {
     state.deps.log('error', 'the admin token file could not be written', { code: codeOf(error) });
   }

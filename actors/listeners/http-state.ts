@@ -64,6 +64,8 @@ export interface HttpListenerState {
   /** The bytes of webhook bodies that are being checked or admitted, by integration. */
   readonly ingest: FairShares;
   token: Uint8Array | undefined;
+  /** What stands in the token's file. */
+  publishedToken: Uint8Array | undefined;
   /** As `/readyz` says, whatever else is well. */
   isUnready: boolean;
   isStopping: boolean;
@@ -93,6 +95,7 @@ export function createHttpState(
     untold: new Set(),
     ingest: new FairShares(MAX_INGEST_BYTES),
     token: undefined,
+    publishedToken: undefined,
     isUnready: false,
     isStopping: false,
     isAdmitting: true,

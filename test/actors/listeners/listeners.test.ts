@@ -61,6 +61,7 @@ async function open(answer: Answer = ordinary, given: { bound?: Bound; openFails
     opened: [] as number[],
     log: [] as string[],
     published: [] as string[],
+    publishFails: 0,
   };
   let bound = given.bound;
   let fails = given.openFails ?? 0;
@@ -85,7 +86,10 @@ async function open(answer: Answer = ordinary, given: { bound?: Bound; openFails
           bound = where;
         },
       },
-      publishToken: async (token) => void seen.published.push(token),
+      async publishToken(token) {
+        if (seen.publishFails-- > 0) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+        seen.published.push(token);
+      },
       sleep: async () => undefined,
       log: () => undefined,
     },
@@ -128,6 +132,39 @@ listener('a token that the vault gives late is published when it comes, once', a
   assert.ok(ports.authenticate('the-token'));
   assert.equal(seen.published, ['the-token']);
 });
+
+listener(
+  'a token that is put is valid at once, the one before is not, and its file follows',
+  async () => {
+    const { kit, ports, seen } = await open();
+    await kit.receive('tokenPut', { secret: 'the-new-one' });
+    assert.ok(ports.authenticate('the-new-one'));
+    assert.is(ports.authenticate('the-token'), undefined);
+    assert.equal(seen.published, ['the-token', 'the-new-one']);
+  },
+);
+
+listener(
+  'a token that changed at its place is published, and again until it is written',
+  async () => {
+    let secret = 'the-token';
+    const { kit, ports, seen } = await open((to, kind) =>
+      kind === 'reveal' ? { ok: true, secret } : ordinary(to, kind),
+    );
+    const passMinute = async () => {
+      await kit.advance(60_000);
+      await kit.settle();
+    };
+    secret = 'another';
+    seen.publishFails = 1;
+    await passMinute();
+    assert.ok(ports.authenticate('another'));
+    assert.equal(seen.published, ['the-token']);
+    await passMinute();
+    await passMinute();
+    assert.equal(seen.published, ['the-token', 'another']);
+  },
+);
 
 listener(
   'a restart takes the port that the first one got, also where it is not free at once',
