@@ -148,7 +148,8 @@ class Gateway implements GatewayHandle {
     const gatewayId = randomUUID();
     mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
     this.#warnOfReaders(stateRoot);
-    const args: ThreadArgs = { gatewayId, stateRoot, model: config.model, hostKinds: connectors };
+    const { model, history } = config;
+    const args: ThreadArgs = { gatewayId, stateRoot, model, history, hostKinds: connectors };
     const host = { log: this.#log, reveal: (ref: string) => this.#reveal(ref) };
     const takeBack = lendHost(gatewayId, host);
     const line = openHostLine(gatewayId, host);

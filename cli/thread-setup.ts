@@ -9,6 +9,7 @@ import type { LedgerDeps } from '../actors/ledger/ledger-state.ts';
 import { type Bound, type HttpListenerDeps, urlOf } from '../actors/listeners/http-state.ts';
 import type { RouterDeps } from '../actors/router/actor.ts';
 import type { RunDeps } from '../actors/runs/actor.ts';
+import type { HistoryLimits } from '../actors/sessions/history.ts';
 import { SessionMemory } from '../actors/sessions/session-memory.ts';
 import type { SessionDeps } from '../actors/sessions/session-state.ts';
 import type { VaultDeps } from '../actors/vault/actor.ts';
@@ -36,6 +37,7 @@ export interface ThreadArgs {
   readonly gatewayId: string;
   readonly stateRoot: string;
   readonly model: ModelConfig;
+  readonly history: HistoryLimits;
   readonly hostKinds: Readonly<Record<string, KindSource>>;
 }
 
@@ -136,6 +138,7 @@ function fieldDeps(
     },
     connectorKind: (kind) => loadKind(kind, { hostKinds: args.hostKinds }),
     sessionMemory: new SessionMemory(),
+    historyLimits: args.history,
     openModel: keepModel(() => openConfigured(args.model, reveal)),
   };
 }

@@ -1,8 +1,9 @@
 /** A run: calls the model for one message until it answers or fails for good, tells its session, and ends. */
-import type { Model, ModelOutcome } from '../../connectors/models/model.ts';
+import type { Model, ModelOutcome, ModelTurn } from '../../connectors/models/model.ts';
+import { assertNever } from '../../proto/errors.ts';
 import { defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
-import { decideNext } from './decide.ts';
+import { decideNext, shortened } from './decide.ts';
 import type { RunAnswer, RunArgs, RunProtocol, RunTask } from './protocol.ts';
 
 export interface RunDeps {
@@ -28,6 +29,10 @@ interface RunState {
   readonly args: RunArgs;
   readonly deps: RunDeps;
   task: RunTask | undefined;
+  /** The task's turns, without those that the model has no room for. */
+  turns: readonly ModelTurn[];
+  /** Calls for which the turns were too many. */
+  tooLong: number;
   /** The call under way; 0 = none. */
   call: number;
   abort: (() => void) | undefined;
@@ -43,12 +48,21 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
   export: 'runActor',
   name: 'run',
   mailbox: { limitMessages: 8, overflow: 'reject' },
-  start: (_self, args, deps) => ({ args, deps, task: undefined, call: 0, abort: undefined }),
+  start: (_self, args, deps) => ({
+    args,
+    deps,
+    task: undefined,
+    turns: [],
+    tooLong: 0,
+    call: 0,
+    abort: undefined,
+  }),
   subject: (_kind, payload) => (payload as { readonly runId: string }).runId,
   receive: {
     begin(state, task, self) {
       if (state.task !== undefined) return;
       state.task = task;
+      state.turns = task.turns;
       openModel(state, task, 1, self);
     },
     call(state, { call }, self) {
@@ -87,8 +101,8 @@ function openModel(state: RunState, { runId }: RunTask, call: number, self: RunS
 
 /** Called straight from a message's handler, so that the flight recorder names this run where the model kills its thread. */
 function callModel(state: RunState, task: RunTask, model: Model, self: RunSelf): void {
-  const { runId, turns, trace } = task;
-  const { call } = state;
+  const { runId, trace } = task;
+  const { call, turns } = state;
   self.trace = trace;
   state.abort = self.run(
     (options) => model.answer({ runId, turns }, options),
@@ -98,18 +112,30 @@ function callModel(state: RunState, task: RunTask, model: Model, self: RunSelf):
 }
 
 function settle(state: RunState, outcome: ModelOutcome, self: RunSelf): void {
-  const { task, call } = state;
+  const { task, call, turns } = state;
   if (task === undefined) return;
   const { runId } = task;
   self.cancel('deadline');
   state.call = 0;
   state.abort = undefined;
-  const next = decideNext(outcome, call, self.random());
-  if (next.type === 'retry') {
-    self.after('call', next.delayMs, 'call', { runId, call: call + 1 });
-    return;
+  const calls = call - state.tooLong;
+  const leftOut = task.turns.length - turns.length;
+  const next = decideNext(outcome, { calls, turns, leftOut }, self.random());
+  switch (next.type) {
+    case 'retry':
+      self.after('call', next.delayMs, 'call', { runId, call: call + 1 });
+      return;
+    case 'shorten':
+      state.tooLong += 1;
+      state.turns = shortened(turns);
+      openModel(state, task, call + 1, self);
+      return;
+    case 'end':
+      report(state, { runId, result: next.result }, self);
+      return;
+    default:
+      assertNever(next);
   }
-  report(state, { runId, result: next.result }, self);
 }
 
 /** Its end: once its owner has the answer, nobody needs it. */

@@ -15,6 +15,8 @@ export type RunResult =
       readonly text: string;
       readonly promptTokens: number;
       readonly completionTokens: number;
+      /** Earlier turns, the oldest, that the model had no room for. */
+      readonly leftOut: number;
     }
   /** `reason` is a stable code, `detail` the model's own words. */
   | { readonly type: 'failed'; readonly reason: string; readonly detail: string };

@@ -116,7 +116,7 @@ export const sessionsActor = defineActor<
     },
     ended(state, run, self) {
       const wasOpen = state.roster.end(run, self.clock.monotonicMs());
-      if (wasOpen) state.meter.countEnd(run.status);
+      if (wasOpen) state.meter.countEnd(run);
       sayEnded(state, run, self);
       makeRoom(state, self);
     },

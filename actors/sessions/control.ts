@@ -109,11 +109,13 @@ async function readPending(
 
 export class SessionsMeter {
   readonly #ended = new Map<RunEnded['status'], number>();
+  #leftOut = 0;
   #crashes = 0;
   #givenBack: GivenBack = { times: 0, bytes: 0 };
 
-  countEnd(status: RunEnded['status']): void {
+  countEnd({ status, leftOut = 0 }: RunEnded): void {
     this.#ended.set(status, (this.#ended.get(status) ?? 0) + 1);
+    this.#leftOut += leftOut;
   }
 
   /** A session's incarnation that ended abnormally. */
@@ -142,6 +144,12 @@ export class SessionsMeter {
         type: 'counter',
         samples: ended,
       },
+      single(
+        'palyra_run_turns_left_out_total',
+        'counter',
+        'Earlier turns that runs left out because the model had no room for them',
+        this.#leftOut,
+      ),
       single(
         'palyra_session_crashes_total',
         'counter',

@@ -15,6 +15,8 @@ export interface Finish {
   readonly status: RunEndStatus;
   /** What the session remembers of it once the request is durable. */
   readonly turns: RunEnd['turns'];
+  /** Of what the session remembered before, the oldest turns: the model had no room for them. */
+  readonly leftOut: number;
 }
 
 /** A reply beyond this is cut: no platform shows it, and the ledger is no file store. */
@@ -48,7 +50,12 @@ export function planFinish(task: Task, outcome: RunOutcome, nowMs: number): Fini
     },
     status,
     turns,
+    leftOut: leftOutOf(outcome),
   };
+}
+
+export function leftOutOf(outcome: RunOutcome): number {
+  return outcome.type === 'answered' ? outcome.leftOut : 0;
 }
 
 interface End {
@@ -68,11 +75,12 @@ function toEnd(outcome: RunOutcome, inbox: InboxRow | undefined): End {
     const reply = `This message could not be answered (${reason}).`;
     return { status, reason, detail, reply, turns: [] };
   }
+  const { leftOut } = outcome;
   const answer = clip(outcome.text.trim() || BLANK_ANSWER);
   return {
     status: 'done',
     reason: '',
-    detail: '',
+    detail: leftOut === 0 ? '' : `the model had no room for ${leftOut} earlier turns`,
     reply: withPrefix(inbox?.responsePrefix ?? '', answer),
     turns: [
       { role: 'user', text: inbox?.event.body ?? '' },
@@ -82,11 +90,13 @@ function toEnd(outcome: RunOutcome, inbox: InboxRow | undefined): End {
 }
 
 function toTape(end: End, inbox: InboxRow | undefined): RunEnd['tape'] {
-  const said = end.detail === '' ? end.reason : `${end.reason}: ${end.detail}`;
+  let said: string = end.status;
+  if (end.reason !== '') said += `: ${end.reason}`;
+  if (end.detail !== '') said += `: ${end.detail}`;
   return [
     { type: 'message.received', text: inbox?.event.body ?? '' },
     { type: 'message.replied', text: end.reply },
-    { type: 'status', text: said === '' ? end.status : `${end.status}: ${said}` },
+    { type: 'status', text: said },
   ];
 }
 

@@ -1,24 +1,30 @@
 /** The last turns of a session, as the model gets to see them: a bounded cache of committed rows, which the thread may take back. */
 import type { ModelTurn } from '../../connectors/models/model.ts';
-import type { ScanPage } from '../../runtime/store/store.ts';
-import { parseTurnRow, type Turn } from './rows.ts';
+import type { Turn } from './rows.ts';
 import type { HeldText, SessionMemory } from './session-memory.ts';
 
-/** Exchanges that are read and kept. */
-export const MAX_EXCHANGES = 20;
-/** Of the turns that are kept, and so of one request: about 64 k tokens, what common models take beside an answer. */
-const MAX_HISTORY_BYTES = 262_144;
+/** Of the turns that one session reads and keeps, and so of one request beside its new message. */
+export interface HistoryLimits {
+  readonly exchanges: number;
+  /** Of their text, in UTF-8. */
+  readonly bytes: number;
+}
+
+/** About 64 k tokens: what common models take beside an answer. */
+export const DEFAULT_HISTORY_LIMITS: HistoryLimits = { exchanges: 20, bytes: 262_144 };
 
 export class History implements HeldText {
   previous: HeldText | undefined = undefined;
   next: HeldText | undefined = undefined;
   heldBytes = 0;
   readonly #memory: SessionMemory;
+  readonly #limits: HistoryLimits;
   /** Undefined: to be read from the ledger. */
   #turns: Turn[] | undefined;
 
-  constructor(memory: SessionMemory) {
+  constructor(memory: SessionMemory, limits: HistoryLimits) {
     this.#memory = memory;
+    this.#limits = limits;
   }
 
   /** False before the turns were read, and after they were given back. */
@@ -39,19 +45,26 @@ export class History implements HeldText {
     if (turns === undefined || added.length === 0) return;
     turns.push(...added);
     let bytes = this.heldBytes + bytesOf(added);
-    let excess = Math.max(0, turns.length - 2 * MAX_EXCHANGES);
+    let excess = Math.max(0, turns.length - 2 * this.#limits.exchanges);
     bytes -= bytesOf(turns.slice(0, excess));
-    for (; bytes > MAX_HISTORY_BYTES; excess += 1) bytes -= bytesIn(turns[excess]);
+    for (; bytes > this.#limits.bytes; excess += 1) bytes -= bytesIn(turns[excess]);
     turns.splice(0, excess);
     this.#memory.hold(this, bytes);
+  }
+
+  /** Of the turns as a request had them, the oldest ones, which the model had no room for: the next request is without them. */
+  leaveOut(count: number): void {
+    const turns = this.#turns;
+    if (turns === undefined || count === 0) return;
+    turns.splice(0, firstUserOf(turns) + count);
+    this.#memory.hold(this, bytesOf(turns));
   }
 
   /** The turns, oldest first, beginning with a user's, and then the new message. */
   toRequest(text: string): readonly ModelTurn[] {
     const turns = this.#turns ?? [];
     this.#memory.hold(this, this.heldBytes);
-    const firstUser = turns.findIndex((turn) => turn.role === 'user');
-    return [...(firstUser < 0 ? [] : turns.slice(firstUser)), { role: 'user', text }];
+    return [...turns.slice(firstUserOf(turns)), { role: 'user', text }];
   }
 
   giveBack(): void {
@@ -65,16 +78,16 @@ export class History implements HeldText {
   }
 }
 
+/** Where the turns that a model is shown begin. */
+function firstUserOf(turns: readonly Turn[]): number {
+  const at = turns.findIndex(({ role }) => role === 'user');
+  return at < 0 ? turns.length : at;
+}
+
 function bytesOf(turns: readonly Turn[]): number {
   return turns.reduce((sum, turn) => sum + bytesIn(turn), 0);
 }
 
 function bytesIn(turn: Turn | undefined): number {
   return Buffer.byteLength(turn?.text ?? '');
-}
-
-/** From the page that a scan of the session's turns gave, newest first. */
-export function toTurns(page: ScanPage): readonly Turn[] {
-  const exchanges = page.rows.map(({ row }) => parseTurnRow(row)).reverse();
-  return exchanges.flatMap(({ turns }) => turns);
 }

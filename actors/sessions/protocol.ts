@@ -15,6 +15,8 @@ export interface RoutedRun extends OpenRun {
 
 export interface RunEnded extends OpenRun {
   readonly status: RunEndStatus;
+  /** Earlier turns that its model had no room for; absent: none. */
+  readonly leftOut?: number;
 }
 
 /** The dispatcher, on the ledger's thread. */

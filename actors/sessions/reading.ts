@@ -3,8 +3,8 @@ import type { ActorRef, Asks, Deadline, In, Out } from '../../runtime/actor.ts';
 import type { ScanQuery, StoredRow } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import { INBOX, inboxKey, inboxPrefix, type OpenRun, parseInboxKey } from '../router/rows.ts';
-import { MAX_EXCHANGES, toTurns } from './history.ts';
-import { parseRunRow, RUNS, type RunRow, TURNS, type Turn } from './rows.ts';
+import type { HistoryLimits } from './history.ts';
+import { parseRunRow, parseTurnRow, RUNS, type RunRow, TURNS, type Turn } from './rows.ts';
 
 /** The part of `Self` that asks. */
 export interface Asker {
@@ -18,6 +18,8 @@ export interface Asker {
 
 export const LEDGER_DEADLINE = { inMs: 10_000 };
 const PAGE_KEYS = 1_000;
+/** One exchange may be a megabyte. */
+const PAGE_EXCHANGES = 20;
 
 /** All open runs, or those of one session, in the order of their keys. */
 export async function readOpenRuns(
@@ -38,14 +40,29 @@ export async function readOpenRuns(
   return found;
 }
 
-/** The last turns of a session, oldest first. */
+/** The last turns of a session, oldest first: at least as many as the limits allow, where there are so many. */
 export async function readTurns(
   self: Asker,
   ledger: ActorRef<LedgerProtocol>,
   sessionKey: string,
+  { exchanges, bytes }: HistoryLimits,
 ): Promise<readonly Turn[]> {
-  const query = { table: TURNS, prefix: `${sessionKey}\0`, limit: MAX_EXCHANGES, reverse: true };
-  return toTurns(await self.ask(ledger, 'scan', query, LEDGER_DEADLINE));
+  const newestFirst: (readonly Turn[])[] = [];
+  let bytesRead = 0;
+  for (let after = ''; newestFirst.length < exchanges && bytesRead < bytes; ) {
+    const limit = Math.min(PAGE_EXCHANGES, exchanges - newestFirst.length);
+    const last: ScanQuery = { table: TURNS, prefix: `${sessionKey}\0`, limit, reverse: true };
+    const query = after === '' ? last : { ...last, after };
+    const page = await self.ask(ledger, 'scan', query, LEDGER_DEADLINE);
+    for (const { row } of page.rows) {
+      const { turns } = parseTurnRow(row);
+      newestFirst.push(turns);
+      for (const { text } of turns) bytesRead += Buffer.byteLength(text);
+    }
+    if (page.next === '') break;
+    after = page.next;
+  }
+  return newestFirst.reverse().flat();
 }
 
 /** The row of one open run; undefined where it has ended. */

@@ -5,7 +5,7 @@ import { codeOf, messageOf } from '../../runtime/errors.ts';
 import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
-import { planFinish, type RunOutcome } from './finish.ts';
+import { leftOutOf, planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns, readTurns } from './reading.ts';
 import { type Cut, cutRunChanges, MAX_ATTEMPTS, MAX_CRASHES } from './rows.ts';
@@ -40,9 +40,9 @@ export const sessionActor = defineActor<
   export: 'sessionActor',
   name: 'session',
   mailbox: { limitMessages: MAX_OPEN + 64, overflow: 'reject' },
-  start(self, args, { sessionMemory }) {
+  start(self, args, deps) {
     self.tell(self.ref, 'next', null);
-    return createSession(args, sessionMemory);
+    return createSession(args, deps);
   },
   subject: (_kind, payload) => subjectOf(payload),
   receive: {
@@ -131,6 +131,7 @@ export const sessionActor = defineActor<
     finished(state, { about: { runId, plan }, outcome }, self) {
       if (headOf(state, 'finishing', runId) === undefined) return;
       if (outcome.ok && outcome.value.type === 'finished') {
+        state.history.leaveOut(plan.leftOut);
         state.history.append(plan.turns);
         sayGivenBack(state, self);
         complete(state, plan.status, self);
@@ -166,14 +167,14 @@ function takeNext(state: SessionState, self: SessionSelf): void {
 
 function refresh(state: SessionState, self: SessionSelf): void {
   const { ledger, sessionKey } = state.args;
-  const { isNew } = state;
+  const { isNew, limits } = state;
   state.phase = 'refreshing';
   state.hasGap = false;
   self.run(
     async () => {
       const [open, turns] = await Promise.all([
         readOpenRuns(self, ledger, sessionKey),
-        isNew ? readTurns(self, ledger, sessionKey) : undefined,
+        isNew ? readTurns(self, ledger, sessionKey, limits) : undefined,
       ]);
       return { open, turns };
     },
@@ -203,6 +204,7 @@ function load(state: SessionState, self: SessionSelf): void {
   if (head === undefined) return;
   const { runId } = head;
   const { ledger, sessionKey } = state.args;
+  const { limits } = state;
   const { isKnown } = state.history;
   state.phase = 'loading';
   state.queue.setHead(undefined);
@@ -213,7 +215,7 @@ function load(state: SessionState, self: SessionSelf): void {
         readEndedRun(self, ledger, runId),
       ]);
       const isWhole = isKnown && inbox !== undefined;
-      const turns = isWhole ? undefined : await readTurns(self, ledger, sessionKey);
+      const turns = isWhole ? undefined : await readTurns(self, ledger, sessionKey, limits);
       return { inbox, status: ended?.row.status, turns };
     },
     'loaded',
@@ -313,12 +315,14 @@ function complete(state: SessionState, status: RunEnded['status'], self: Session
   if (head === undefined) return;
   state.queue.shift();
   state.phase = 'idle';
+  const leftOut = state.outcome?.runId === head.runId ? leftOutOf(state.outcome.result) : 0;
   if (state.outcome?.runId === head.runId) state.outcome = undefined;
   state.failures = 0;
   if (state.cut?.envelopeId === head.envelopeId) state.cut = undefined;
   if (head.envelopeId > state.lastEnded) state.lastEnded = head.envelopeId;
   const { sessionKey, envelopeId } = head;
-  state.unsaid.push({ sessionKey, envelopeId, status });
+  const ended = { sessionKey, envelopeId, status };
+  state.unsaid.push(leftOut === 0 ? ended : { ...ended, leftOut });
   sayEnded(state, self);
   takeNext(state, self);
 }

@@ -5,7 +5,7 @@ import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { Finish, RunOutcome } from './finish.ts';
-import { History } from './history.ts';
+import { History, type HistoryLimits } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { Cut, RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
@@ -30,6 +30,7 @@ export interface SessionArgs {
 export interface SessionDeps {
   /** The same for all sessions of a thread. */
   readonly sessionMemory: SessionMemory;
+  readonly historyLimits: HistoryLimits;
 }
 
 export interface Loaded {
@@ -70,6 +71,7 @@ export type Phase = 'idle' | 'refreshing' | 'loading' | 'counting' | 'running' |
 export interface SessionState {
   readonly args: SessionArgs;
   readonly memory: SessionMemory;
+  readonly limits: HistoryLimits;
   readonly queue: RunQueue;
   readonly history: History;
   phase: Phase;
@@ -96,12 +98,14 @@ export interface SessionState {
 export type SessionSelf = Self<SessionProtocol & SessionOwn>;
 
 /** Knows nothing yet: it looks before it takes up anything. */
-export function createSession(args: SessionArgs, memory: SessionMemory): SessionState {
+export function createSession(args: SessionArgs, deps: SessionDeps): SessionState {
+  const { sessionMemory: memory, historyLimits: limits } = deps;
   return {
     args,
     memory,
+    limits,
     queue: new RunQueue(memory),
-    history: new History(memory),
+    history: new History(memory, limits),
     phase: 'idle',
     isNew: true,
     cut: undefined,

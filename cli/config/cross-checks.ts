@@ -109,7 +109,7 @@ function modelIssues(model: unknown): KeyIssue[] {
     .filter((key) => fieldOf(model, key) !== undefined)
     .map((key) => ({
       path: ['model', key],
-      expected: `provider = "openai-compatible" beside ${key} (provider "echo" takes no other key)`,
+      expected: `provider = "openai-compatible" beside ${key} (provider "echo" asks no server)`,
       value: describeValue(fieldOf(model, key), ['model', key]),
     }));
 }

@@ -1,4 +1,5 @@
 /** The gateway's configuration as the rest of the program reads it: camelCase, fully defaulted. It reads no file. */
+import type { HistoryLimits } from '../../actors/sessions/history.ts';
 import type { ReplyTarget } from '../../proto/channel-messages.ts';
 
 export interface GatewayConfig {
@@ -12,6 +13,8 @@ export interface GatewayConfig {
   /** Reference of the admin token; '' = none given: the gateway makes one at first start and keeps it in the vault. */
   readonly admin: { readonly tokenRef: string };
   readonly model: ModelConfig;
+  /** How much of its session's earlier turns a message's model call has, at most. */
+  readonly history: HistoryLimits;
   /** In the order of the file; ids are unique. */
   readonly connectors: readonly ConnectorConfig[];
   readonly router: RouterConfig;
@@ -19,7 +22,7 @@ export interface GatewayConfig {
   readonly webhooks: readonly WebhookConfig[];
 }
 
-/** `echo` answers with the text it got; it has no other key. */
+/** `echo` answers with the text it got. */
 export type ModelConfig =
   | { readonly provider: 'echo' }
   | {

@@ -1,5 +1,6 @@
 /** The configuration file's one schema, in the file's own spelling, and its translation. Positions and checks between sections are elsewhere. */
 import { z } from 'zod';
+import { DEFAULT_HISTORY_LIMITS } from '../../actors/sessions/history.ts';
 import { parseConnectorId, parseIntegrationId } from '../../proto/ids.ts';
 import {
   BROADCAST_STRATEGIES,
@@ -55,6 +56,8 @@ const modelSection = z.strictObject({
   base_url: httpUrl.optional(),
   model: upTo(256).optional(),
   api_key_ref: secretRef.optional(),
+  history_exchanges: z.int().min(0).max(1_000).default(DEFAULT_HISTORY_LIMITS.exchanges),
+  history_bytes: z.int().min(0).max(4_194_304).default(DEFAULT_HISTORY_LIMITS.bytes),
 });
 
 const connectorSection = z.looseObject({
@@ -160,6 +163,7 @@ export function toGatewayConfig(file: ConfigFile): GatewayConfig {
     },
     admin: { tokenRef: file.admin.token_ref ?? '' },
     model: toModel(file.model),
+    history: { exchanges: file.model.history_exchanges, bytes: file.model.history_bytes },
     connectors: file.connectors.map((section) => ({
       connectorId: section.id,
       kind: section.kind,

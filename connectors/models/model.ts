@@ -19,7 +19,9 @@ export type ModelOutcome =
     }
   /** Worth another try: rate limit, 5xx, network. */
   | { readonly type: 'transient'; readonly reason: string; readonly retryAfterMs?: number }
-  /** Not worth one: refused credential, unknown model, request too large. */
+  /** It has more text than the model takes: one with fewer earlier turns may be answered. */
+  | { readonly type: 'context_too_long'; readonly reason: string }
+  /** Not worth one: refused credential, unknown model. */
   | {
       readonly type: 'permanent';
       readonly reason: string;

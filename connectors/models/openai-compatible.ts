@@ -14,6 +14,25 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const LONGEST_REASON_UNITS = 200;
 /** 408 Request Timeout, 409 Conflict, 425 Too Early, 429 Too Many Requests. */
 const RETRYABLE_STATUS: readonly number[] = [408, 409, 425, 429];
+/** 400 Bad Request and 422 Unprocessable Content say in words what was wrong; 413 Content Too Large says it itself. */
+const WORDED_STATUS: readonly number[] = [400, 422];
+/** No standard has a word for it. Read in the answer's code, type and message alike. */
+const CONTEXT_TOO_LONG = new RegExp(
+  [
+    'context_length_exceeded', // OpenAI, Azure, Groq, Cerebras
+    'maximum (context|prompt|model) length', // OpenAI, vLLM, OpenRouter, DeepSeek, Mistral, xAI
+    'exceeds? (the )?((model|available)\\S* )?context', // OpenAI, Anthropic, llama.cpp, Ollama
+    '(prompt|input) (is )?too long', // Anthropic, Bedrock, Fireworks, Ollama
+    'greater than the context length', // LM Studio
+    'token count .*exceeds the maximum', // Gemini
+    'exceeded model token limit', // Moonshot
+    'reduce the length of the (messages|prompt)', // Groq, vLLM
+    '`inputs` (tokens|must have less)', // text-generation-inference
+  ].join('|'),
+  'i',
+);
+/** Of an answer's body: an error stands at its beginning, what was asked may be repeated behind it. */
+const LONGEST_ERROR_UNITS = 2_000;
 const HINTS: Readonly<Record<number, string>> = {
   400: 'the provider refuses the request',
   401: 'the provider refuses the credential',
@@ -84,6 +103,7 @@ function toOutcome(error: unknown, apiKey: string): ModelOutcome {
   const said = redact(error.message, apiKey);
   if (status < 400) return { type: 'transient', reason: `no usable answer (${status})` };
   const reason = `${HINTS[status] ?? 'the provider has trouble'} (${status}: ${said})`;
+  if (isContextTooLong(status, error)) return { type: 'context_too_long', reason };
   if (status < 500 && !RETRYABLE_STATUS.includes(status)) {
     const isKeyRefused = apiKey !== '' && (status === 401 || status === 403);
     return { type: 'permanent', reason, ...(isKeyRefused ? { isKeyRefused } : {}) };
@@ -92,6 +112,11 @@ function toOutcome(error: unknown, apiKey: string): ModelOutcome {
   return retryAfterMs === undefined
     ? { type: 'transient', reason }
     : { type: 'transient', reason, retryAfterMs };
+}
+
+function isContextTooLong(status: number, { responseBody, message }: APICallError): boolean {
+  if (!WORDED_STATUS.includes(status)) return status === 413;
+  return CONTEXT_TOO_LONG.test((responseBody ?? message).slice(0, LONGEST_ERROR_UNITS));
 }
 
 /** `retry-after-ms`, or `retry-after` in seconds or as a date, which is read against the answer's own `date`. */

@@ -2,6 +2,7 @@
  * The whole gateway on a machine that can lose its power: the production tree, inline, on a virtual host and the power-loss
  * store, with a platform and senders that outlive it. Everything is decided by the seed.
  */
+import { DEFAULT_HISTORY_LIMITS } from '../../actors/sessions/history.ts';
 import { SessionMemory } from '../../actors/sessions/session-memory.ts';
 import { type GatewayPlan, gatewayTree } from '../../actors/tree.ts';
 import { parseSecret, signMessage } from '../../actors/webhooks/standard-webhooks.ts';
@@ -257,6 +258,7 @@ export async function startSimulated(life: {
       connectorKind: async () => platform.kind,
       // Two or three answers of this world: sessions read their turns again and again.
       sessionMemory: new SessionMemory(64),
+      historyLimits: DEFAULT_HISTORY_LIMITS,
       openModel: async () => slowModel(host, sleep),
       inspect: () => system.inspect(),
       httpUrl: () => '',

@@ -51,11 +51,11 @@ async function withModel(
   }
 }
 
-const ask = (gateway: GatewayProcess, text: string) =>
+const ask = (gateway: GatewayProcess, id: string, text = id) =>
   postWebhook({
     url: gateway.url,
     integrationId: 'ask',
-    webhookId: `msg_${text}`,
+    webhookId: `msg_${id}`,
     payload: { text },
   });
 
@@ -128,6 +128,51 @@ story(
       assert.equal((await ask(second, 'cut')).body.duplicate, true);
       await second.stop();
     }),
+);
+
+story(
+  'a conversation that outgrows its model goes on with fewer earlier turns, and says so',
+  async () => {
+    const model = await startOpenAiFake({ apiKey: API_KEY, contextWords: 40 });
+    try {
+      await withStateRoot(async (stateRoot) => {
+        const gateway = await startGateway({
+          stateRoot,
+          config: configOf(model),
+          env: { MODEL_KEY: API_KEY, ASK_SECRET: TEST_SECRET },
+        });
+        try {
+          const words = 'word '.repeat(9);
+          for (let n = 1; n <= 4; n += 1) {
+            assert.is((await ask(gateway, `${n}`, `${words}${n}`)).status, 202);
+            await until(
+              `run ${n} has finished`,
+              async () => (await facts(gateway, 'run.finished')).length === n,
+              20_000,
+            );
+          }
+          const finished = await facts(gateway, 'run.finished');
+          assert.equal(
+            finished.map(({ status }) => status),
+            Array(4).fill('done'),
+          );
+          const last = (await gateway.admin(`/admin/v1/runs/${finished[3]?.runId}`)) as Run;
+          assert.match(last.tape.at(-1)?.text ?? '', 'no room for 2 earlier turns');
+          assert.is((await ask(gateway, 'endless', 'word '.repeat(41))).status, 202);
+          const tooLong = await until(
+            'the fifth run has finished',
+            async () => (await facts(gateway, 'run.finished'))[4],
+            20_000,
+          );
+          assert.equal([tooLong.status, tooLong.reason], ['failed', 'context_too_long']);
+        } finally {
+          await gateway.kill();
+        }
+      });
+    } finally {
+      await model.close();
+    }
+  },
 );
 
 story('a rotated key is read again: the next message is answered without a restart', () =>

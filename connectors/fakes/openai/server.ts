@@ -14,6 +14,7 @@ export type OpenAiFault =
       readonly type: 'error';
       readonly status: number;
       readonly message?: string;
+      readonly code?: string;
       readonly headers?: Readonly<Record<string, string>>;
     }
   | { readonly type: 'drop' }
@@ -32,6 +33,8 @@ export interface OpenAiFakeOptions {
   readonly port?: number;
   /** What a request must carry as bearer token; '' = nothing. Default ''. */
   readonly apiKey?: string;
+  /** Words of all messages that it has room for; more are refused as OpenAI refuses them. Default: any number. */
+  readonly contextWords?: number;
   /** What is answered to the last user message. Default: the message itself. */
   reply?(text: string): string;
 }
@@ -65,6 +68,11 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
       answerError(response, 401, `Incorrect API key provided: ${given}.`);
       return;
     }
+    const words = countWords(textsOf(body).join(' '));
+    if (words > (options.contextWords ?? Number.POSITIVE_INFINITY)) {
+      answerTooLong(response, words, options.contextWords ?? 0);
+      return;
+    }
     const last = lastUserText(body);
     const fault = faults.take('chat.completions', { ...body, text: last });
     if (fault !== undefined && (await play(fault, response))) return;
@@ -91,7 +99,7 @@ async function play(fault: OpenAiFault, response: ServerResponse): Promise<boole
   const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
   switch (fault.type) {
     case 'error':
-      answerError(response, fault.status, fault.message ?? 'scripted', fault.headers);
+      answerError(response, fault.status, fault.message ?? 'scripted', fault);
       return true;
     case 'drop':
       response.socket?.resetAndDestroy();
@@ -142,21 +150,38 @@ function answerError(
   response: ServerResponse,
   status: number,
   message: string,
-  headers: Readonly<Record<string, string>> = {},
+  more: { readonly code?: string; readonly headers?: Readonly<Record<string, string>> } = {},
 ): void {
-  answerJson(response, status, { error: { message, type: 'fake', code: null } }, headers);
+  const error = { message, type: 'fake', code: more.code ?? null };
+  answerJson(response, status, { error }, more.headers ?? {});
+}
+
+function answerTooLong(response: ServerResponse, words: number, room: number): void {
+  const message =
+    `This model's maximum context length is ${room} tokens. However, your messages resulted in ` +
+    `${words} tokens. Please reduce the length of the messages.`;
+  const code = 'context_length_exceeded';
+  const error = { message, type: 'invalid_request_error', param: 'messages', code };
+  answerJson(response, 400, { error });
 }
 
 function lastUserText(body: CallParameters): string {
+  return textsOf(body, 'user').at(-1) ?? '';
+}
+
+/** Of all messages, or of those with this role. */
+function textsOf(body: CallParameters, wanted?: string): readonly string[] {
   const messages: readonly unknown[] = Array.isArray(body.messages) ? body.messages : [];
-  const last = messages.findLast(
-    (message): message is { content: unknown } =>
-      typeof message === 'object' &&
-      message !== null &&
-      'role' in message &&
-      message.role === 'user',
-  );
-  const content = last?.content;
+  return messages.flatMap((message) => {
+    const { role, content } = (message ?? {}) as {
+      readonly role?: unknown;
+      readonly content?: unknown;
+    };
+    return wanted === undefined || role === wanted ? [textIn(content)] : [];
+  });
+}
+
+function textIn(content: unknown): string {
   if (typeof content === 'string') return content;
   const parts: readonly unknown[] = Array.isArray(content) ? content : [];
   return parts.map((part) => String((part as { text?: unknown } | null)?.text ?? '')).join('');

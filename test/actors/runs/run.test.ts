@@ -46,7 +46,7 @@ test('an answer is reported once, with its tokens', async () => {
     [
       {
         runId: TASK.runId,
-        result: { type: 'answered', text: 'ho', promptTokens: 1, completionTokens: 2 },
+        result: { type: 'answered', text: 'ho', promptTokens: 1, completionTokens: 2, leftOut: 0 },
       },
     ],
   );
@@ -77,6 +77,60 @@ test('a permanent failure is not tried again', async () => {
   kit.receive('begin', TASK);
   await kit.settle();
   assert.is(calls(), 1);
+  assert.is(told().length, 1);
+});
+
+test('a request that is too long is made again at once without its older half, down to the bare message', async () => {
+  const said: string[] = [];
+  const { kit, told } = await openRun(async ({ turns }) => {
+    said.push(turns.map(({ text }) => text).join(' '));
+    return turns.length > 4 ? { type: 'context_too_long', reason: 'http_400' } : answered;
+  });
+  const turns = Array.from({ length: 10 }, (_, i) => [
+    { role: 'user' as const, text: `q${i}` },
+    { role: 'assistant' as const, text: `a${i}` },
+  ]).flat();
+  kit.receive('begin', { ...TASK, turns: [...turns, ...TASK.turns] });
+  await kit.settle();
+  assert.equal(
+    said.map((text) => text.split(' ').length),
+    [21, 11, 5, 3],
+  );
+  assert.is(said.at(-1), 'q9 a9 hi');
+  assert.equal(
+    told().map(({ payload }) => (payload as { result: { leftOut: number } }).result.leftOut),
+    [18],
+  );
+});
+
+test('a bare message that is too long ends the run, with a code that says so', async () => {
+  const { kit, told, calls } = await openRun(async () => ({
+    type: 'context_too_long',
+    reason: 'http_413',
+  }));
+  const earlier = { role: 'assistant' as const, text: 'welcome' };
+  kit.receive('begin', { ...TASK, turns: [earlier, ...TASK.turns] });
+  await kit.settle();
+  assert.is(calls(), 2);
+  assert.equal(told()[0]?.payload, {
+    runId: TASK.runId,
+    result: { type: 'failed', reason: 'context_too_long', detail: 'http_413' },
+  });
+});
+
+test('a call for which the turns were too many is none of the five', async () => {
+  const { kit, told, calls } = await openRun(async ({ turns }) =>
+    turns.length > 1
+      ? { type: 'context_too_long', reason: 'http_400' }
+      : { type: 'transient', reason: 'http_503' },
+  );
+  const earlier = { role: 'user' as const, text: 'before' };
+  kit.receive('begin', { ...TASK, turns: [earlier, ...TASK.turns] });
+  for (let i = 0; i < 10; i += 1) {
+    await kit.settle();
+    await kit.advance(60_000);
+  }
+  assert.is(calls(), 1 + MAX_CALLS);
   assert.is(told().length, 1);
 });
 
@@ -112,7 +166,8 @@ test('a session that refuses the report is told again', async () => {
 test('waits between calls have full jitter, grow to a minute, and keep to what the model asked for', () => {
   const delayOf = (calls: number, random: number, retryAfterMs?: number) => {
     const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
-    const next = decideNext({ type: 'transient', reason: 'x', ...asked }, calls, random);
+    const progress = { calls, turns: TASK.turns, leftOut: 0 };
+    const next = decideNext({ type: 'transient', reason: 'x', ...asked }, progress, random);
     return next.type === 'retry' ? next.delayMs : -1;
   };
   assert.is(delayOf(1, 0.5), 500);

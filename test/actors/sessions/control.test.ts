@@ -67,7 +67,13 @@ function openWorld() {
     return row;
   };
   const end = async (run: RoutedRun) => {
-    const answer = { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 } as const;
+    const answer = {
+      type: 'answered',
+      text: 'ok',
+      promptTokens: 0,
+      completionTokens: 0,
+      leftOut: 0,
+    } as const;
     const task = toTask({ ...run, runId: idOf(run) }, stored(run));
     const finish = planFinish(task, answer, WALL_MS + 5);
     assert.is((await commit(finish.request.changes)).ok, true);

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
 import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
-import { History } from '../../../actors/sessions/history.ts';
+import { DEFAULT_HISTORY_LIMITS, History } from '../../../actors/sessions/history.ts';
 import type { RunRow } from '../../../actors/sessions/rows.ts';
 import { RunQueue } from '../../../actors/sessions/run-queue.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
@@ -40,11 +40,12 @@ const tapeOf = ({ put }: ChangeSet) =>
 const finish = (outcome: RunOutcome, more: Partial<InboxRow> = {}) =>
   planFinish(taskOf(more), outcome, 1_000);
 
-const answer = (text: string): RunOutcome => ({
+const answer = (text: string, leftOut = 0): RunOutcome => ({
   type: 'answered',
   text,
   promptTokens: 1,
   completionTokens: 2,
+  leftOut,
 });
 
 test('a finish expects the revisions it was planned from, so that it can happen once only', () => {
@@ -151,7 +152,7 @@ test('facts carry sizes and digests, never the text', () => {
 });
 
 test('the model sees the newest turns that fit, beginning with a user’s', () => {
-  const history = new History(new SessionMemory());
+  const history = new History(new SessionMemory(), DEFAULT_HISTORY_LIMITS);
   history.set([]);
   for (let i = 0; i < 30; i += 1) {
     history.append([
@@ -162,13 +163,39 @@ test('the model sees the newest turns that fit, beginning with a user’s', () =
   const turns = history.toRequest('now');
   assert.is(turns.length, 41);
   assert.equal(turns[0], { role: 'user', text: 'q10' });
-  const wide = new History(new SessionMemory());
+  const wide = new History(new SessionMemory(), DEFAULT_HISTORY_LIMITS);
   wide.set([{ role: 'user', text: 'x' }]);
   wide.append([
     { role: 'assistant', text: 'y'.repeat(200_000) },
     { role: 'user', text: 'z'.repeat(100_000) },
   ]);
   assert.is(wide.toRequest('now').length, 2);
+});
+
+test('what the model had no room for is on the tape, and the next request is without it', () => {
+  const { leftOut, request } = finish(answer('hi', 2));
+  assert.is(leftOut, 2);
+  assert.equal(tapeOf(request.changes).at(-1), {
+    type: 'status',
+    text: 'done: the model had no room for 2 earlier turns',
+  });
+  const memory = new SessionMemory();
+  const history = new History(memory, { exchanges: 3, bytes: 1_000 });
+  history.set([{ role: 'assistant', text: 'to a question that is gone' }]);
+  for (const n of [1, 2, 3]) {
+    history.append([
+      { role: 'user', text: `q${n}` },
+      { role: 'assistant', text: `a${n}` },
+    ]);
+  }
+  history.leaveOut(2);
+  assert.equal(
+    history.toRequest('now').map(({ text }) => text),
+    ['q2', 'a2', 'q3', 'a3', 'now'],
+  );
+  assert.is(memory.bytes, 8);
+  history.leaveOut(4);
+  assert.is(history.toRequest('now').length, 1);
 });
 
 test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole as far as memory is given', () => {
@@ -220,7 +247,7 @@ test('what a queue gives back is what waits behind its head, and all is given ba
 
 test('a history holds its newest turns up to its bound, and knows nothing after it gave them back', () => {
   const memory = new SessionMemory();
-  const history = new History(memory);
+  const history = new History(memory, DEFAULT_HISTORY_LIMITS);
   assert.is(history.isKnown, false);
   history.set([]);
   for (let i = 0; i < 40; i += 1) history.append([{ role: 'user', text: 'x'.repeat(30_000) }]);

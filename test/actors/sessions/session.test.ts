@@ -7,6 +7,7 @@ import { decide } from '../../../actors/router/decide.ts';
 import { INBOX, inboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import type { RunResult } from '../../../actors/runs/protocol.ts';
 import { planFinish } from '../../../actors/sessions/finish.ts';
+import { DEFAULT_HISTORY_LIMITS } from '../../../actors/sessions/history.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { MAX_ATTEMPTS, RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
@@ -24,7 +25,14 @@ const KEY = 'channel:echo:default:conversation:one';
 
 const idOf = ({ envelopeId }: RoutedRun) => runIdOf(envelopeId as EnvelopeId);
 
-async function openSession(mayBeCut = false, sessionMemory = new SessionMemory()) {
+const answerOf = (text: string, leftOut = 0) =>
+  ({ type: 'answered', text, promptTokens: 0, completionTokens: 0, leftOut }) as const;
+
+async function openSession(
+  mayBeCut = false,
+  sessionMemory = new SessionMemory(),
+  historyLimits = DEFAULT_HISTORY_LIMITS,
+) {
   const store = createMemoryStore();
   const nextUlid = createUlids({
     wallMs: () => 1_800_000_000_000,
@@ -88,7 +96,12 @@ async function openSession(mayBeCut = false, sessionMemory = new SessionMemory()
     return plan.run;
   };
   const open = async () => {
-    const kit = await createBehaviorKit(sessionActor, args, { sessionMemory }, options);
+    const kit = await createBehaviorKit(
+      sessionActor,
+      args,
+      { sessionMemory, historyLimits },
+      options,
+    );
     kit.receive('next', null);
     await kit.settle();
     kit.take();
@@ -102,8 +115,7 @@ async function openSession(mayBeCut = false, sessionMemory = new SessionMemory()
       kit.receive('answered', { runId, result });
       await kit.settle();
     };
-    const answer = (runId: string) =>
-      answered(runId, { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 });
+    const answer = (runId: string) => answered(runId, answerOf('ok'));
     const fail = (runId: string) =>
       answered(runId, { type: 'failed', reason: 'model_failed', detail: '' });
     return { kit, begun, answered, answer, fail };
@@ -165,12 +177,7 @@ test('an answer that no row can hold ends its run as failed, with the code', asy
   const a = await route('a');
   kit.receive('enqueue', a);
   await kit.settle();
-  await answered(idOf(a), {
-    type: 'answered',
-    text: 'ok',
-    promptTokens: Number.NaN,
-    completionTokens: 0,
-  });
+  await answered(idOf(a), { ...answerOf('ok'), promptTokens: Number.NaN });
   const run = store.read('runs', idOf(a))?.row;
   assert.is(run?.status, 'failed');
   assert.is(run?.reason, 'not_encodable');
@@ -217,8 +224,7 @@ test('an exchange that an earlier incarnation ended late, behind what this one r
   const stored = inbox(a);
   if (stored === undefined) throw new Error('not open');
   const task = { ...a, runId: idOf(a), revision: stored.revision, row: stored.row };
-  const ok = { type: 'answered', text: 'ok', promptTokens: 0, completionTokens: 0 } as const;
-  const late = planFinish(task, ok, 1_000).request.changes;
+  const late = planFinish(task, answerOf('ok'), 1_000).request.changes;
   let isEnded = false;
   script.scanFails = ({ table }) => {
     if (table === 'turns' && !isEnded) queueMicrotask(() => void commit(late));
@@ -236,6 +242,52 @@ test('an exchange that an earlier incarnation ended late, behind what this one r
       : [],
   );
   assert.equal(turns, [3]);
+});
+
+test('the request after one that left turns out is without them, and the dispatcher is told how many', async () => {
+  const { route, open } = await openSession();
+  const { kit, answer, answered } = await open();
+  const runs = [await route('a'), await route('b'), await route('c'), await route('d')];
+  for (const run of runs) kit.receive('enqueue', run);
+  await kit.settle();
+  const [a, b, c] = runs.map(idOf);
+  await answer(a ?? '');
+  await answer(b ?? '');
+  await answered(c ?? '', answerOf('ok', 2));
+  const told = kit.effects.flatMap((effect) => (effect.type === 'tell' ? [effect] : []));
+  const asked = told.flatMap(({ kind, payload }) =>
+    kind === 'begin' ? [(payload as { turns: readonly unknown[] }).turns.length] : [],
+  );
+  assert.equal(asked, [1, 3, 5, 5]);
+  const ended = told.flatMap(({ kind, payload }) =>
+    kind === 'ended' ? [(payload as { leftOut?: number }).leftOut ?? 0] : [],
+  );
+  assert.equal(ended, [0, 0, 2]);
+});
+
+test('a session reads as many exchanges as its limits allow, page by page, and no more', async () => {
+  const { route, open, commit, inbox } = await openSession(false, new SessionMemory(), {
+    exchanges: 30,
+    bytes: 1_000,
+  });
+  for (let i = 0; i < 40; i += 1) {
+    const run = await route(`m${i}`);
+    const stored = inbox(run);
+    if (stored === undefined) throw new Error('not open');
+    const task = { ...run, runId: idOf(run), revision: stored.revision, row: stored.row };
+    await commit(planFinish(task, answerOf('ok'), 1_000).request.changes);
+  }
+  const { kit } = await open();
+  const last = await route('last');
+  kit.receive('enqueue', last);
+  await kit.settle();
+  const [begun] = kit.effects.flatMap((effect) =>
+    effect.type === 'tell' && effect.kind === 'begin'
+      ? [(effect.payload as { turns: readonly { text: string }[] }).turns]
+      : [],
+  );
+  assert.is(begun?.length, 61);
+  assert.equal([begun?.[0]?.text, begun?.at(-1)?.text], ['m10', 'last']);
 });
 
 test('a run that the router lost the answer for is run before the one that came after it', async () => {

@@ -8,6 +8,7 @@ import type { RouterRules } from '../../../actors/router/decide.ts';
 import type { AdmitReply, AdmitRequest, RouterProtocol } from '../../../actors/router/protocol.ts';
 import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
+import type { HistoryLimits } from '../../../actors/sessions/history.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import type { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
@@ -33,6 +34,7 @@ export interface StoryDeps {
   openModel(): Promise<Model>;
   randomBytes(size: number): Uint8Array;
   readonly sessionMemory: SessionMemory;
+  readonly historyLimits: HistoryLimits;
 }
 
 type Work = () => Promise<void> | void;

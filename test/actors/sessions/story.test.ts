@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AdmitReply } from '../../../actors/router/protocol.ts';
 import { INBOX, parseInboxKey } from '../../../actors/router/rows.ts';
+import { DEFAULT_HISTORY_LIMITS } from '../../../actors/sessions/history.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import type { Metric } from '../../../proto/control/owner.ts';
@@ -61,6 +62,7 @@ function createDeps(seed: number, model?: Model, sessionMemory = new SessionMemo
     openModel: async () => chosen,
     randomBytes: (size) => Uint8Array.from({ length: size }, () => Math.floor(random() * 256)),
     sessionMemory,
+    historyLimits: DEFAULT_HISTORY_LIMITS,
   };
 }
 

@@ -1,4 +1,5 @@
 /** The thread setup of a system with real kernel, ledger and outbox, and a model whose behaviour the text asks for. */
+import { DEFAULT_HISTORY_LIMITS } from '../../../actors/sessions/history.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Model } from '../../../connectors/models/model.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
@@ -29,6 +30,7 @@ export function setup(): ThreadWorld {
       prepareBackup: async (id: string) => id,
       log: () => undefined,
       sessionMemory: new SessionMemory(),
+      historyLimits: DEFAULT_HISTORY_LIMITS,
       openModel: async () => model,
       randomBytes: (size: number) => {
         seed += 1;

@@ -83,7 +83,8 @@ const CASES: readonly (readonly [OpenAiFault, Readonly<Record<string, unknown>>]
   ],
   [{ type: 'error', status: 404 }, { type: 'permanent' }],
   [{ type: 'error', status: 400 }, { type: 'permanent' }],
-  [{ type: 'error', status: 413 }, { type: 'permanent' }],
+  [{ type: 'error', status: 413 }, { type: 'context_too_long' }],
+  [{ type: 'error', status: 422 }, { type: 'permanent' }],
   [{ type: 'filtered' }, { type: 'permanent' }],
   [{ type: 'garbage' }, { type: 'transient' }],
   [{ type: 'drop' }, { type: 'transient' }],
@@ -104,6 +105,46 @@ for (const [fault, expected] of CASES) {
       assert.is(fake.calls.length, 1);
     }));
 }
+
+// As OpenAI, Anthropic, vLLM (two), llama.cpp, Ollama (two), LM Studio, Mistral, xAI, Gemini, Groq and Bedrock say it.
+const TOO_LONG = [
+  "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens.",
+  'Your input exceeds the context window of this model. Please adjust your input and try again.',
+  'prompt is too long: 203456 tokens > 200000 maximum',
+  'input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000',
+  "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the messages, 1000 in the completion).",
+  'The decoder prompt (length 5000) is longer than the maximum model length of 4096.',
+  'the request exceeds the available context size, try increasing it',
+  'prompt too long; exceeded max context length by 12 tokens',
+  'the input length exceeds the context length',
+  'The number of tokens to keep from the initial prompt is greater than the context length.',
+  'Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length',
+  "This model's maximum prompt length is 131072 but the request contains 180000 tokens.",
+  'The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).',
+  'Please reduce the length of the messages or completion.',
+  'Input is too long for requested model.',
+];
+
+for (const message of TOO_LONG) {
+  test(`"${message}" is context_too_long`, () =>
+    withFake(async (fake, ask) => {
+      fake.script({ fault: { type: 'error', status: 400, message } });
+      assert.is(((await ask()) as { type: string }).type, 'context_too_long');
+    }));
+}
+
+test('a provider that says it by its code alone is understood too', () =>
+  withFake(async (fake, ask) => {
+    const code = 'context_length_exceeded';
+    fake.script({ fault: { type: 'error', status: 400, message: 'bad request', code } });
+    assert.is(((await ask()) as { type: string }).type, 'context_too_long');
+  }));
+
+test('what a credential is refused with is not read for a length', () =>
+  withFake(async (fake, ask) => {
+    fake.script({ fault: { type: 'error', status: 401, message: 'prompt is too long' } });
+    assert.is(((await ask()) as { type: string }).type, 'permanent');
+  }));
 
 test('a refused key is permanent and not repeated, although the provider repeats it', () =>
   withFake(
