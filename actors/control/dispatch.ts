@@ -1,6 +1,6 @@
 /** One operation from call to reply: validate → scope → policy → idempotency → owner → audit. */
 import { type OperationName, operations } from '../../proto/control/catalogue.ts';
-import type { Operation } from '../../proto/control/operation.ts';
+import { errorsOf, type Operation, takesKey } from '../../proto/control/operation.ts';
 import type { OperationOwner, OperationReply } from '../../proto/control/owner.ts';
 import { type FieldIssue, PalyraError, toWireError } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
@@ -97,7 +97,7 @@ async function change(
   request: Request,
   self: Self<ControlProtocol>,
 ): Promise<OperationReply> {
-  const key = request.operation.idempotent ? '' : idempotencyKeyOf(request.call);
+  const key = takesKey(request.operation) ? idempotencyKeyOf(request.call) : '';
   if (key === '') return perform(parts, request, self);
   const inputSha256 = digestOf(request.input);
   const earlier = parts.memory.find(key);
@@ -170,13 +170,17 @@ async function perform(
   return reply;
 }
 
-function toOwner(
+async function toOwner(
   { owners }: Dispatch,
-  { name, input, call }: Request,
+  { name, operation, input, call }: Request,
   self: Self<ControlProtocol>,
 ): Promise<OperationReply> {
   const owned = { operation: name, input, principal: call.principal.name };
-  return self.ask(owners[name], 'operate', owned, { inMs: OWNER_DEADLINE_MS });
+  const reply = await self.ask(owners[name], 'operate', owned, { inMs: OWNER_DEADLINE_MS });
+  if (reply.ok || errorsOf(operation).includes(reply.error.code)) return reply;
+  // Faces and programs are made from the catalogue: a code that is not in it is a defect, and shown as one.
+  const message = `${name} was refused with ${reply.error.code}, which its catalogue entry does not name`;
+  return { ...reply, error: toWireError(new PalyraError('internal_error', message)) };
 }
 
 /** The owner gave no reply; only some of the reasons say that it did not take the call. */

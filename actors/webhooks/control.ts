@@ -1,7 +1,7 @@
 /** The operations on webhooks. They park the parent's mailbox: no event passes through it, and two changes never overtake. */
 import type { InputOf, OutputOf } from '../../proto/control/catalogue.ts';
 import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owner.ts';
-import { ERROR_CODES, type ErrorCode } from '../../proto/errors.ts';
+import type { ErrorCode } from '../../proto/errors.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { toError } from './decide.ts';
 import { announce, enlist, type Member, type WebhooksSelf, type WebhooksState } from './roster.ts';
@@ -241,9 +241,9 @@ function toView(integration: Integration, status: Status): View {
   };
 }
 
-/** The vault's reasons that are codes of ours stay; any other is its unavailability. */
+/** Why the vault did not seal: any reason but the ledger's is its unavailability. */
 function toCode(reason: string): ErrorCode {
-  return Object.hasOwn(ERROR_CODES, reason) ? (reason as ErrorCode) : 'unavailable';
+  return reason === 'busy' || reason === 'storage_low' ? reason : 'unavailable';
 }
 
 function invalid(field: string, message: string): OperationReply {

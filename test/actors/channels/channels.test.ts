@@ -3,10 +3,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ChannelsArgs, channelsActor } from '../../../actors/channels/actor.ts';
 import type { ConnectorStatus } from '../../../actors/channels/protocol.ts';
-import { operations } from '../../../proto/control/catalogue.ts';
+import { type OperationName, operations } from '../../../proto/control/catalogue.ts';
 import type { Metric, OperationReply } from '../../../proto/control/owner.ts';
 import { AskError } from '../../../runtime/errors.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+import { declared } from '../../support/declared.ts';
 
 const account = (connectorId: string) => ({
   connectorId,
@@ -84,8 +85,10 @@ async function open(inject: unknown = { type: 'accepted', envelopeId: 'E' }) {
       throw new Error(kind);
     },
   });
-  const operate = (operation: string, input: unknown) =>
-    kit.receive('operate', { operation, input, principal: 'test' }) as Promise<OperationReply>;
+  const operate = async (operation: OperationName, input: unknown) => {
+    const reply = kit.receive('operate', { operation, input, principal: 'test' });
+    return declared(operation, (await reply) as OperationReply);
+  };
   return { kit, operate };
 }
 
@@ -160,12 +163,12 @@ channels('test says whether the message was admitted, or why not', async () => {
     ok: true,
     output: { accepted: false, envelope_id: 'E', reason: 'no_rule' },
   });
-  const refused = await (await open({ type: 'refused', code: 'busy', retryAfterMs: 3 })).operate(
-    'channels.test',
-    input,
-  );
-  assert.is(refused.ok ? '' : refused.error.code, 'busy');
-  assert.is(!refused.ok && refused.mayHaveHappened, undefined);
+  for (const code of ['busy', 'storage_low', 'conversation_busy', 'stopping'] as const) {
+    const { operate } = await open({ type: 'refused', code, retryAfterMs: 3 });
+    const refused = await operate('channels.test', input);
+    assert.is(refused.ok ? '' : refused.error.code, code);
+    assert.is(!refused.ok && refused.mayHaveHappened, undefined);
+  }
 });
 
 channels('test says that it may have happened where the account did not answer', async () => {

@@ -5,6 +5,7 @@ import type { RetentionRule } from '../../../actors/ledger/rows.ts';
 import { operations } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
 import { rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { declared } from '../../support/declared.ts';
 import { createHeldStore } from './held-store.ts';
 import { openLedger } from './open-ledger.ts';
 
@@ -17,9 +18,7 @@ const test = suite('ledger: operations');
 async function call(opened: Opened, operation: keyof typeof operations, input: object) {
   const parsed = operations[operation].input.parse(input);
   const reply = opened.kit.receive('operate', { operation, input: parsed, principal: 'test' });
-  const done = (await reply) as OperationReply;
-  if (done.ok) operations[operation].output.parse(done.output);
-  return done;
+  return declared(operation, (await reply) as OperationReply);
 }
 
 test('a backup is a job: its row is durable before its id is told, and says how it ended', async () => {

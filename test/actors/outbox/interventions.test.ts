@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { DEAD_LETTERS, DELIVERED, DELIVERIES, parseEndedRow } from '../../../actors/outbox/rows.ts';
 import { type OperationName, operations } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
+import { declared } from '../../support/declared.ts';
 import { storedFacts } from '../../support/read-facts.ts';
 import { createWorld, DELIVERED_OK, ID } from './support/one-account.ts';
 
@@ -25,7 +26,7 @@ async function createHeld(options: Parameters<typeof createWorld>[0] = {}) {
     const reply = world.outbox.ask('operator', 'operate', { operation, input, principal: 'test' });
     world.outbox.receive('operator');
     await world.calm();
-    return codeOrOutput((await reply) as OperationReply);
+    return codeOrOutput(declared(operation, (await reply) as OperationReply));
   };
   const types = () =>
     storedFacts(world.store)

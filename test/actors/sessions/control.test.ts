@@ -18,6 +18,7 @@ import { AskError } from '../../../runtime/errors.ts';
 import type { EncodedChangeSet } from '../../../runtime/store/encoding.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery } from '../../../runtime/store/store.ts';
+import { declared } from '../../support/declared.ts';
 import { OPEN_RULES, request } from './story-fakes.ts';
 
 const test = suite('actors/sessions/control');
@@ -80,7 +81,7 @@ function openWorld() {
   };
   const get = async (runId: string, known: readonly RoutedRun[] = []) => {
     const call = { operation: 'runs.get', input: { run_id: runId }, principal: 'test' } as const;
-    return operate(call, known, asker, LEDGER);
+    return declared('runs.get', await operate(call, known, asker, LEDGER));
   };
   return { store, script, commit, asker, accept, end, get, stored };
 }

@@ -8,12 +8,14 @@ import type { SecretReply } from '../../../actors/vault/protocol.ts';
 import type { SecretRow } from '../../../actors/vault/rows.ts';
 import { seal, toMasterKey, unseal } from '../../../actors/vault/seal.ts';
 import { parseSecretRef } from '../../../actors/vault/secret-ref.ts';
+import type { OperationName } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
 import { createDeferred, type Deferral } from '../../../runtime/deferred.ts';
 import { AskError } from '../../../runtime/errors.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
 import { createBehaviorKit, rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { declared } from '../../support/declared.ts';
 import { turnOfLoop } from '../ledger/open-ledger.ts';
 
 const test = suite('vault');
@@ -99,8 +101,10 @@ test('file: is unreadable where it is too large, no text, or the read fails', as
 
 test('an operation puts and replaces a secret and lists its name', async () => {
   const { kit, reveal } = await openVault();
-  const call = (operation: string, input: object) =>
-    kit.receive('operate', { operation, input, principal: 'test' }) as Promise<OperationReply>;
+  const call = async (operation: OperationName, input: object) => {
+    const reply = kit.receive('operate', { operation, input, principal: 'test' });
+    return declared(operation, (await reply) as OperationReply);
+  };
   for (const secret of ['first', SECRET]) {
     const reply = await call('vault.put', { scope: 'a', key: 'b', secret });
     assert.equal(reply, { ok: true, output: { ref: 'vault:a/b' } });

@@ -9,6 +9,7 @@ import type { OperationReply } from '../../../proto/control/owner.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
 import { createBehaviorKit, rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
+import { declared } from '../../support/declared.ts';
 
 const test = suite('webhooks');
 const SECRET = `whsec_${Buffer.alloc(24, 'a').toString('base64')}`;
@@ -24,6 +25,8 @@ interface World {
   readonly store?: Store;
   readonly integrations?: readonly DeclaredWebhook[];
   readonly vault?: Map<string, string>;
+  /** Why the vault seals nothing. */
+  readonly seals?: string;
   /** Replies of the ledger's commit instead of the store's. */
   commit?(changes: ChangeSet): unknown;
 }
@@ -51,6 +54,7 @@ async function open(world: World = {}) {
           secret: string;
           replace: boolean;
         };
+        if (world.seals !== undefined) return { ok: false, reason: world.seals };
         if (vault.has(ref) && !replace) return { ok: false, reason: 'already_exists' };
         vault.set(ref, secret);
         return { ok: true, reason: '' };
@@ -82,9 +86,7 @@ async function open(world: World = {}) {
   const call = async (operation: keyof typeof operations, input: object) => {
     const parsed = operations[operation].input.parse(input);
     const reply = kit.receive('operate', { operation, input: parsed, principal: 'test' });
-    const done = (await reply) as OperationReply;
-    if (done.ok) operations[operation].output.parse(done.output);
-    return done;
+    return declared(operation, (await reply) as OperationReply);
   };
   const announced = () =>
     kit
@@ -258,6 +260,23 @@ test('list shows each integration with its state and counters', async () => {
   assert.is(webhooks[0]?.accepted, 2);
   assert.is(webhooks[0]?.duplicates, 1);
   assert.equal(webhooks[0]?.refused, { busy: 1 });
+});
+
+test('add says why the vault or the ledger did not take it, in codes of the catalogue', async () => {
+  const added = { integration_id: 'new' };
+  for (const [seals, code] of [
+    ['busy', 'busy'],
+    ['storage_low', 'storage_low'],
+    ['vault_key_unusable', 'unavailable'],
+    ['not_found', 'unavailable'],
+  ] as const) {
+    const { call } = await open({ seals });
+    assert.is(codeOf(await call('webhooks.add', added)), code);
+  }
+  for (const code of ['busy', 'storage_low'] as const) {
+    const { call } = await open({ commit: () => ({ ok: false, code, retryAfterMs: 5 }) });
+    assert.is(codeOf(await call('webhooks.add', added)), code);
+  }
 });
 
 test('sign asks the integration’s own actor; an unknown one is not found', async () => {
