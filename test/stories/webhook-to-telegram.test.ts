@@ -23,7 +23,7 @@ story('a signed webhook is accepted and its reply arrives in the Telegram conver
 );
 
 story(
-  'a Telegram update goes in and its reply goes out to the same chat, confirmed after the commit',
+  'a Telegram update goes in, its reply goes out to the same chat, and the update is confirmed',
   () =>
     withWorld(async ({ fake, start }) => {
       const gateway = await start();
