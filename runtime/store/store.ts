@@ -111,7 +111,10 @@ export interface Store {
   /** The keys of what `scan` would find, without reading a row: at most `limit`, 10,000, and about 5 ms of work. */
   keys(query: ScanQuery): KeyPage;
   journal(after: number, limit: number): readonly JournalEntry[];
-  /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */
+  /**
+   * From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. Whole, it rejects with
+   * `store_corrupt` where a durable store has a damaged page.
+   */
   verify(options: {
     readonly whole: boolean;
     progress?(sequence: number): void;
