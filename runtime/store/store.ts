@@ -115,7 +115,10 @@ export interface Store {
    * reached. None: there is none.
    */
   journal(after: number, limit: number): readonly JournalEntry[];
-  /** From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. */
+  /**
+   * From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. Whole, it rejects with
+   * `store_corrupt` where a durable store has a damaged page.
+   */
   verify(options: {
     readonly whole: boolean;
     progress?(sequence: number): void;

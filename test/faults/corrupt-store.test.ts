@@ -17,6 +17,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { STORE_FORMAT } from '../../cli/compose-machine.ts';
 import { openLmdbStore } from '../../runtime/store/index.ts';
+import { readDataFile } from '../../runtime/store/lmdb/data-file.ts';
 import { runGatewayToEnd, startGateway, withStateRoot } from '../support/gateway-process.ts';
 import { ENV, postOrder, withWorld } from '../support/orders-world.ts';
 import { postWebhook } from '../support/webhook-sender.ts';
@@ -62,7 +63,17 @@ const DAMAGES: readonly (readonly [string, string, (file: string) => void])[] = 
   ['a text file', 'store_corrupt', (file) => writeFileSync(file, 'hello\n'.repeat(10_000))],
   ['cut to half its length', 'store_corrupt', (file) => cut(file, 0.5)],
   ['cut to its first page', 'store_corrupt', (file) => cut(file, 0, 4_096)],
+  ['without one of its pages', 'store_corrupt', emptyPage],
 ];
+
+/** The engine would end the process that meets it. */
+function emptyPage(file: string): void {
+  const data = readDataFile(file);
+  if (data === undefined) throw new Error(`${file} is empty`);
+  const bytes = readFileSync(file);
+  const at = data.rows.rootPage * data.pageBytes;
+  writeFileSync(file, bytes.fill(0, at, at + data.pageBytes));
+}
 
 function cut(file: string, share: number, bytes = 0): void {
   const handle = openSync(file, 'r+');

@@ -33,6 +33,8 @@ export interface LmdbParts {
   readonly reader: StoreReader;
   /** Absent: opened for reading only. */
   readonly writer: { readonly lock: WriterLock; readonly log: CommitLog } | undefined;
+  /** Rejects with `store_corrupt` where a page of the database is damaged, with the signal's reason where that cuts it. */
+  checkPages(signal: AbortSignal): Promise<void>;
   /** Of the database, with all that hangs on it. */
   close(): Promise<void>;
   readonly closeTimeoutMs: number;
@@ -90,6 +92,8 @@ export class LmdbStore implements Store {
       range: (range) => this.#open().range(range),
       keys: (range) => this.#open().keys(range),
     };
+    this.#open();
+    if (how.whole) await this.#keeping(() => this.#parts.checkPages(this.#ending.signal));
     return verifyJournal(reader, how, () => nextTurn());
   }
 
@@ -112,7 +116,7 @@ export class LmdbStore implements Store {
     return this.#keeping(() => this.#copyNow(log, toDirectory));
   }
 
-  /** Cuts backups. Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
+  /** Cuts backups and verifications. Settles within the close deadline also on a medium that hangs; then the lock stays until the process ends. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow();
     return this.#closing;

@@ -1,6 +1,6 @@
 /** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, RuntimeError } from '../../errors.ts';
 import { pack, unpackTuple } from '../encoding.ts';
@@ -10,11 +10,11 @@ import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
-import { DATA_FILE, readDataFile } from './data-file.ts';
 import { type Database, holdsNothing, openDatabase, pin, readerOf, writeAll } from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
 import { readLog, Unmoved } from './log-recovery.ts';
 import { nameOf, readThrough } from './overlay.ts';
+import { checkDataFile, PAGES_AT_START } from './page-check.ts';
 import { askForPin, PinDesk } from './pins.ts';
 import { openSnapshot, type Snapshot } from './snapshot.ts';
 import { within } from './within.ts';
@@ -67,9 +67,6 @@ async function openForReading(directory: string, options: LmdbStoreOptions): Pro
   const { mapBytes = DEFAULT_MAP_BYTES, closeTimeoutMs = DEFAULT_CLOSE_TIMEOUT_MS } = options;
   const pinned = await askForPin(directory);
   try {
-    if (readDataFile(join(directory, DATA_FILE)) === undefined) {
-      throw new RuntimeError('store_missing', `there is no store in ${directory}`);
-    }
     const { snapshot, unmoved } = await readWhole(options, { directory, mapBytes, pinned });
     const { database } = snapshot;
     const reader = readThrough(unmoved, snapshot.reader);
@@ -77,7 +74,17 @@ async function openForReading(directory: string, options: LmdbStoreOptions): Pro
       await snapshot.close();
       pinned.end();
     };
-    return new LmdbStore({ directory, database, reader, writer: undefined, close, closeTimeoutMs });
+    const checkPages = async (signal: AbortSignal) => {
+      try {
+        await checkDataFile(directory, Number.POSITIVE_INFINITY, signal);
+      } catch (error) {
+        // Pages that nobody kept were written over: it says so.
+        readHead(reader);
+        throw error;
+      }
+    };
+    const parts = { directory, database, reader, writer: undefined, checkPages };
+    return new LmdbStore({ ...parts, close, closeTimeoutMs });
   } catch (error) {
     pinned.end();
     throw error;
@@ -89,12 +96,16 @@ async function readWhole(options: LmdbStoreOptions, place: Parameters<typeof ope
   const { directory } = place;
   for (let left = READ_TRIES - 1; ; left -= 1) {
     const images = readLog(directory);
-    const snapshot: Snapshot = await openSnapshot(place);
+    let snapshot: Snapshot | undefined;
     try {
+      if (!(await checkDataFile(directory, PAGES_AT_START))) {
+        throw new RuntimeError('store_missing', `there is no store in ${directory}`);
+      }
+      snapshot = await openSnapshot(place);
       checkFormat(directory, readFormat(directory, snapshot), options);
       return { snapshot, unmoved: new Unmoved(images, readHead(snapshot.reader)) };
     } catch (error) {
-      await snapshot.close();
+      await snapshot?.close();
       if (left === 0 || codeOf(error) !== 'store_corrupt') throw error;
     }
     await sleep(READ_AGAIN_MS);
@@ -107,7 +118,7 @@ async function openForWriting(directory: string, options: LmdbStoreOptions): Pro
   const desk = new PinDesk();
   const lock = await acquireWriterLock(directory, (visitor) => desk.visit(visitor));
   try {
-    readDataFile(join(directory, DATA_FILE));
+    await checkDataFile(directory, PAGES_AT_START);
     const database = await openDatabase({ directory, readOnly: false, mapBytes });
     const close = async () => {
       desk.close();
@@ -153,7 +164,12 @@ async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<S
     for (const path of [directory, dirname(directory)]) await syncPath(path);
     const reader = readThrough(log, rows);
     const writer = { lock, log };
-    const store = new LmdbStore({ directory, database, reader, writer, close, closeTimeoutMs });
+    const checkPages = async (signal: AbortSignal) => {
+      const release = pin(database);
+      await checkDataFile(directory, Number.POSITIVE_INFINITY, signal).finally(release);
+    };
+    const parts = { directory, database, reader, writer, checkPages };
+    const store = new LmdbStore({ ...parts, close, closeTimeoutMs });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;
   } catch (error) {

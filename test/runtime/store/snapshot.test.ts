@@ -20,7 +20,7 @@ const MODULE = new URL('../../../runtime/store/index.js', import.meta.url).href;
 async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'palyra-beside-'));
   try {
-    await within('the test', work(join(root, 'store')), 60_000);
+    await within('the test', work(join(root, 'store')), 100_000);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
