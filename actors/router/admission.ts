@@ -69,6 +69,7 @@ export function planAdmission(
     trace,
     attempts: 0,
     crashes: 0,
+    processEnds: 0,
   };
   const changes = encodeChangeSet(acceptedChanges(admission, sessionKey, row));
   return {

@@ -22,6 +22,8 @@ export interface InboxRow extends Row {
   readonly attempts: number;
   /** Those of them that the run itself is blamed for. */
   readonly crashes: number;
+  /** Those of them that were an end of the process. */
+  readonly processEnds: number;
 }
 
 /** What the key of an inbox row says. */
@@ -165,6 +167,7 @@ interface WrittenInbox extends Row {
   trace: string;
   attempts?: number;
   crashes?: number;
+  processEnds?: number;
 }
 
 /** Field by field, here and below: it is done for each message, and a loop over names costs ten times as much. */
@@ -174,6 +177,7 @@ export function writtenInbox(row: InboxRow): Row {
   if (row.responsePrefix !== '') written.responsePrefix = row.responsePrefix;
   if (row.attempts !== 0) written.attempts = row.attempts;
   if (row.crashes !== 0) written.crashes = row.crashes;
+  if (row.processEnds !== 0) written.processEnds = row.processEnds;
   return written;
 }
 
@@ -198,9 +202,11 @@ function writtenEvent(event: InboundMessageEvent): WrittenEvent {
 /** `envelopeId` is the one in its key. */
 export function parseInboxRow(stored: StoredRow, envelopeId: string): StoredRow<InboxRow> {
   const { revision, row } = stored;
-  const { event, replyTo, responsePrefix, trace, attempts, crashes } = row as WrittenInbox;
+  const { event, replyTo, responsePrefix, trace } = row as WrittenInbox;
+  const { attempts = 0, crashes = 0, processEnds = 0 } = row as WrittenInbox;
   const isText = typeof event?.body === 'string' && typeof event.connectorId === 'string';
-  const isCounted = typeof (attempts ?? 0) === 'number' && typeof (crashes ?? 0) === 'number';
+  const isCounted =
+    typeof attempts === 'number' && typeof crashes === 'number' && typeof processEnds === 'number';
   if (row.v !== 1 || !isText || !isCounted || typeof trace !== 'string') {
     throw unreadable(INBOX, row);
   }
@@ -212,8 +218,9 @@ export function parseInboxRow(stored: StoredRow, envelopeId: string): StoredRow<
       replyTo: replyTo ?? null,
       responsePrefix: responsePrefix ?? '',
       trace,
-      attempts: attempts ?? 0,
-      crashes: crashes ?? 0,
+      attempts,
+      crashes,
+      processEnds,
     },
   };
 }

@@ -37,7 +37,7 @@ async function countCrash(
   const stored = await readOpenRun(self, ledger, run);
   if (stored === undefined) return 'ended';
   // The session counts the attempt when it takes the run up again.
-  const cut = { attempt: false, blamed: true };
+  const cut = { attempt: false, blamed: true, processEnd: false };
   const { changes } = cutRunChanges(run, parseInboxRow(stored, run.envelopeId), cut);
   const reply = await self.ask(ledger, 'commit', { changes, admits: false }, LEDGER_DEADLINE);
   return reply.ok ? 'counted' : reply.code;

@@ -9,15 +9,11 @@ import {
   type OpenRun,
   writtenInbox,
 } from '../router/rows.ts';
+import type { Cut } from './cuts.ts';
 
 export const RUNS = 'runs';
 export const TURNS = 'turns';
 export const TAPES = 'tapes';
-
-/** Crashes charged to one run before it is not tried again. */
-export const MAX_CRASHES = 2;
-/** Cuts of one run, charged to nobody, after which it is taken to be the one that kills its thread. */
-export const MAX_ATTEMPTS = 25;
 
 export const RUN_ENDS = ['done', 'failed', 'quarantined'] as const;
 export type RunEndStatus = (typeof RUN_ENDS)[number];
@@ -93,14 +89,6 @@ export function tapeKey(runId: string, seq: number): string {
   return `${runId}:${String(seq).padStart(4, '0')}`;
 }
 
-/** What cut a run: it will be made again, or given up once it has crashed too often. */
-export interface Cut {
-  /** It had begun, and begins anew. */
-  readonly attempt: boolean;
-  /** The flight recorder, or its own crash, names it as the cause. */
-  readonly blamed: boolean;
-}
-
 /** `row` is what the change set writes. */
 export function cutRunChanges(
   { sessionKey, envelopeId }: OpenRun,
@@ -109,14 +97,17 @@ export function cutRunChanges(
 ): { readonly changes: ChangeSet; readonly row: InboxRow } {
   const attempts = inbox.row.attempts + (cut.attempt ? 1 : 0);
   const crashes = inbox.row.crashes + (cut.blamed ? 1 : 0);
-  const row: InboxRow = { ...inbox.row, attempts, crashes };
+  const processEnds = inbox.row.processEnds + (cut.processEnd ? 1 : 0);
+  const row: InboxRow = { ...inbox.row, attempts, crashes, processEnds };
   const place = { table: INBOX, key: inboxKey(sessionKey, envelopeId) };
   const runId = runIdOf(envelopeId as EnvelopeId);
   const changes = {
     expect: [{ ...place, revision: inbox.revision }],
     put: [{ ...place, row: writtenInbox(row) }],
     remove: [],
-    facts: [{ type: 'run.cut', runId, envelopeId, attempts, crashes, blamed: cut.blamed }],
+    facts: [
+      { type: 'run.cut', runId, envelopeId, attempts, crashes, processEnds, blamed: cut.blamed },
+    ],
   };
   return { changes, row };
 }

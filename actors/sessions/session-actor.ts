@@ -5,10 +5,11 @@ import { codeOf, messageOf } from '../../runtime/errors.ts';
 import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
+import { type Cut, givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
 import { leftOutOf, planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns, readTurns } from './reading.ts';
-import { type Cut, cutRunChanges, MAX_ATTEMPTS, MAX_CRASHES } from './rows.ts';
+import { cutRunChanges } from './rows.ts';
 import {
   createSession,
   headOf,
@@ -95,6 +96,11 @@ export const sessionActor = defineActor<
       state.queue.setHead(task);
       begin(state, task, self);
     },
+    count(state, { runId }, self) {
+      const task = headOf(state, 'counting', runId)?.task;
+      if (task?.row === undefined || state.cut === undefined) return;
+      count(state, { ...task, row: task.row }, state.cut, self);
+    },
     counted(state, { about: { runId, row }, outcome }, self) {
       const head = headOf(state, 'counting', runId);
       if (head?.task === undefined) return;
@@ -120,7 +126,8 @@ export const sessionActor = defineActor<
       const head = headOf(state, 'running', runId);
       if (head === undefined) return;
       state.runChildId = '';
-      state.cut = { envelopeId: head.envelopeId, attempt: true, blamed: true };
+      const { envelopeId } = head;
+      state.cut = { envelopeId, attempt: true, blamed: true, processEnd: false };
       state.phase = 'idle';
       takeNext(state, self);
     },
@@ -195,7 +202,8 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   const first = found.open[0]?.envelopeId;
   // Runs go one by one: of those that an earlier life left, only the first can have begun.
   const isCut = first !== undefined && (state.args.mayBeCut || isRestarted);
-  if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false };
+  const processEnd = !isRestarted;
+  if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false, processEnd };
 }
 
 /** Reads the head's rows; behind them the turns, where they are not known or it has ended by an end that was not heard of here. */
@@ -223,7 +231,7 @@ function load(state: SessionState, self: SessionSelf): void {
   );
 }
 
-/** Ends a run that has its outcome, counts a cut, gives up a run that crashed too often; else starts it. */
+/** Ends a run that has its outcome, counts a cut, gives up a run that was cut too often; else starts it. */
 function begin(state: SessionState, task: Task, self: SessionSelf): void {
   const { row } = task;
   if (state.outcome?.runId === task.runId) {
@@ -231,16 +239,31 @@ function begin(state: SessionState, task: Task, self: SessionSelf): void {
   } else if (row === undefined) {
     finish(state, task, { type: 'failed', reason: 'event_unreadable', detail: '' }, self);
   } else if (state.cut?.envelopeId === task.envelopeId) {
-    count(state, { ...task, row }, state.cut, self);
-  } else if (row.crashes >= MAX_CRASHES) {
-    finish(state, task, { type: 'quarantined', reason: 'crashed_repeatedly' }, self);
-  } else if (row.attempts >= MAX_ATTEMPTS) {
-    finish(state, task, { type: 'quarantined', reason: 'cut_too_often' }, self);
+    takeUpAgain(state, { ...task, row }, state.cut, self);
+  } else if (givenUpFor(row) !== '') {
+    finish(state, task, { type: 'quarantined', reason: givenUpFor(row) }, self);
   } else if (!state.history.isKnown) {
     load(state, self);
   } else {
     startRun(state, task.runId, row, self);
   }
+}
+
+/** A cut is counted when the run is about to begin anew: one that still waits is not charged with the next end of the process. */
+function takeUpAgain(
+  state: SessionState,
+  task: Task & { readonly row: InboxRow },
+  cut: Cut,
+  self: SessionSelf,
+): void {
+  const { processEnds } = task.row;
+  const waitMs = cut.processEnd ? waitAfterProcessEndMs(processEnds, self.random()) : 0;
+  if (waitMs === 0) {
+    count(state, task, cut, self);
+    return;
+  }
+  state.phase = 'counting';
+  self.after('count', waitMs, 'count', { runId: task.runId });
 }
 
 /** What any session of this thread had to give back, for the dispatcher to count. */

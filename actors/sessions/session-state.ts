@@ -4,10 +4,11 @@ import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
+import type { Cut } from './cuts.ts';
 import type { Finish, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
-import type { Cut, RunEndStatus, Turn } from './rows.ts';
+import type { RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
 import type { SessionMemory } from './session-memory.ts';
 
@@ -23,7 +24,7 @@ export interface SessionArgs {
   readonly outbox: ActorRef<OutboxProtocol>;
   readonly sessions: ActorRef<SessionsProtocol>;
   readonly run: RunStart;
-  /** Its first open run may have begun in an earlier life of the process. */
+  /** Its first open run may have begun before these sessions did, in an earlier life of the process as a rule. */
   readonly mayBeCut: boolean;
 }
 
@@ -53,6 +54,8 @@ export interface SessionOwn {
   /** Takes up the next run where none is under way. */
   next(nothing: null): void;
   loaded(found: Subject & { readonly outcome: Settled<Loaded> }): void;
+  /** The head has waited long enough. */
+  count(subject: Subject): void;
   counted(done: Replied<Subject & { readonly row: InboxRow }, CommitReply>): void;
   runLost(lost: Subject): void;
   finish(subject: Subject): void;

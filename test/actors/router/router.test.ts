@@ -91,6 +91,7 @@ test('an accepted event is durable with its run before the sender and the sessio
     trace: 'trace-n1',
     attempts: 0,
     crashes: 0,
+    processEnds: 0,
   };
   const stored = store.read('inbox', inboxKey(ONE, envelopeId)) ?? { revision: 0, row: { v: 0 } };
   assert.equal(parseInboxRow(stored, envelopeId), { revision: 1, row });

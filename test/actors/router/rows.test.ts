@@ -34,6 +34,7 @@ const inboxRow: fc.Arbitrary<InboxRow> = fc.record({
   trace: text,
   attempts: fc.nat(3),
   crashes: fc.nat(3),
+  processEnds: fc.nat(3),
 });
 
 test('whatever of it is usual, it is read as it was; so is one that has all of its fields', () => {

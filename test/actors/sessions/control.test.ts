@@ -105,7 +105,7 @@ test('an open run is pending, with the times that it was cut; once ended it says
   };
   assert.equal(await get(runId), { ok: true, output: open });
   const inbox = parseInboxRow(stored(run), run.envelopeId);
-  const { changes } = cutRunChanges(run, inbox, { attempt: true, blamed: false });
+  const { changes } = cutRunChanges(run, inbox, { attempt: true, blamed: false, processEnd: true });
   await commit(changes);
   assert.equal(await get(runId), { ok: true, output: { ...open, attempts: 1 } });
   await end(run);

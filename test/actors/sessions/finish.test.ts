@@ -29,6 +29,7 @@ function taskOf(more: Partial<InboxRow> = {}): Task & { readonly row: InboxRow }
     trace: 't',
     attempts: 0,
     crashes: 0,
+    processEnds: 0,
     ...more,
   };
   return { sessionKey: SESSION, envelopeId: ENVELOPE, runId: RUN, revision: 3, row };
