@@ -20,7 +20,9 @@ export const deadlineMs = 300_000;
 export const fullDeadlineMs = 3_600_000;
 
 const CRASHES_PER_SEED = 5;
-const SEEDS = faultScale(40, 2_000);
+const SEEDS = faultScale(40, 2_400);
+/** Of which so many at least have work under way. */
+const CUTS = faultScale(150, 10_000);
 const MUTANT_SEEDS = 60;
 const ROUTER_SEEDS = faultScale(150, 3_000);
 /** So few that a conversation's only event may be the one that nobody was told of. */
@@ -30,8 +32,11 @@ const ROUTER_DEATHS_PER_LIFE = 8;
 const LEDGER_SEEDS = faultScale(40, 1_000);
 /** Below what the root bears in its period. */
 const LEDGER_DEATHS_PER_LIFE = 2;
-const WEBHOOKS_PER_SEED = 8;
+/** New ones in each life, so that there is work to be cut in the last as in the first. */
+const WEBHOOKS_PER_LIFE = 4;
 const LIFE_STEPS = 220;
+/** How much longer a life goes on for a cut that shall meet a commit on its way to the disk. */
+const MEETING_STEPS = 60;
 /** A run that has not converged by then never will. */
 const LAST_STEPS = 6_000;
 
@@ -46,7 +51,10 @@ interface Sent {
 }
 
 interface Verdict {
-  readonly crashes: number;
+  /** Power cuts with work under way: a request, a run, a delivery or a commit. */
+  readonly cuts: number;
+  /** Of these, with a commit that was not flushed: one that may be lost, or be there unheard. */
+  readonly unflushed: number;
   readonly routerDeaths: number;
   readonly ledgerDeaths: number;
   /** Refused or unanswered, and a duplicate when sent again: durable although nobody could say so. */
@@ -70,17 +78,22 @@ interface Variant {
 async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
   const { isBroken = false, crashes = CRASHES_PER_SEED } = variant;
   const { routerDies = 0, ledgerDies = 0 } = variant;
-  const { webhooks = WEBHOOKS_PER_SEED, sends = 1 } = variant;
+  const { webhooks = WEBHOOKS_PER_LIFE, sends = 1 } = variant;
   const random = randomFrom(seed);
   const platform = new Platform();
-  const messages: Sent[] = Array.from({ length: webhooks }, (_, i) => ({
-    id: `msg_${i}`,
-    conversation: CONVERSATIONS[Math.trunc(random() * CONVERSATIONS.length)] ?? 'c0',
-    text: `text ${i}`,
-    isUnderWay: false,
-    wasUnheard: false,
-    envelopes: new Set<string>(),
-  }));
+  const messages: Sent[] = [];
+  const offerNew = () => {
+    for (let i = 0; i < webhooks; i += 1) {
+      messages.push({
+        id: `msg_${messages.length}`,
+        conversation: CONVERSATIONS[Math.trunc(random() * CONVERSATIONS.length)] ?? 'c0',
+        text: `text ${messages.length}`,
+        isUnderWay: false,
+        wasUnheard: false,
+        envelopes: new Set<string>(),
+      });
+    }
+  };
   let life: Simulated | undefined;
   const disk = new Disk(
     new PowerLossStore({
@@ -114,24 +127,31 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
       }),
     });
   };
+  let cuts = 0;
+  let unflushed = 0;
   for (let crash = 0; crash < crashes; crash += 1) {
     life = await start();
+    offerNew();
     const lastStep = 20 + Math.trunc(random() * LIFE_STEPS);
-    for (let i = 0; i < lastStep; i += 1) {
+    // Half of the cuts come at any moment, the others at the next commit.
+    const waitsUntil = lastStep + (random() < 0.5 ? MEETING_STEPS : 0);
+    for (let i = 0; i < lastStep || (i < waitsUntil && disk.store.unflushed === 0); i += 1) {
       if (random() < 0.08) send(life, messages[Math.trunc(random() * messages.length)]);
       await step(life.host);
     }
+    if (disk.store.unflushed > 0) unflushed += 1;
+    if (isWorking(disk, messages)) cuts += 1;
     wallMs = life.host.wallMs() + 100;
     life.host.halt();
     for (const message of messages) message.isUnderWay = false;
     disk.cutPower(Math.trunc(random() * 2 ** 31));
   }
   life = await start();
+  offerNew();
   const isSettled = () =>
     disk.isOpen &&
     messages.every(({ envelopes }) => envelopes.size > 0) &&
-    disk.store.scan({ table: 'deliveries', limit: 1 }).rows.length === 0 &&
-    disk.store.keys({ table: 'inbox', limit: 1 }).keys.length === 0;
+    !isWorking(disk, messages);
   for (let i = 0; i < LAST_STEPS && !isSettled(); i += 1) {
     for (const message of messages) {
       if (message.envelopes.size === 0 && (sends === 1 || random() < sends)) send(life, message);
@@ -144,7 +164,16 @@ async function runSeed(seed: number, variant: Variant = {}): Promise<Verdict> {
   if (!isSettled()) violations.push('did not converge');
   life.host.halt();
   const unheard = messages.filter(({ wasUnheard }) => wasUnheard).length;
-  return { crashes, routerDeaths, ledgerDeaths, unheard, violations };
+  return { cuts, unflushed, routerDeaths, ledgerDeaths, unheard, violations };
+}
+
+function isWorking({ isOpen, store }: Disk, messages: readonly Sent[]): boolean {
+  if (!isOpen) return false;
+  return (
+    store.unflushed > 0 ||
+    messages.some(({ isUnderWay }) => isUnderWay) ||
+    ['deliveries', 'inbox'].some((table) => store.keys({ table, limit: 1 }).keys.length > 0)
+  );
 }
 
 /** As a sender does: one request at a time for a message, again after a refusal. */
@@ -209,17 +238,21 @@ const test = suite('power loss');
 
 test.before(loadActors);
 
-test(`${SEEDS * CRASHES_PER_SEED} crash points: nothing accepted is lost, nothing runs twice, order holds`, async () => {
-  let crashes = 0;
+test(`${CUTS} power cuts with work under way: nothing accepted is lost, nothing runs twice, order holds`, async () => {
+  let cuts = 0;
+  let unflushed = 0;
   const first = Number(process.env.PALYRA_TEST_SEED ?? 1);
   for (let seed = first; seed < first + SEEDS; seed += 1) {
-    const { violations, crashes: points } = await runSeed(seed);
-    assert.equal(violations, [], `seed ${seed}; PALYRA_TEST_SEED=${seed} runs it first`);
-    crashes += points;
+    const verdict = await runSeed(seed);
+    assert.equal(verdict.violations, [], `seed ${seed}; PALYRA_TEST_SEED=${seed} runs it first`);
+    cuts += verdict.cuts;
+    unflushed += verdict.unflushed;
   }
   console.log(
-    `power loss: ${crashes} crash points, seeds ${first} to ${first + SEEDS - 1}, no violation`,
+    `power loss: ${cuts} of ${SEEDS * CRASHES_PER_SEED} cuts with work under way, ${unflushed} with an unflushed commit, seeds ${first} to ${first + SEEDS - 1}, no violation`,
   );
+  assert.ok(cuts >= CUTS, 'it was cut at its work');
+  assert.ok(unflushed >= CUTS / 2, 'commits were on their way to the disk');
 });
 
 test(`over ${ROUTER_SEEDS} seeds a router that ends alone in a running gateway loses nothing accepted and doubles nothing`, async () => {

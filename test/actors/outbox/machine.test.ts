@@ -1,4 +1,6 @@
 /** The delivery machine on the table against XState's own transition(), and its drawing. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -60,12 +62,14 @@ test('any run of events gives what transition() gives, and reaches every status'
   assert.equal([...reached].sort(), [...ACTIVE_STATUSES, ...ENDED_STATUSES].sort());
 });
 
-test('it can be drawn', () => {
-  const drawing = toMermaid(deliveryMachine);
-  for (const status of [...ACTIVE_STATUSES, ...ENDED_STATUSES])
-    assert.match(drawing, `as ${status}`);
-  assert.match(drawing, 'sending --> held: unknown [holds]');
-  assert.match(drawing, 'unknown --> sending: due');
+test('it is drawn in DELIVERY.md as it is, and each status is explained there', () => {
+  const root = join(import.meta.dirname, '../../../..');
+  const page = readFileSync(join(root, 'actors/outbox/DELIVERY.md'), 'utf8');
+  const drawing = /```mermaid\n([^`]*)\n```/.exec(page)?.[1];
+  assert.is(drawing, toMermaid(deliveryMachine));
+  const explained = [...page.matchAll(/^\| `(\w+)` \|/gm)].map((row) => row[1]);
+  assert.equal(explained, [...ACTIVE_STATUSES, ...ENDED_STATUSES]);
+  assert.match(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'), 'actors/outbox/DELIVERY.md');
 });
 
 test.run();
