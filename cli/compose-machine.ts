@@ -1,7 +1,7 @@
 /** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
 import { codeOf, messageOf } from '../runtime/errors.ts';
@@ -11,6 +11,9 @@ import { adminTokenFileOf } from './state-root.ts';
 const KEY_BYTES = 32;
 
 export const STORE_DIRECTORY = 'store';
+const BACKUPS = 'backups';
+/** A job's id, as the store's copy is called until it is whole. */
+const HALF_BACKUP = /^[0-9A-Z]{26}\.partial$/;
 /** 5: rows of `inbox` leave out what is usual, and turns go by envelope. */
 export const STORE_FORMAT = 5;
 
@@ -122,9 +125,21 @@ export async function withdrawToken(stateRoot: string): Promise<void> {
 
 /** Where the copy of this id goes: a path below the state root that does not exist yet. */
 export async function prepareBackup(stateRoot: string, id: string): Promise<string> {
-  const parent = join(stateRoot, 'backups');
+  const parent = join(stateRoot, BACKUPS);
   await mkdir(parent, { recursive: true, mode: 0o700 });
   return join(parent, id);
+}
+
+/** Removes what backups have left that their process did not survive. With the store open for writing: nobody makes one then. */
+export async function clearHalfBackups(stateRoot: string): Promise<void> {
+  const parent = join(stateRoot, BACKUPS);
+  const names = await readdir(parent).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  for (const name of names.filter((name) => HALF_BACKUP.test(name))) {
+    await rm(join(parent, name), { recursive: true, force: true });
+  }
 }
 
 /** A store that does not close in this time is opened anew all the same: its lock then says what is wrong. */

@@ -17,10 +17,12 @@ import type { SecretReply } from '../actors/vault/protocol.ts';
 import { type KindSource, loadKind } from '../connectors/kinds.ts';
 import type { Model } from '../connectors/models/model.ts';
 import { PalyraError } from '../proto/errors.ts';
+import { codeOf } from '../runtime/errors.ts';
 import type { JobsDeps } from '../runtime/jobs/actor.ts';
 import type { ThreadContext, ThreadWorld } from '../runtime/system.ts';
 import { openThreadLine } from './compose-line.ts';
 import {
+  clearHalfBackups,
   createStoreOpener,
   machineSecrets,
   prepareBackup,
@@ -112,12 +114,16 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
       // In the message: a field whose name speaks of a token would be redacted.
       log('info', `the admin token stands in ${await publishToken(stateRoot, token)}`);
     },
-    openStore: createStoreOpener(() =>
-      openLmdbStore({
+    openStore: createStoreOpener(async () => {
+      const store = await openLmdbStore({
         directory: join(stateRoot, STORE_DIRECTORY),
         formatVersion: STORE_FORMAT,
-      }),
-    ),
+      });
+      await clearHalfBackups(stateRoot).catch((error: unknown) => {
+        log('warn', 'half backups were not removed', { code: codeOf(error) });
+      });
+      return store;
+    }),
     ballast: createBallast({ path: join(stateRoot, 'ballast') }),
     prepareBackup: (id) => prepareBackup(stateRoot, id),
     jobPool,

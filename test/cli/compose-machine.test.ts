@@ -1,10 +1,11 @@
 /** What a gateway touches of its machine: key and token files, bounded reads, one store after the other. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  clearHalfBackups,
   createStoreOpener,
   machineSecrets,
   prepareBackup,
@@ -70,6 +71,24 @@ machine('a backup’s parent is there and its own path is not', () =>
     assert.is(path, join(stateRoot, 'backups', 'B'));
     assert.ok(statSync(join(stateRoot, 'backups')).isDirectory());
     assert.throws(() => statSync(path));
+  }),
+);
+
+machine('half backups of a process that is gone are removed, and nothing else', () =>
+  withStateRoot(async (stateRoot) => {
+    await clearHalfBackups(stateRoot);
+    const id = '01M84PZ3NNB227KA95R2ZBPMAT';
+    const whole = await prepareBackup(stateRoot, id.replace('T', 'S'));
+    const others = [`${await prepareBackup(stateRoot, 'notes')}.partial`, whole];
+    for (const place of [`${await prepareBackup(stateRoot, id)}.partial`, ...others]) {
+      mkdirSync(place);
+      writeFileSync(join(place, 'data.mdb'), 'half');
+    }
+    await clearHalfBackups(stateRoot);
+    assert.equal(readdirSync(join(stateRoot, 'backups')).sort(), [
+      id.replace('T', 'S'),
+      'notes.partial',
+    ]);
   }),
 );
 

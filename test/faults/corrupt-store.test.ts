@@ -206,6 +206,25 @@ test('SIGTERM while a large store is copied ends it in order: exit 0, no half co
     await next.stop();
   }));
 
+test('the half copy of a gateway that was killed goes at the next start, and its job has failed', () =>
+  withUsedRoot(async (stateRoot) => {
+    const job_id = '01M84PZ3NNB227KA95R2ZBPMAT';
+    const directory = join(stateRoot, 'store');
+    const store = await openLmdbStore({ directory, formatVersion: STORE_FORMAT });
+    const row = { v: 1, operation: 'backup.create', status: 'running', detail: '' };
+    const put = [{ table: 'jobs', key: job_id, row: { ...row, startedAtMs: 1, endedAtMs: 0 } }];
+    await store.commit([{ expect: [], put, remove: [], facts: [] }], 1);
+    await store.close();
+    const partial = join(stateRoot, 'backups', `${job_id}.partial`);
+    mkdirSync(partial, { recursive: true });
+    writeFileSync(join(partial, 'data.mdb'), 'half');
+    const gateway = await startGateway({ stateRoot, readyMs: 60_000 });
+    assert.is(existsSync(partial), false);
+    const job = (await gateway.admin(`/admin/v1/jobs/${job_id}`)) as Record<string, unknown>;
+    assert.equal([job.status, job.detail], ['failed', 'interrupted']);
+    await gateway.stop();
+  }));
+
 /** By some 200 MiB: what a copy takes longer for than a drain with nothing to do. */
 async function enlarge(directory: string): Promise<void> {
   const store = await openLmdbStore({ directory, formatVersion: STORE_FORMAT });

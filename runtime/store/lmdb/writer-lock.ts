@@ -1,7 +1,9 @@
 /**
  * One writer a directory: a lock named after its holder, so that a dead holder's can never be taken for a living one's. It is a
- * socket that the holder listens on: by it the kernel tells every process of this boot whether the holder lives.
+ * socket that the holder listens on: by it the kernel tells every process of this boot whether the holder lives. Of a holder on
+ * another machine nobody can tell.
  */
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   lstatSync,
@@ -12,6 +14,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RuntimeError } from '../../errors.ts';
@@ -27,9 +30,11 @@ interface Holder {
   readonly startedAt: string;
   readonly pidSpace: string;
   readonly boot: string;
+  readonly machine: string;
 }
 
-const NAME = /^writer-(\d+)-(\d+)-(\d+)-(\d+)-([0-9a-f]+)\.lock$/;
+/** Earlier versions did not name the machine. */
+const NAME = /^writer-(\d+)-(\d+)-(\d+)-(\d+)-([0-9a-f]+)(?:-([0-9a-f]+))?\.lock$/;
 
 // Two that start at once see each other and step back; a few tries part them.
 const TRIES = 5;
@@ -40,7 +45,8 @@ const KNOCK_MS = 5_000;
 // The shortest that any system takes as the path of a socket.
 const MAX_SOCKET_PATH_BYTES = 103;
 
-type Life = 'alive' | 'dead' | 'unknown';
+/** `elsewhere`: of another machine, as on a shared volume; its socket refuses everybody here, also while it lives. */
+type Life = 'alive' | 'dead' | 'unknown' | 'elsewhere';
 
 /**
  * Rejects with `store_locked` while a living thread, of any process, holds the directory, or one that nobody can judge. Who
@@ -61,7 +67,7 @@ export async function acquireWriterLock(
         for (const { name } of others) remove(join(directory, name));
         return lock;
       }
-      if (holder.life === 'unknown') throw notToJudge(directory, holder.name);
+      if (holder.life !== 'alive') throw notToJudge(directory, holder);
       if (tries === TRIES) throw locked(directory, `process ${NAME.exec(holder.name)?.[1]}`);
     } catch (error) {
       lock.release();
@@ -127,10 +133,12 @@ async function createLock(
   };
 }
 
-async function readOthers(
-  directory: string,
-  mine: string,
-): Promise<readonly { readonly name: string; readonly life: Life }[]> {
+interface Other {
+  readonly name: string;
+  readonly life: Life;
+}
+
+async function readOthers(directory: string, mine: string): Promise<readonly Other[]> {
   const names = readdirSync(directory).filter(
     (name) => NAME.test(name) && join(directory, name) !== mine,
   );
@@ -195,10 +203,11 @@ function locked(directory: string, holder: string): RuntimeError {
   );
 }
 
-function notToJudge(directory: string, name: string): RuntimeError {
+function notToJudge(directory: string, { name, life }: Other): RuntimeError {
+  const owner = life === 'elsewhere' ? 'machine' : 'container or user';
   return new RuntimeError(
     'store_locked',
-    `the store ${directory} has a lock, ${name}, of another container or user, and nobody says here whether its holder lives; stop it first, or delete that file when nothing runs on this store any more`,
+    `the store ${directory} has a lock, ${name}, of another ${owner}, and nobody says here whether its holder lives; stop it first, or delete that file when nothing runs on this store any more`,
   );
 }
 
@@ -220,8 +229,8 @@ function remove(path: string): void {
   }
 }
 
-function nameOf({ pid, tid, startedAt, pidSpace, boot }: Holder): string {
-  return `writer-${pid}-${tid}-${startedAt}-${pidSpace}-${boot}.lock`;
+function nameOf({ pid, tid, startedAt, pidSpace, boot, machine }: Holder): string {
+  return `writer-${pid}-${tid}-${startedAt}-${pidSpace}-${boot}-${machine}.lock`;
 }
 
 /** Where there is no /proc the process id alone tells; a thread counts as living as long as its process. */
@@ -231,18 +240,22 @@ function self(): Holder {
   return { pid, tid, startedAt: startOf(pid, tid) ?? '0', ...place() };
 }
 
-function place(): Pick<Holder, 'pidSpace' | 'boot'> {
+function place(): Pick<Holder, 'pidSpace' | 'boot' | 'machine'> {
+  // Images of containers may have no machine id, or one and the same; a digest, as the id itself is not for others.
+  const machine = createHash('sha256').update(read('/etc/machine-id')).update(hostname());
   return {
     pidSpace: /\d+/.exec(link('/proc/self/ns/pid'))?.[0] ?? '0',
     boot: read('/proc/sys/kernel/random/boot_id').slice(0, 8) || '0',
+    machine: machine.digest('hex').slice(0, 8),
   };
 }
 
 /** `unknown`: its process is of another process space, and cannot be looked up. */
 function lifeByProcess(name: string): Life {
-  const [, pid = '', tid = '', startedAt = '', pidSpace = '', boot = ''] = NAME.exec(name) ?? [];
+  const [, pid = '', tid = '', startedAt = '', pidSpace = '', boot = '', machine] =
+    NAME.exec(name) ?? [];
   const here = place();
-  if (boot !== here.boot) return 'dead';
+  if (boot !== here.boot) return (machine ?? here.machine) === here.machine ? 'dead' : 'elsewhere';
   if (pidSpace !== here.pidSpace) return 'unknown';
   if (tid === '0') return isSignallable(pid) === 'gone' ? 'dead' : 'alive';
   const start = startOf(pid, tid);

@@ -119,14 +119,18 @@ test('the lock of an earlier boot, or of an id that another process has now, is 
     const { release } = await acquireWriterLock(directory);
     const [mine = ''] = readdirSync(directory);
     release();
-    const [, pid, tid, started, space, boot] = mine.replace('.lock', '').split('-');
+    const [, pid, tid, started, space, boot, machine] = mine.replace('.lock', '').split('-');
     const other = (parts: readonly (string | undefined)[]) => {
       const name = `writer-${parts.join('-')}.lock`;
       writeFileSync(join(directory, name), '');
       return join(directory, name);
     };
+    const otherBoot = 'deadbeef'.slice(0, boot?.length);
+    other([pid, tid, `${Number(started) - 1}`, space, boot, machine]);
+    other([pid, tid, started, space, otherBoot, machine]);
+    // Without the machine, as earlier versions named it.
     other([pid, tid, `${Number(started) - 1}`, space, boot]);
-    other([pid, tid, started, space, 'deadbeef'.slice(0, boot?.length)]);
+    other([pid, tid, started, space, otherBoot]);
     (await acquireWriterLock(directory)).release();
     assert.equal(readdirSync(directory), []);
   }));
@@ -159,6 +163,29 @@ test('a lock that nobody can judge is kept, and its end tells which file to dele
     writeFileSync(join(directory, name), '');
     const error = await acquireWriterLock(directory).catch((refusal: unknown) => refusal);
     assert.is(codeOf(error), 'store_locked');
+    assert.ok(messageOf(error).includes(name));
+    assert.equal(readdirSync(directory), [name]);
+    rmSync(join(directory, name));
+    (await acquireWriterLock(directory)).release();
+  }));
+
+test('a holder on another machine is never robbed, and the refusal tells which file to delete', () =>
+  inDirectory(async (directory) => {
+    const { release } = await acquireWriterLock(directory);
+    const [mine = ''] = readdirSync(directory);
+    release();
+    const parts = mine.replace('.lock', '').split('-');
+    const name = `${[...parts.slice(0, 5), 'deadbeef', 'deadbeef'].join('-')}.lock`;
+    // A socket that refuses everybody, as any does whose listener is under another kernel.
+    const elsewhere = startHolder(directory);
+    assert.is(await elsewhere.said, 'held');
+    const [theirs = ''] = readdirSync(directory);
+    elsewhere.child.kill('SIGKILL');
+    await elsewhere.gone;
+    renameSync(join(directory, theirs), join(directory, name));
+    const error = await acquireWriterLock(directory).catch((refusal: unknown) => refusal);
+    assert.is(codeOf(error), 'store_locked');
+    assert.match(messageOf(error), /of another machine.*delete that file/);
     assert.ok(messageOf(error).includes(name));
     assert.equal(readdirSync(directory), [name]);
     rmSync(join(directory, name));
