@@ -94,7 +94,7 @@ export function gatewayTree(plan: GatewayPlan): ChildSpec<GatewayProtocol, Gatew
     placement: 'main',
     shutdownTimeoutMs: 24_000,
     args: {
-      children: [ledgerSpec(), services(plan, refs), listeners(plan, refs)],
+      children: [ledgerSpec(refs), services(plan, refs), listeners(plan, refs)],
       version: plan.version,
       modelProvider: plan.modelProvider,
       status: { ledger, router, outbox, channels, webhooks },
@@ -103,8 +103,11 @@ export function gatewayTree(plan: GatewayPlan): ChildSpec<GatewayProtocol, Gatew
   });
 }
 
-function ledgerSpec() {
-  const args = { retention: RETENTION };
+function ledgerSpec({ outbox }: Refs) {
+  const args = {
+    retention: RETENTION,
+    rowOwners: Object.fromEntries(OUTBOX_RETENTION.map(({ table }) => [table, outbox])),
+  };
   return child(ledgerActor, { id: 'ledger', args, shutdownTimeoutMs: LEDGER_SHUTDOWN_MS });
 }
 

@@ -27,7 +27,7 @@ import type {
   LedgerState,
 } from './ledger-state.ts';
 import type { CommitReply, CommitRequest, LedgerProtocol } from './protocol.ts';
-import { momentOf, retain, startRetention } from './retention.ts';
+import { momentOf, retain, startRetention, tellOwner } from './retention.ts';
 import { startRetentionClock } from './retention-clock.ts';
 import { JOBS_TABLE, jobsInterrupted, keptClockMs } from './rows.ts';
 import { ballastMoved, checkSpace } from './space.ts';
@@ -96,6 +96,7 @@ export const ledgerActor = defineActor<
     },
     ballastMoved,
     retain: (state, _nothing, self) => retain(state, self),
+    tellOwner: (state, slice, self) => tellOwner(state, self, slice),
     backupEnded: (state, end, self) => endBackup(state, self, end),
   },
   stop: stopLedger,
@@ -161,6 +162,7 @@ function freshState(
     deps: given.deps,
     limits: { ...DEFAULT_LIMITS, ...given.args.limits },
     retention: given.args.retention,
+    rowOwners: given.args.rowOwners ?? {},
     queue: new CommitQueue(),
     nextJobId: createUlids({ wallMs: () => self.clock.wallMs(), randomBytes }, newestJobMs),
     flight: undefined,

@@ -1,14 +1,18 @@
 /** What a ledger incarnation is given and what it holds. */
-import type { Self, Settled } from '../../runtime/actor.ts';
+import type { ActorRef, Self, Settled } from '../../runtime/actor.ts';
 import type { CommitOutcome, Store } from '../../runtime/store/store.ts';
 import type { CommitQueue, QueuedCommit, QueuedLook } from './commit-queue.ts';
 import type { IntakeLimits, Space, SpaceLimits } from './decide.ts';
-import type { LedgerProtocol } from './protocol.ts';
+import type { LedgerProtocol, RemovedRows, RowOwner } from './protocol.ts';
 import type { RetentionClock } from './retention-clock.ts';
 import type { JobRow, RetentionRule } from './rows.ts';
 
+export type RowOwners = Readonly<Record<string, ActorRef<RowOwner>>>;
+
 export interface LedgerArgs {
   readonly retention: readonly RetentionRule[];
+  /** By table: who hears what retention removes of it. */
+  readonly rowOwners?: RowOwners;
   readonly limits?: Partial<LedgerLimits>;
 }
 
@@ -41,6 +45,13 @@ export interface LedgerDeps {
   ): void;
 }
 
+/** What a step of retention has removed, and where the next one starts. */
+export interface RemovedSlice {
+  readonly rows: RemovedRows;
+  readonly next: string;
+  readonly isBusy: boolean;
+}
+
 export interface LedgerOwn {
   flushed(landing: Landing): void;
   /** Takes the next batch off; goes on with looks that did not fit in the slice before. */
@@ -49,6 +60,8 @@ export interface LedgerOwn {
   checkDisk(nothing: null): void;
   ballastMoved(move: { readonly wanted: 'there' | 'gone'; readonly code: string }): void;
   retain(nothing: null): void;
+  /** An owner of rows that had no room for the word that they are gone is told again. */
+  tellOwner(slice: RemovedSlice): void;
   backupEnded(end: { readonly jobId: string; readonly ok: boolean; readonly detail: string }): void;
 }
 
@@ -72,6 +85,7 @@ export interface LedgerState {
   readonly deps: LedgerDeps;
   readonly limits: LedgerLimits;
   readonly retention: readonly RetentionRule[];
+  readonly rowOwners: RowOwners;
   readonly queue: CommitQueue;
   readonly nextJobId: () => string;
   flight: Flight | undefined;

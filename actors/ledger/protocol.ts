@@ -34,6 +34,17 @@ export interface LedgerHealth extends StoreHealth {
   readonly commitAgeMs: number;
 }
 
+/** What retention has removed of one table. */
+export interface RemovedRows {
+  readonly table: string;
+  readonly keys: readonly string[];
+}
+
+/** An actor that remembers rows of its tables: it hears which ones retention has removed, after the flush. Twice is once. */
+export interface RowOwner {
+  removed(rows: RemovedRows): void;
+}
+
 export interface LedgerProtocol extends OperationOwner {
   /** Answered after the flush. A failed flush is never answered: the process ends with exit 74. */
   commit(request: CommitRequest): CommitReply;

@@ -3,7 +3,7 @@
  * by a clock that follows the wall clock only slowly over a jump: one that jumps by years removes nothing at once.
  */
 import { enqueueCommit, enqueueLook, own } from './commit-flow.ts';
-import type { LedgerSelf, LedgerState } from './ledger-state.ts';
+import type { LedgerSelf, LedgerState, RemovedSlice } from './ledger-state.ts';
 import { followWall, type Moment, retentionTimeMs } from './retention-clock.ts';
 import { clockKept, retentionSlice } from './rows.ts';
 
@@ -38,13 +38,25 @@ export function retain(state: LedgerState, self: LedgerSelf): void {
     const { after } = state.sweep;
     const page = state.store.scan({ table: rule.table, after, limit: SLICE_ROWS });
     const slice = retentionSlice(rule, page, nowMs);
-    if (slice.removed === 0) return goOn(state, self, slice.next, false);
+    const { next, removed: keys } = slice;
+    if (keys.length === 0) return goOn(state, self, next, false);
+    const isBusy = keys.length > page.rows.length / 2;
     const removed = own((outcome) => {
-      if (outcome.ok) state.counts.retained += slice.removed;
-      goOn(state, self, slice.next, slice.removed > page.rows.length / 2);
+      if (!outcome.ok) return goOn(state, self, next, isBusy);
+      state.counts.retained += keys.length;
+      tellOwner(state, self, { rows: { table: rule.table, keys }, next, isBusy });
     });
     enqueueCommit(state, self, slice.changes, removed);
   });
+}
+
+/** Nothing more is removed before the owner of what is gone was told. */
+export function tellOwner(state: LedgerState, self: LedgerSelf, slice: RemovedSlice): void {
+  const { rows, next, isBusy } = slice;
+  const owner = state.rowOwners[rows.table];
+  const isTold = owner === undefined || self.tell(owner, 'removed', rows);
+  if (isTold) goOn(state, self, next, isBusy);
+  else self.after('retain', SLICE_PAUSE_MS, 'tellOwner', slice);
 }
 
 function goOn(state: LedgerState, self: LedgerSelf, next: string, isBusy: boolean): void {

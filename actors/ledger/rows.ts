@@ -85,7 +85,8 @@ export interface RetentionRule {
 
 export interface RetentionSlice {
   readonly changes: ChangeSet;
-  readonly removed: number;
+  /** Keys of what goes. */
+  readonly removed: readonly string[];
   /** Where the next slice starts; '' when the table is done. */
   readonly next: string;
 }
@@ -106,7 +107,7 @@ export function retentionSlice(rule: RetentionRule, page: ScanPage, nowMs: numbe
       remove: old.map(({ key }) => ({ table: rule.table, key })),
       facts: [{ type: 'retention.removed', table: rule.table, rows: old.length }],
     },
-    removed: old.length,
+    removed: old.map(({ key }) => key),
     next: page.next,
   };
 }

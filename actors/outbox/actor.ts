@@ -64,6 +64,7 @@ export const outboxActor = defineActor<OutboxProtocol, OutboxOwn, OutboxArgs, Ou
         endedRead(state, self, answer);
         armTimer(state, self);
       },
+      removed: (state, { table, keys }) => state.book.forgetEnded(table, keys),
       metrics: (state, _nothing, self) => metricsOf(state, self.clock.wallMs()),
       committed(state, answer, self) {
         committed(state, self, answer);

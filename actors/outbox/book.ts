@@ -9,7 +9,7 @@ import { ACTIVE_STATUSES, type ActiveStatus } from './machine.ts';
 import { Pace } from './pace.ts';
 import type { UnknownPolicy } from './policy.ts';
 import type { DeliveryView, Settlement } from './protocol.ts';
-import { type DeliveryRow, isActive } from './rows.ts';
+import { DEAD_LETTERS, type DeliveryRow, isActive } from './rows.ts';
 
 export interface Entry {
   readonly deliveryId: string;
@@ -85,7 +85,8 @@ export interface Account {
   active: number;
   textChars: number;
   lastDeliveredAtMs: number;
-  deadLetters: number;
+  /** Ids of all that are kept. */
+  readonly deadLetters: Set<string>;
   /** Ended ones, oldest first. */
   readonly recentDelivered: DeliveryView[];
   readonly recentDead: DeliveryView[];
@@ -194,6 +195,16 @@ export class Book {
     return true;
   }
 
+  /** Ended deliveries whose rows are gone for their age. */
+  forgetEnded(table: string, deliveryIds: readonly string[]): void {
+    const gone = new Set(deliveryIds);
+    for (const { deadLetters, recentDead, recentDelivered } of this.accounts.values()) {
+      forgetViews(table === DEAD_LETTERS ? recentDead : recentDelivered, gone);
+      if (table !== DEAD_LETTERS || deadLetters.size === 0) continue;
+      for (const deliveryId of deliveryIds) deadLetters.delete(deliveryId);
+    }
+  }
+
   #forget(entry: Entry): void {
     this.entries.delete(entry.deliveryId);
     weigh(entry.lane.account, entry.row, -1);
@@ -209,9 +220,13 @@ export function remember(views: DeliveryView[], view: DeliveryView): void {
 
 /** A dead letter has become a delivery again. */
 export function forgetDead(account: Account, deliveryId: string): void {
-  account.deadLetters -= 1;
-  const at = account.recentDead.findIndex((view) => view.deliveryId === deliveryId);
-  if (at >= 0) account.recentDead.splice(at, 1);
+  account.deadLetters.delete(deliveryId);
+  forgetViews(account.recentDead, new Set([deliveryId]));
+}
+
+function forgetViews(views: DeliveryView[], gone: ReadonlySet<string>): void {
+  const kept = views.filter(({ deliveryId }) => !gone.has(deliveryId));
+  if (kept.length < views.length) views.splice(0, views.length, ...kept);
 }
 
 /** Whether an older delivery of this lane may still arrive: it goes first. */
@@ -278,7 +293,7 @@ function createAccount(id: string, defaults: AccountDefaults): Account {
     active: 0,
     textChars: 0,
     lastDeliveredAtMs: 0,
-    deadLetters: 0,
+    deadLetters: new Set(),
     recentDelivered: [],
     recentDead: [],
   };

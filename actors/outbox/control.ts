@@ -25,7 +25,7 @@ export function queueOf(state: OutboxState, connectorId: string): QueueSnapshot 
     waiting: counts.waiting,
     unknown: counts.unknown,
     held: counts.held,
-    deadLetters: account.deadLetters,
+    deadLetters: account.deadLetters.size,
     parked: account.isParked,
     parkReason: account.parkReason,
     oldestPendingAtMs: oldestOf(account),
@@ -37,7 +37,7 @@ export function queueOf(state: OutboxState, connectorId: string): QueueSnapshot 
 /** Sorted, so that the bound always leaves the same ones out. */
 export function accountsOf(state: OutboxState): ReturnType<OutboxProtocol['accounts']> {
   const kept = [...state.book.accounts.values()].filter(
-    ({ active, deadLetters }) => active + deadLetters > 0,
+    ({ active, deadLetters }) => active + deadLetters.size > 0,
   );
   const connectorIds = kept.map(({ id }) => id).sort();
   return { connectorIds: connectorIds.slice(0, MAX_ACCOUNTS) };
@@ -112,7 +112,7 @@ export function metricsOf(state: OutboxState, wallMs: number): readonly Metric[]
     gauge('parked', '1 while the account waits for a working credential', ({ isParked }) =>
       isParked ? 1 : 0,
     ),
-    gauge('dead_letters', 'Dead letters kept', ({ deadLetters }) => deadLetters),
+    gauge('dead_letters', 'Dead letters kept', ({ deadLetters }) => deadLetters.size),
     counter(state, 'attempts', 'outcome', 'Attempts that ended, by outcome'),
     counter(state, 'ended', 'end', 'Deliveries that ended'),
     counter(state, 'dead', 'reason', 'Deliveries that failed for good, by reason'),

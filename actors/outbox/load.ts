@@ -55,7 +55,7 @@ async function loadEnded(state: OutboxState, self: OutboxSelf): Promise<void> {
   await scan(state.ledger, self, { table: DEAD_LETTERS, limit: PAGE }, (rows) => {
     for (const { key, row } of rows) {
       const account = state.book.account(parseEndedRow(row).connectorId);
-      account.deadLetters += 1;
+      account.deadLetters.add(key);
       remember(account.recentDead, toView(key, parseEndedRow(row)));
     }
   });

@@ -212,7 +212,7 @@ function note(state: OutboxState, entry: Entry, after: DeliveryRow): void {
     remember(account.recentDelivered, toView(entry.deliveryId, after));
     bump(state, 'ended:delivered');
   } else if (after.status === 'dead') {
-    account.deadLetters += 1;
+    account.deadLetters.add(entry.deliveryId);
     remember(account.recentDead, toView(entry.deliveryId, after));
     bump(state, 'ended:dead');
     bump(state, `dead:${after.ending}`);

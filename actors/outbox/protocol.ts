@@ -10,6 +10,7 @@ import type { ActorRef } from '../../runtime/actor.ts';
 import type { EncodedChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
 import type { ConnectorProtocol } from '../channels/protocol.ts';
+import type { RowOwner } from '../ledger/protocol.ts';
 
 /** A run's end and its deliveries, made durable as one change set. */
 export interface FinishRequest {
@@ -75,7 +76,7 @@ export interface DeliveryView {
   readonly maybeDuplicate: boolean;
 }
 
-export interface OutboxProtocol extends OperationOwner {
+export interface OutboxProtocol extends OperationOwner, RowOwner {
   finish(request: FinishRequest): FinishReply;
   /** A connector actor can send. It is watched: its end makes its attempts in flight `unknown`. Twice is once. */
   connectorUp(connector: ConnectorUp): void;

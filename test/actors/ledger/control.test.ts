@@ -154,6 +154,43 @@ test('retention removes what is old in small slices and leaves what is young or 
   for (const batch of store.batches) for (const set of batch) assert.ok(set.remove.length <= 500);
 });
 
+test('the owner of rows hears which of them retention removed, and nothing more goes before it has', async () => {
+  const store = createHeldStore();
+  const put = Array.from({ length: 600 }, (_, n) => ({
+    table: 'dead_letters',
+    key: `d${n}`,
+    row: { v: 1, updatedAtMs: n === 0 ? NOW_MS : NOW_MS - 31 * DAY_MS },
+  }));
+  await store.commit([{ expect: [], put, remove: [], facts: [] }], NOW_MS);
+  const owner = { address: 'test/outbox' };
+  const rule = { table: 'dead_letters', maxAgeMs: 30 * DAY_MS, timeField: 'updatedAtMs' };
+  let hasRoom = false;
+  const opened = await openLedger({
+    store,
+    args: { retention: [rule], rowOwners: { dead_letters: owner } },
+    takes: (to) => to !== owner.address || hasRoom,
+  });
+  const sweep = async () => {
+    for (let n = 0; n < 60; n += 1) {
+      await opened.kit.advance(1_000);
+      await opened.kit.settle();
+    }
+  };
+  const kept = () => store.keys({ table: 'dead_letters', limit: 1_000 }).keys;
+  await sweep();
+  assert.is(kept().length, 101, 'one slice of 500, of which one row is young');
+  hasRoom = true;
+  opened.kit.take();
+  await sweep();
+  assert.equal(kept(), ['d0']);
+  const told = opened.kit.effects.flatMap((effect) =>
+    effect.type === 'tell' && effect.kind === 'removed' ? [effect] : [],
+  );
+  assert.equal(new Set(told.map(({ to }) => to)), new Set([owner.address]));
+  const keys = told.flatMap(({ payload }) => (payload as { keys: readonly string[] }).keys);
+  assert.equal([keys.length, new Set(keys).size, keys.includes('d0')], [599, 599, false]);
+});
+
 test('a wall clock that jumps by years removes nothing at once, in a running process and over a restart', async () => {
   const retention = [{ table: 'dedupe', maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' }];
   const store = createHeldStore();

@@ -14,6 +14,8 @@ export interface LedgerOptions {
   readonly args?: Partial<LedgerArgs>;
   readonly deps?: Partial<LedgerDeps>;
   readonly wallMs?: number;
+  /** What a tell to another actor returns. Default true. */
+  readonly takes?: BehaviorKitOptions['takes'];
 }
 
 /** The kit only records what an actor tells itself, and the ledger's next batch takes off with such a message. */
@@ -24,9 +26,9 @@ export async function createLedgerKit(
 ) {
   const kit = await createBehaviorKit(ledgerActor, args, deps, {
     ...options,
-    takes(_to, kind) {
+    takes(to, kind) {
       if (kind === 'pump') queueMicrotask(() => kit.receive('pump', null));
-      return true;
+      return kind === 'pump' || options.takes?.(to, kind) !== false;
     },
   });
   return kit;
@@ -46,12 +48,11 @@ export async function openLedger(options: LedgerOptions = {}) {
     log: (_level, message) => void logs.push(message),
     ...options.deps,
   };
-  const { wallMs } = options;
-  const kit = await createLedgerKit(
-    { retention: [], ...options.args },
-    deps,
-    wallMs === undefined ? {} : { wallMs },
-  );
+  const { wallMs, takes } = options;
+  const kit = await createLedgerKit({ retention: [], ...options.args }, deps, {
+    ...(wallMs === undefined ? {} : { wallMs }),
+    ...(takes === undefined ? {} : { takes }),
+  });
   const put = (
     key: string,
     options: { readonly admits?: boolean; readonly facts?: readonly Fact[] } = {},

@@ -235,6 +235,45 @@ test('queues, recent deliveries and metrics say what is there, also after a rest
   assert.ok(verdict.ok);
 });
 
+test('what retention removed is no longer counted nor shown, however often it is said', async () => {
+  const { world, outcomes, say, queue } = await createWorld();
+  const gone = { type: 'permanent', reason: 'gone' } as const;
+  outcomes.push(gone, gone, DELIVERED_OK);
+  void say(1, ['one', 'two', 'three'], 'x');
+  await world.answerAll();
+  assert.is((await queue()).deadLetters, 2);
+  const ask = async (kind: string, payload: unknown) => {
+    const reply = world.outbox.ask('test', kind, payload);
+    await world.calm();
+    return reply;
+  };
+  const remove = async (table: string, deliveryId: string) => {
+    const place = { table, key: deliveryId };
+    const removed = world.store.commit([{ expect: [], put: [], remove: [place], facts: [] }], 0);
+    await world.calm();
+    await removed;
+    world.outbox.mail('ledger', 'removed', { table, keys: [deliveryId] });
+    await world.calm();
+  };
+  const shown = async () => {
+    const { deliveries, deadLetters } = (await ask('recent', { connectorId: 'a:1', limit: 9 })) as {
+      deliveries: { deliveryId: string }[];
+      deadLetters: { deliveryId: string }[];
+    };
+    return [deliveries, deadLetters].map((views) => views.map(({ deliveryId }) => deliveryId));
+  };
+  await remove(DEAD_LETTERS, ID(1));
+  assert.equal([(await queue()).deadLetters, await shown()], [1, [[ID(1, 2)], [ID(1, 1)]]]);
+  await world.restartOutbox();
+  // Said before the restart, heard after it: the new incarnation never counted it.
+  await remove(DEAD_LETTERS, ID(1));
+  assert.is((await queue()).deadLetters, 1);
+  await remove(DELIVERED, ID(1, 2));
+  await remove(DEAD_LETTERS, ID(1, 1));
+  assert.equal([(await queue()).deadLetters, await shown()], [0, [[], []]]);
+  assert.equal(await ask('accounts', null), { connectorIds: [] });
+});
+
 test('metrics count attempts by outcome and deaths by reason', async () => {
   const { world, outcomes, say } = await createWorld();
   outcomes.push({ type: 'transient', reason: 'x' }, { type: 'permanent', reason: 'gone' });
