@@ -58,6 +58,7 @@ export class Link {
   readonly #inbound = new Map<number, Inbound>();
   readonly #queue = new SendQueue();
   #isClosed = false;
+  #isFlushing = false;
   #isUnreadable = false;
 
   constructor(
@@ -107,12 +108,13 @@ export class Link {
   /** End of a turn: sends what the credits allow, and gives credit for what was taken in. */
   flush(): void {
     this.#giveCredit();
-    while (this.#queue.length > 0 && !this.#isClosed) {
-      const credit = this.#credits.left;
-      if (credit <= 0) return;
-      const count = Math.min(credit, this.#frameSize.messages, this.#queue.length);
-      const triples = this.#queue.take(count);
-      this.#post(this.#refreshed(triples), triples.length / 3);
+    // What a message sends while it is read leaves behind it.
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    try {
+      while (this.#queue.length > 0 && this.#credits.left > 0 && !this.#isClosed) this.#sendSome();
+    } finally {
+      this.#isFlushing = false;
     }
   }
 
@@ -126,6 +128,12 @@ export class Link {
 
   get owed(): Credits['owed'] {
     return this.#credits.owed;
+  }
+
+  #sendSome(): void {
+    const count = Math.min(this.#credits.left, this.#frameSize.messages, this.#queue.length);
+    const triples = this.#queue.take(count);
+    this.#post(this.#refreshed(triples), triples.length / 3);
   }
 
   /** What waited here: an ask that has ended is not sent, another one says what is left of its time. */

@@ -117,6 +117,33 @@ test('M2 W1 what waits for a way to open is not lost to late news of the old one
   }
 });
 
+test('M1 what a message sends while it is read leaves behind it, and no other is lost', async () => {
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    routes.opening('t/a');
+    routes.opened('t/a', 2);
+    let reads = 0;
+    const sending = {
+      of: ['outer'],
+      get more() {
+        reads += 1;
+        if (reads === 1) kernel.send(A, 'add', { of: ['inner'] }, undefined);
+        return true;
+      },
+    };
+    const all = [{ of: ['first'] }, sending, { of: ['last'] }];
+    for (const payload of all) kernel.send(A, 'add', payload, undefined);
+    await until('all have left', () => peer.triples.length >= 12);
+    const payloads = peer.triples.filter((_, i) => i % 3 === 2);
+    const texts = payloads.map((payload) => (payload as { of: string[] }).of[0]);
+    assert.equal(texts, ['first', 'outer', 'last', 'inner']);
+    assert.is(kernel.counters.dead_letters, 0);
+  } finally {
+    routes.close();
+  }
+});
+
 test('a way that is given up frees its number, behind what was sent over it', async () => {
   const { kernel, routes, connect } = createThread();
   try {
