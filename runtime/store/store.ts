@@ -81,6 +81,8 @@ export interface StoreHealth {
   /** Free bytes on the file system that the store lives on; Infinity in memory. */
   readonly freeBytes: number;
   readonly usedBytes: number;
+  /** Of the used ones, those that hold nothing any more: they are written again before the store takes more room. */
+  readonly reusableBytes: number;
   /** Flushes (fsyncs) since it was opened. */
   readonly flushes: number;
   readonly commits: number;
