@@ -152,6 +152,7 @@ export function metrics(state: LedgerState, _nothing: null, self: LedgerSelf): r
       ? [one('free_bytes', 'Free bytes on the store’s file system', 'gauge', health.freeBytes)]
       : []),
     one('used_bytes', 'Bytes that the store takes', 'gauge', health.usedBytes),
+    one('reusable_bytes', 'Of them, those that hold nothing', 'gauge', health.reusableBytes),
     one('admitting', '1 while new messages are admitted', 'gauge', space.admitting ? 1 : 0),
   ];
 }

@@ -40,20 +40,38 @@ export interface SpaceStep {
   readonly effect: 'none' | 'release_ballast' | 'make_ballast';
 }
 
+export interface Room {
+  /** On the file system. */
+  readonly freeBytes: number;
+  /** In the store's own file, which does not grow before they are written again. */
+  readonly reusableBytes: number;
+}
+
 /**
- * Low space ends admission and gives up the ballast. It comes back only when there is room for the ballast and twice
- * the low mark beside it: the space that giving up the ballast freed must not count as recovery.
+ * Low space ends admission and gives up the ballast. Admission comes back when there is room for the ballast and twice the low
+ * mark beside it: the space that giving up the ballast freed must not count as recovery. What the store can write again is
+ * room as well, as its file never becomes smaller; but the ballast, and the low mark for all else, stand on the file system.
  */
-export function watchSpace(space: Space, freeBytes: number, limits: SpaceLimits): SpaceStep {
+export function watchSpace(space: Space, room: Room, limits: SpaceLimits): SpaceStep {
   const { lowFreeBytes, ballastBytes } = limits;
+  const { freeBytes } = room;
   if (freeBytes < lowFreeBytes) {
     if (space.ballast !== 'there') {
       return { space: { ...space, admitting: false }, effect: 'none' };
     }
     return { space: { admitting: false, ballast: 'moving' }, effect: 'release_ballast' };
   }
-  const needed = 2 * lowFreeBytes + (space.ballast === 'there' ? 0 : ballastBytes);
-  if (freeBytes < needed) return { space, effect: 'none' };
-  if (space.ballast !== 'gone') return { space: { ...space, admitting: true }, effect: 'none' };
-  return { space: { admitting: true, ballast: 'moving' }, effect: 'make_ballast' };
+  const reserve = space.ballast === 'there' ? 0 : ballastBytes;
+  const admitting = mayAdmit(space, freeBytes + room.reusableBytes - reserve, lowFreeBytes);
+  if (space.ballast !== 'gone' || freeBytes < 2 * lowFreeBytes + ballastBytes) {
+    return { space: { ...space, admitting }, effect: 'none' };
+  }
+  return { space: { admitting, ballast: 'moving' }, effect: 'make_ballast' };
+}
+
+/** While the ballast moves, its room is nobody's for a moment: that ends no admission. */
+function mayAdmit(space: Space, spareBytes: number, lowFreeBytes: number): boolean {
+  if (spareBytes >= 2 * lowFreeBytes) return true;
+  if (space.ballast === 'gone' && spareBytes < lowFreeBytes) return false;
+  return space.admitting;
 }

@@ -6,15 +6,16 @@ import type { LedgerOwn, LedgerSelf, LedgerState } from './ledger-state.ts';
 /** Looks at the free space now and does what it asks for. */
 export function checkSpace(state: LedgerState, self: LedgerSelf): void {
   state.bytesSinceSpaceCheck = 0;
-  const { freeBytes } = state.store.health();
+  const { freeBytes, reusableBytes } = state.store.health();
   const before = state.space;
-  const { space, effect } = watchSpace(before, freeBytes, state.limits);
+  const { space, effect } = watchSpace(before, { freeBytes, reusableBytes }, state.limits);
   state.space = space;
   if (space.admitting !== before.admitting) {
     const message = space.admitting
       ? 'disk space is back'
       : 'disk space is low: nothing is admitted';
-    state.deps.log(space.admitting ? 'info' : 'error', message, { freeBytes });
+    const fields = { freeBytes, reusableBytes };
+    state.deps.log(space.admitting ? 'info' : 'error', message, fields);
   }
   if (effect === 'none') return;
   const wanted = effect === 'make_ballast' ? 'there' : 'gone';

@@ -47,6 +47,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     health: (): StoreHealth => ({
       freeBytes: Number.POSITIVE_INFINITY,
       usedBytes: open().usedBytes,
+      reusableBytes: 0,
       flushes,
       commits,
       journalSequence: readHead(tables).sequence,

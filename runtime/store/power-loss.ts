@@ -141,6 +141,7 @@ export class PowerLossStore implements Store {
     return {
       freeBytes: Math.max(0, this.#capacityBytes - usedBytes),
       usedBytes,
+      reusableBytes: 0,
       flushes: this.#flushes,
       commits: this.#commits,
       journalSequence: readHead(this.#live).sequence,

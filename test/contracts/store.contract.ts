@@ -241,6 +241,32 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
     assert.ok(after.freeBytes > 0);
   });
 
+  promises('the room of removed rows is free, or known to be reusable', async (store, place) => {
+    const keys = Array.from({ length: 40 }, (_, n) => `large-${n}`);
+    const large = keys.map((key) => put(key, { v: 1, text: 'x'.repeat(20_000) }));
+    await store.close();
+    const healthAfter = async (parts: Partial<ChangeSet>) => {
+      const opened = await place.open();
+      await commit(opened, parts);
+      await opened.close();
+      const again = await place.open();
+      const { usedBytes, reusableBytes } = again.health();
+      await again.close();
+      return { usedBytes, heldBytes: usedBytes - reusableBytes };
+    };
+    const full = await healthAfter({ put: large });
+    assert.ok(full.heldBytes > 800_000, JSON.stringify(full));
+    for (let round = 0; round < 5; round += 1) {
+      const emptied = await healthAfter({
+        remove: keys.map((key) => ({ table: 'rows', key })),
+      });
+      assert.ok(emptied.heldBytes < 100_000, JSON.stringify(emptied));
+      await healthAfter({ put: large });
+    }
+    const { usedBytes } = await healthAfter({});
+    assert.ok(usedBytes < 4 * full.usedBytes, 'it was written again');
+  });
+
   promises('commits asked for at once are applied in the order of the asking', async (store) => {
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, (_, n) =>

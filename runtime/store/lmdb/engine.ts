@@ -101,22 +101,45 @@ export async function writeAll(
   }
 }
 
-export interface EngineInfo {
-  /** Counts the transactions that wrote something. */
-  readonly lastTransaction: number;
-  readonly usedBytes: number;
-}
-
-export function infoOf(database: Database, pageBytes: number): EngineInfo {
+/** Counts the transactions that wrote something. It begins no reading. */
+export function lastTransactionOf(database: Database): number {
   const { env } = database as unknown as {
-    readonly env: { info(): { readonly lastTxnId: number; readonly lastPageNumber: number } };
+    readonly env: { info(): { readonly lastTxnId: number } };
   };
-  const { lastTxnId, lastPageNumber } = env.info();
-  return { lastTransaction: lastTxnId, usedBytes: (lastPageNumber + 1) * pageBytes };
+  return env.info().lastTxnId;
 }
 
-export function pageBytesOf(database: Database): number {
-  return (database.getStats() as { readonly pageSize: number }).pageSize;
+export interface EngineSpace {
+  readonly usedBytes: number;
+  /** Of the used ones, on pages that hold nothing any more. */
+  readonly reusableBytes: number;
+}
+
+const META_PAGES = 2;
+
+interface Tree {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/** By counts that the engine keeps, however large it is. */
+export function spaceOf(database: Database): EngineSpace {
+  const stats = database.getStats() as {
+    readonly pageSize: number;
+    readonly lastPageNumber: number;
+    readonly root: Tree;
+    readonly free: Tree;
+  };
+  const pages = stats.lastPageNumber + 1;
+  const held = META_PAGES + pagesOf(stats.root) + pagesOf(stats.free);
+  // A commit may come between the two counts.
+  const reusable = Math.max(0, pages - held);
+  return { usedBytes: pages * stats.pageSize, reusableBytes: reusable * stats.pageSize };
+}
+
+function pagesOf(tree: Tree): number {
+  return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
 }
 
 function keyOf(table: string, key: string): Buffer {

@@ -21,7 +21,7 @@ import type {
 } from '../store.ts';
 import { copyMoment, keepMoment } from './backup.ts';
 import type { CommitLog } from './commit-log.ts';
-import { type Database, infoOf, pageBytesOf } from './engine.ts';
+import { type Database, lastTransactionOf, spaceOf } from './engine.ts';
 import { collect } from './overlay.ts';
 import { within } from './within.ts';
 import type { WriterLock } from './writer-lock.ts';
@@ -44,7 +44,6 @@ const SLICE_MS = 5;
 
 export class LmdbStore implements Store {
   readonly #parts: LmdbParts;
-  readonly #pageBytes: number;
   readonly #openedAtTransaction: number;
   #commits = 0;
   /** Settles, never rejects, when the commit before is over. */
@@ -57,8 +56,7 @@ export class LmdbStore implements Store {
 
   constructor(parts: LmdbParts) {
     this.#parts = parts;
-    this.#pageBytes = pageBytesOf(parts.database);
-    this.#openedAtTransaction = infoOf(parts.database, this.#pageBytes).lastTransaction;
+    this.#openedAtTransaction = lastTransactionOf(parts.database);
   }
 
   async commit(
@@ -100,12 +98,13 @@ export class LmdbStore implements Store {
   health(): StoreHealth {
     const { database, directory, writer } = this.#parts;
     const { sequence } = readHead(this.#open());
-    const { lastTransaction, usedBytes } = infoOf(database, this.#pageBytes);
+    const { usedBytes, reusableBytes } = spaceOf(database);
     const { bavail, bsize } = statfsSync(directory);
     return {
       freeBytes: bavail * bsize,
       usedBytes: usedBytes + (writer?.log.fileBytes ?? 0),
-      flushes: lastTransaction - this.#openedAtTransaction + (writer?.log.appends ?? 0),
+      reusableBytes,
+      flushes: lastTransactionOf(database) - this.#openedAtTransaction + (writer?.log.appends ?? 0),
       commits: this.#commits,
       journalSequence: sequence,
     };

@@ -13,9 +13,8 @@ import { DATA_FILE } from './data-file.ts';
 import {
   type Database,
   holdsNothing,
-  infoOf,
+  lastTransactionOf,
   openDatabase,
-  pageBytesOf,
   readerOf,
 } from './engine.ts';
 import type { Pinned } from './pins.ts';
@@ -40,7 +39,7 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   const { directory, mapBytes, pinned } = options;
   for (let left = TRIES; left > 0; left -= 1) {
     const database = await openByItself(directory, mapBytes);
-    const last = () => infoOf(database, pageBytesOf(database)).lastTransaction;
+    const last = () => lastTransactionOf(database);
     const seen = last();
     const transaction = database.useReadTransaction();
     const close = async () => {

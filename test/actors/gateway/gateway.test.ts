@@ -33,6 +33,7 @@ const ARGS: GatewayArgs = {
 const HEALTH = {
   freeBytes: Number.POSITIVE_INFINITY,
   usedBytes: 2,
+  reusableBytes: 0,
   flushes: 3,
   commits: 4,
   journalSequence: 5,

@@ -10,6 +10,7 @@ export interface HeldStore extends Store {
   /** True: a commit is written and flushed only by `release`. */
   isHolding: boolean;
   freeBytes: number;
+  reusableBytes: number;
   isClosed: boolean;
   backups: string[];
   /** Commits that wait. */
@@ -34,6 +35,7 @@ export function createHeldStore(inner: Store = createMemoryStore()): HeldStore {
       return gates.length;
     },
     freeBytes: Number.POSITIVE_INFINITY,
+    reusableBytes: 0,
     isClosed: false,
     backups: [],
     release: () => next().resolve(),
@@ -52,7 +54,10 @@ export function createHeldStore(inner: Store = createMemoryStore()): HeldStore {
     keys: (query) => inner.keys(query),
     journal: (after, limit) => inner.journal(after, limit),
     verify: (options) => inner.verify(options),
-    health: () => ({ ...inner.health(), freeBytes: store.freeBytes }),
+    health() {
+      const { freeBytes, reusableBytes } = store;
+      return { ...inner.health(), freeBytes, reusableBytes };
+    },
     async backup(directory) {
       store.backups.push(directory);
       await inner.backup(directory);

@@ -53,6 +53,27 @@ test('with room for the ballast and more, it is made again and admission returns
   assert.is((await reply).ok, true);
 });
 
+test('a store that its own rows filled admits again when they are gone, though its file stays as it is', async () => {
+  const { kit, store, ballast, put, drain } = await openLedger();
+  const look = async (freeBytes: number, reusableBytes: number) => {
+    Object.assign(store, { freeBytes, reusableBytes });
+    await kit.advance(1_000);
+    await kit.settle();
+    const reply = put('a', { admits: true });
+    await drain();
+    return (await reply).ok;
+  };
+  assert.is(await look(7 * MIB, 0), false);
+  assert.is(await look(23 * MIB, 8 * MIB), false);
+  assert.is(await look(23 * MIB, 9 * MIB), true);
+  assert.equal(ballast, ['ensure', 'release'], 'the ballast needs room on the disk');
+  assert.is(await look(23 * MIB, 1 * MIB), true);
+  assert.is(await look(22 * MIB, 1 * MIB), false, 'the room of the ballast is kept free');
+  assert.is(await look(7 * MIB, 64 * MIB), false, 'the log and all else grow on the disk');
+  assert.is(await look(32 * MIB, 0), true);
+  assert.equal(ballast, ['ensure', 'release', 'ensure']);
+});
+
 test('a ledger that starts on a full disk refuses accept at once, and starts', async () => {
   const store = createHeldStore();
   store.freeBytes = 1 * MIB;
@@ -95,10 +116,12 @@ test('much written in a moment is a reason to look at the disk before the timer 
 
 test('the ballast moves once at a time', () => {
   const limits = { lowFreeBytes: 8, ballastBytes: 16 };
-  const moving = watchSpace({ admitting: true, ballast: 'there' }, 1, limits);
+  const full = { freeBytes: 1, reusableBytes: 0 };
+  const moving = watchSpace({ admitting: true, ballast: 'there' }, full, limits);
   assert.is(moving.effect, 'release_ballast');
-  assert.is(watchSpace(moving.space, 1, limits).effect, 'none');
-  assert.is(watchSpace({ admitting: false, ballast: 'moving' }, 100, limits).effect, 'none');
+  assert.is(watchSpace(moving.space, full, limits).effect, 'none');
+  const empty = { freeBytes: 100, reusableBytes: 0 };
+  assert.is(watchSpace({ admitting: false, ballast: 'moving' }, empty, limits).effect, 'none');
 });
 
 test.run();
