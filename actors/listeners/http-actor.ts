@@ -2,9 +2,7 @@
 import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerHealth } from '../ledger/protocol.ts';
-import type { SecretReply } from '../vault/protocol.ts';
 import type { WebhookEntry } from '../webhooks/protocol.ts';
-import { digestOf, findToken } from './admin-token.ts';
 import {
   createHttpState,
   type HttpListenerArgs,
@@ -15,6 +13,7 @@ import {
 } from './http-state.ts';
 import { createPorts, tellTallies } from './ports.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
+import { readToken } from './token-reading.ts';
 
 interface Own {
   ping(nothing: null): void;
@@ -24,7 +23,7 @@ interface Own {
   askDirectory(nothing: null): void;
   directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
   askToken(nothing: null): void;
-  tokenTold(outcome: Settled<SecretReply>): void;
+  tokenTold(outcome: Settled<void>): void;
   tellTallies(nothing: null): void;
 }
 
@@ -54,12 +53,8 @@ export const httpListenerActor = defineActor<
   async start(self, args, deps) {
     const state = createHttpState(args, deps, self.clock.monotonicMs());
     // Known before the port opens, where they can be; else they are learned while it is open.
-    const [directory, token] = await Promise.all([
-      fetchDirectory(args, self),
-      fetchToken(args, self),
-    ]);
+    const [directory] = await Promise.all([fetchDirectory(args, self), readToken(state, self)]);
     if (directory.ok) takeDirectory(state, directory.value);
-    if (token.ok) await learnToken(state, token.value);
     state.server = await bind(state, self);
     const { server } = state;
     if (self.signal.aborted) await server.close(0);
@@ -68,7 +63,7 @@ export const httpListenerActor = defineActor<
     self.watch(args.webhooks as ActorRef<never>);
     self.after('ping', PING_MS, 'ping', null);
     if (!directory.ok) self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);
-    self.after('token', state.isTokenKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    self.after('token', tokenAgainMs(state), 'askToken', null);
     return state;
   },
   receive: {
@@ -131,15 +126,17 @@ export const httpListenerActor = defineActor<
     },
     askToken(state, _nothing, self) {
       self.run(
-        () => findToken(state.args, self),
+        () => readToken(state, self),
         'tokenTold',
         (outcome) => outcome,
       );
     },
-    async tokenTold(state, outcome, self) {
-      if (outcome.ok) await learnToken(state, outcome.value);
-      const isKnown = outcome.ok && outcome.value.ok;
-      self.after('token', isKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    tokenTold(state, _outcome, self) {
+      self.after('token', tokenAgainMs(state), 'askToken', null);
+    },
+    async refreshToken(state, _nothing, self) {
+      await readToken(state, self);
+      return { known: state.isTokenKnown };
     },
   },
   down(state, _down, self) {
@@ -169,10 +166,6 @@ function fetchDirectory(
   return settled(askDirectory(args, self));
 }
 
-function fetchToken(args: HttpListenerArgs, self: ListenerSelf): Promise<Settled<SecretReply>> {
-  return settled(findToken(args, self));
-}
-
 function settled<T>(work: Promise<T>): Promise<Settled<T>> {
   return work.then(
     (value): Settled<T> => ({ ok: true, value }),
@@ -184,33 +177,8 @@ function takeDirectory(state: HttpListenerState, entries: readonly WebhookEntry[
   state.directory = new Map(entries.map((entry) => [entry.integrationId, entry]));
 }
 
-/** A token that the gateway made is published when it comes to be known, at the start or later. */
-async function learnToken(state: HttpListenerState, reply: SecretReply): Promise<void> {
-  const isNews = !state.isTokenKnown;
-  takeToken(state, reply);
-  if (isNews && reply.ok && state.args.makesToken) await publish(state, reply.secret);
-}
-
-/** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */
-function takeToken(state: HttpListenerState, reply: SecretReply): void {
-  if (reply.ok) {
-    state.token = reply.secret === '' ? undefined : digestOf(reply.secret);
-    return;
-  }
-  if (reply.code !== 'unreadable') state.token = undefined;
-  state.deps.log('error', 'the admin token is not there: every admin call is refused', {
-    tokenRef: state.args.tokenRef,
-    code: reply.code,
-  });
-}
-
-/** Without its file the gateway works; whoever looks for the token is told by the log. */
-async function publish(state: HttpListenerState, token: string): Promise<void> {
-  try {
-    await state.deps.publishToken(token);
-  } catch (error) {
-    state.deps.log('error', 'the admin token file could not be written', { code: codeOf(error) });
-  }
+function tokenAgainMs({ isTokenKnown }: HttpListenerState): number {
+  return isTokenKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS;
 }
 
 async function bind(state: HttpListenerState, self: ListenerSelf): Promise<HttpListening> {

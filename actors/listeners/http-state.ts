@@ -64,6 +64,10 @@ export interface HttpListenerState {
   /** The bytes of webhook bodies that are being checked or admitted, by integration. */
   readonly ingest: FairShares;
   token: Uint8Array | undefined;
+  /** What stands in the token's file. */
+  publishedToken: Uint8Array | undefined;
+  /** Settles when the token was read last; one reading follows another. */
+  tokenRead: Promise<void>;
   /** As `/readyz` says, whatever else is well. */
   isUnready: boolean;
   isStopping: boolean;
@@ -93,6 +97,8 @@ export function createHttpState(
     untold: new Set(),
     ingest: new FairShares(MAX_INGEST_BYTES),
     token: undefined,
+    publishedToken: undefined,
+    tokenRead: Promise.resolve(),
     isUnready: false,
     isStopping: false,
     isAdmitting: true,

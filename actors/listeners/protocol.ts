@@ -6,6 +6,8 @@ export interface HttpListenerProtocol {
   where(nothing: null): { readonly url: string };
   /** The whole table, each time it changes. */
   webhooks(directory: readonly WebhookEntry[]): void;
+  /** When it is answered the admin token is the one that stands at its place now, in its file too. */
+  refreshToken(nothing: null): { readonly known: boolean };
   /** Drain, phase 0: `/readyz` answers 503, everything is served on. */
   turnUnready(nothing: null): { readonly unready: boolean };
   /** Drain, phase 1: no new connection, no new event. */

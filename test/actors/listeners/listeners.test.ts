@@ -1,37 +1,10 @@
 /** The HTTP listener by hand: what it knows, whom it asks, what it says when nobody answers. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { digestOf, findToken, principalOf } from '../../../actors/listeners/admin-token.ts';
-import { httpListenerActor } from '../../../actors/listeners/http-actor.ts';
-import type { Bound, HttpListenerArgs } from '../../../actors/listeners/http-state.ts';
 import { readinessOf } from '../../../actors/listeners/readiness.ts';
 import { AskError, StaleIncarnation } from '../../../runtime/errors.ts';
-import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
-import type { GatewayPorts } from '../../../transports/http/gateway-ports.ts';
 import { handIn } from '../../support/hand-in.ts';
-
-const ARGS: HttpListenerArgs = {
-  host: '127.0.0.1',
-  port: 0,
-  tokenRef: 'vault:admin/token',
-  makesToken: true,
-  vault: { address: 'vault' },
-  ledger: { address: 'ledger' },
-  control: { address: 'control' },
-  channels: { address: 'channels' },
-  webhooks: { address: 'webhooks' },
-  router: { address: 'router' },
-};
-
-const ENTRY = {
-  integrationId: 'orders',
-  enabled: true,
-  maxPayloadBytes: 9,
-  ref: { address: 'webhook:orders' },
-};
-
-const OFF = { ...ENTRY, integrationId: 'off', enabled: false };
-const QUIET = { ...ENTRY, integrationId: 'quiet', ref: { address: 'webhook:quiet' } };
+import { ARGS, ENTRY, open, ordinary } from './open-listener.ts';
 
 const REQUEST = {
   integrationId: 'orders',
@@ -41,59 +14,6 @@ const REQUEST = {
   body: new Uint8Array(1),
   trace: 't',
 };
-
-type Answer = (to: string, kind: string) => unknown;
-
-function ordinary(to: string, kind: string): unknown {
-  if (kind === 'directory') return [ENTRY, OFF, QUIET];
-  if (kind === 'reveal') return { ok: true, secret: 'the-token' };
-  if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
-  if (kind === 'admit') return { type: 'accepted', envelopeId: 'E' };
-  if (kind === 'health') return { admitting: true, commitAgeMs: 0 };
-  if (kind === 'ping') return { alive: true };
-  if (kind === 'trouble') return { accounts: 0 };
-  throw new AskError('actor_dead', to, kind);
-}
-
-async function open(answer: Answer = ordinary, given: { bound?: Bound; openFails?: number } = {}) {
-  const seen = {
-    ports: undefined as GatewayPorts | undefined,
-    opened: [] as number[],
-    log: [] as string[],
-    published: [] as string[],
-  };
-  let bound = given.bound;
-  let fails = given.openFails ?? 0;
-  const kit = await createBehaviorKit(
-    httpListenerActor,
-    ARGS,
-    {
-      async openHttp(options, ports) {
-        seen.opened.push(options.port);
-        if (fails-- > 0) throw Object.assign(new Error('in use'), { code: 'EADDRINUSE' });
-        seen.ports = ports;
-        return {
-          host: '127.0.0.1',
-          port: options.port || 4711,
-          stopListening: async () => void seen.log.push('stopListening'),
-          close: async () => void seen.log.push('close'),
-        };
-      },
-      bound: {
-        get: () => bound,
-        set: (where) => {
-          bound = where;
-        },
-      },
-      publishToken: async (token) => void seen.published.push(token),
-      sleep: async () => undefined,
-      log: () => undefined,
-    },
-    { answer },
-  );
-  if (seen.ports === undefined) throw new Error('not opened');
-  return { kit, seen, ports: seen.ports, bound: () => bound };
-}
 
 const live = new AbortController().signal;
 const listener = suite('http listener');
@@ -110,22 +30,6 @@ listener('it opens when it knows its webhooks and its token, and says where', as
     scopes: ['admin:read', 'admin:write'],
   });
   assert.is(ports.authenticate('the-token '), undefined);
-  assert.equal(seen.published, ['the-token']);
-});
-
-listener('a token that the vault gives late is published when it comes, once', async () => {
-  let isThere = false;
-  const { kit, ports, seen } = await open((to, kind) => {
-    if (kind === 'reveal' && !isThere) throw new AskError('ask_timeout', to, kind);
-    return ordinary(to, kind);
-  });
-  assert.equal(seen.published, []);
-  isThere = true;
-  for (let minute = 0; minute < 3; minute += 1) {
-    await kit.advance(60_000);
-    await kit.settle();
-  }
-  assert.ok(ports.authenticate('the-token'));
   assert.equal(seen.published, ['the-token']);
 });
 
@@ -266,7 +170,7 @@ listener(
     assert.equal(await kit.receive('stopListening', null), { stopped: true });
     assert.equal(ports.readiness(), { ready: false, failing: ['stopping'], degraded: [] });
     assert.equal(seen.log, ['stopListening']);
-    assert.equal(seen.ports?.webhook('orders'), { state: 'stopping' });
+    assert.equal(ports.webhook('orders'), { state: 'stopping' });
   },
 );
 
@@ -327,8 +231,8 @@ listener(
 );
 
 listener('a stopped listener has closed its server', async () => {
-  const { kit, seen } = await open();
-  await httpListenerActor.stop?.(kit.state, kit.self);
+  const { stop, seen } = await open();
+  await stop();
   assert.equal(seen.log, ['stopListening', 'close']);
 });
 
@@ -340,38 +244,6 @@ listener('when the webhooks end, their list is asked for again', async () => {
   await kit.settle();
   const asked = kit.effects.filter((e) => e.type === 'ask' && e.kind === 'directory');
   assert.is(asked.length, 1);
-});
-
-listener('a token is made once where there is none, and only where it may be made', async () => {
-  const kept = new Map<string, string>();
-  const self = {
-    ask: async (_ref: unknown, kind: string, payload: unknown) => {
-      const { ref = '', secret = '' } = payload as { ref?: string; secret?: string };
-      if (kind === 'generate') return { secret: Buffer.from('0123456789').toString('base64') };
-      if (kind === 'put') {
-        kept.set(ref, secret);
-        return { ok: true, reason: '' };
-      }
-      const found = kept.get(ref);
-      return found === undefined
-        ? { ok: false, code: 'missing', message: '' }
-        : { ok: true, secret: found };
-    },
-  } as never;
-  const first = await findToken(ARGS, self);
-  assert.ok(first.ok && /^[\w-]+$/.test(first.secret));
-  assert.equal(await findToken(ARGS, self), first);
-  const given = await findToken({ ...ARGS, tokenRef: 'env:X', makesToken: false }, self);
-  assert.is(given.ok, false);
-});
-
-listener('an empty, a wrong and a huge token belong to nobody', () => {
-  const expected = digestOf('right');
-  assert.ok(principalOf(expected, 'right'));
-  for (const wrong of ['', 'wrong', 'right'.repeat(10_000)]) {
-    assert.is(principalOf(expected, wrong), undefined);
-  }
-  assert.is(principalOf(undefined, 'right'), undefined);
 });
 
 listener('readiness names components, never ids', () => {

@@ -1,5 +1,5 @@
 /** Holds `palyra vault`: a secret goes in by stdin, works by its reference, and comes out nowhere. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -79,6 +79,30 @@ test('a secret that was put works by its reference and stands nowhere in the cle
     assert.is(holds('a secret of its user'), false);
     // The facts that say who put it where.
     for (const fact of ['secret.stored', 'vault.put']) assert.ok(holds(fact), fact);
+  } finally {
+    gateway.signal('SIGKILL');
+    await gateway.end;
+    rmSync(stateRoot, { recursive: true, force: true });
+  }
+});
+
+test('the gateway’s own token is replaced at once, for its commands too', async () => {
+  const stateRoot = mkdtempSync(join(tmpdir(), 'palyra-rotate-'));
+  const gateway = serve(['--state-root', stateRoot]);
+  const file = join(stateRoot, 'admin.token');
+  try {
+    const { http } = await gateway.ready;
+    const before = readFileSync(file, 'utf8').trim();
+    const at = ['--state-root', stateRoot];
+    const put = await runCommand(['vault', 'put', 'admin/token', ...at], {}, 60_000, 'another\n');
+    assert.is(put.code, 0, put.stderr);
+    assert.is(readFileSync(file, 'utf8'), 'another\n');
+    assert.is(statSync(file).mode & 0o777, 0o600);
+    const status = await runCommand(['status', ...at]);
+    assert.is(status.code, 0, status.stderr);
+    const headers = { authorization: `Bearer ${before}` };
+    const signal = AbortSignal.timeout(10_000);
+    assert.is((await fetch(`${http}/admin/v1/status`, { headers, signal })).status, 401);
   } finally {
     gateway.signal('SIGKILL');
     await gateway.end;
