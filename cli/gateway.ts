@@ -128,6 +128,7 @@ class Gateway implements GatewayHandle {
       trace: createTraceId(Math.random),
     };
     const reply = await system.ask(this.#refs.control, 'call', call, { inMs: CALL_DEADLINE_MS });
+    if (reply.ok && operation === 'vault.put') await this.#refreshToken(system);
     if (reply.ok) return reply.output as OutputOf<N>;
     const { code, message, ...details } = reply.error;
     throw new PalyraError(code, message, details);
@@ -226,6 +227,15 @@ class Gateway implements GatewayHandle {
         this.#log('warn', 'the drain was cut short', { code: codeOf(error) });
       });
     await system.stop({ deadlineMs: Math.max(500, endAtMs - performance.now()) });
+  }
+
+  /** What was put may have been the admin token: the one before must not be valid on. */
+  async #refreshToken(system: System): Promise<void> {
+    try {
+      await system.ask(this.#refs.http, 'refreshToken', null, { inMs: CALL_DEADLINE_MS });
+    } catch (error) {
+      this.#log('warn', 'the admin token is read again later', { code: codeOf(error) });
+    }
   }
 
   #reveal(ref: string) {

@@ -3,9 +3,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerHealth } from '../ledger/protocol.ts';
-import type { SecretReply } from '../vault/protocol.ts';
 import type { WebhookEntry } from '../webhooks/protocol.ts';
-import { digestOf, findToken } from './admin-token.ts';
 import {
   createHttpState,
   type HttpListenerArgs,
@@ -16,6 +14,7 @@ import {
 } from './http-state.ts';
 import { createPorts, tellTallies } from './ports.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
+import { readToken } from './token-reading.ts';
 
 interface Own {
   ping(nothing: null): void;
@@ -25,7 +24,7 @@ interface Own {
   askDirectory(nothing: null): void;
   directoryTold(outcome: Settled<readonly WebhookEntry[]>): void;
   askToken(nothing: null): void;
-  tokenTold(outcome: Settled<SecretReply>): void;
+  tokenTold(outcome: Settled<void>): void;
   tellTallies(nothing: null): void;
 }
 
@@ -55,12 +54,8 @@ export const httpListenerActor = defineActor<
   async start(self, args, deps) {
     const state = createHttpState(args, deps, self.clock.monotonicMs());
     // Known before the port opens, where they can be; else they are learned while it is open.
-    const [directory, token] = await Promise.all([
-      fetchDirectory(args, self),
-      fetchToken(args, self),
-    ]);
+    const [directory] = await Promise.all([fetchDirectory(args, self), readToken(state, self)]);
     if (directory.ok) takeDirectory(state, directory.value);
-    if (token.ok) await learnToken(state, token.value);
     state.server = await bind(state, self);
     const { server } = state;
     if (self.signal.aborted) await server.close(0);
@@ -69,7 +64,7 @@ export const httpListenerActor = defineActor<
     self.watch(args.webhooks as ActorRef<never>);
     self.after('ping', PING_MS, 'ping', null);
     if (!directory.ok) self.after('directory', DIRECTORY_AGAIN_MS, 'askDirectory', null);
-    self.after('token', state.isTokenKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    self.after('token', tokenAgainMs(state), 'askToken', null);
     return state;
   },
   receive: {
@@ -132,19 +127,17 @@ export const httpListenerActor = defineActor<
     },
     askToken(state, _nothing, self) {
       self.run(
-        () => findToken(state.args, self),
+        () => readToken(state, self),
         'tokenTold',
         (outcome) => outcome,
       );
     },
-    async tokenPut(state, { secret }) {
-      await learnToken(state, { ok: true, secret });
-      return { known: true };
+    tokenTold(state, _outcome, self) {
+      self.after('token', tokenAgainMs(state), 'askToken', null);
     },
-    async tokenTold(state, outcome, self) {
-      if (outcome.ok) await learnToken(state, outcome.value);
-      const isKnown = outcome.ok && outcome.value.ok;
-      self.after('token', isKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS, 'askToken', null);
+    async refreshToken(state, _nothing, self) {
+      await readToken(state, self);
+      return { known: state.isTokenKnown };
     },
   },
   down(state, _down, self) {
@@ -174,10 +167,6 @@ function fetchDirectory(
   return settled(askDirectory(args, self));
 }
 
-function fetchToken(args: HttpListenerArgs, self: ListenerSelf): Promise<Settled<SecretReply>> {
-  return settled(findToken(args, self));
-}
-
 function settled<T>(work: Promise<T>): Promise<Settled<T>> {
   return work.then(
     (value): Settled<T> => ({ ok: true, value }),
@@ -189,41 +178,8 @@ function takeDirectory(state: HttpListenerState, entries: readonly WebhookEntry[
   state.directory = new Map(entries.map((entry) => [entry.integrationId, entry]));
 }
 
-/** The gateway's own token is published as often as it changes, and until its file is written. */
-async function learnToken(state: HttpListenerState, reply: SecretReply): Promise<void> {
-  takeToken(state, reply);
-  const { token, publishedToken } = state;
-  if (!reply.ok || token === undefined || !state.args.makesToken) return;
-  if (publishedToken === undefined || !timingSafeEqual(publishedToken, token)) {
-    await publish(state, reply.secret, token);
-  }
-}
-
-/** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */
-function takeToken(state: HttpListenerState, reply: SecretReply): void {
-  if (reply.ok) {
-    state.token = reply.secret === '' ? undefined : digestOf(reply.secret);
-    return;
-  }
-  if (reply.code !== 'unreadable') state.token = undefined;
-  state.deps.log('error', 'the admin token is not there: every admin call is refused', {
-    tokenRef: state.args.tokenRef,
-    code: reply.code,
-  });
-}
-
-/** Without its file the gateway works; whoever looks for the token is told by the log. */
-async function publish(
-  state: HttpListenerState,
-  secret: string,
-  digest: Uint8Array,
-): Promise<void> {
-  try {
-    await state.deps.publishToken(secret);
-    state.publishedToken = digest;
-  } catch (error) {
-    state.deps.log('error', 'the admin token file could not be written', { code: codeOf(error) });
-  }
+function tokenAgainMs({ isTokenKnown }: HttpListenerState): number {
+  return isTokenKnown ? TOKEN_REFRESH_MS : TOKEN_AGAIN_MS;
 }
 
 async function bind(state: HttpListenerState, self: ListenerSelf): Promise<HttpListening> {

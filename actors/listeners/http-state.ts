@@ -66,6 +66,8 @@ export interface HttpListenerState {
   token: Uint8Array | undefined;
   /** What stands in the token's file. */
   publishedToken: Uint8Array | undefined;
+  /** Settles when the token was read last; one reading follows another. */
+  tokenRead: Promise<void>;
   /** As `/readyz` says, whatever else is well. */
   isUnready: boolean;
   isStopping: boolean;
@@ -96,6 +98,7 @@ export function createHttpState(
     ingest: new FairShares(MAX_INGEST_BYTES),
     token: undefined,
     publishedToken: undefined,
+    tokenRead: Promise.resolve(),
     isUnready: false,
     isStopping: false,
     isAdmitting: true,

@@ -17,6 +17,7 @@ import type { HttpListenerState } from './http-state.ts';
 import { type IngestEnd, ingest } from './ingest.ts';
 import type { HttpListenerProtocol } from './protocol.ts';
 import { readinessOf } from './readiness.ts';
+import { readToken } from './token-reading.ts';
 
 type ListenerSelf = Self<HttpListenerProtocol & { tellTallies(nothing: null): void }>;
 
@@ -126,7 +127,10 @@ async function callControl(
 ): Promise<OperationReply> {
   try {
     const deadline = { inMs: CALL_DEADLINE_MS, signal };
-    return await self.ask(state.args.control, 'call', call, deadline);
+    const reply = await self.ask(state.args.control, 'call', call, deadline);
+    // It may have been the admin token: the one before must not be valid on, and the next command finds the new one.
+    if (reply.ok && call.operation === 'vault.put') await readToken(state, self);
+    return reply;
   } catch (error) {
     return { ok: false, error: toUnavailable(error) };
   }

@@ -6,8 +6,8 @@ export interface HttpListenerProtocol {
   where(nothing: null): { readonly url: string };
   /** The whole table, each time it changes. */
   webhooks(directory: readonly WebhookEntry[]): void;
-  /** The admin token was put into the vault: valid, the one before not any more, and in its file when this is answered. */
-  tokenPut(request: { readonly secret: string }): { readonly known: boolean };
+  /** When it is answered the admin token is the one that stands at its place now, in its file too. */
+  refreshToken(nothing: null): { readonly known: boolean };
   /** Drain, phase 0: `/readyz` answers 503, everything is served on. */
   turnUnready(nothing: null): { readonly unready: boolean };
   /** Drain, phase 1: no new connection, no new event. */

@@ -130,6 +130,24 @@ embedded(
     }),
 );
 
+embedded(
+  'an admin token that the host puts is valid when the call has ended, and in its file',
+  () =>
+    withGateways(async (start, stateRoot) => {
+      const gateway = start();
+      const { http } = await ready(gateway);
+      const token = () => readFileSync(join(stateRoot, 'admin.token'), 'utf8').trim();
+      const status = async (bearer: string) => {
+        const headers = { authorization: `Bearer ${bearer}` };
+        return (await fetch(`${http}/admin/v1/status`, { headers })).status;
+      };
+      const before = token();
+      await gateway.call('vault.put', { scope: 'admin', key: 'token', secret: 'another' });
+      assert.is(token(), 'another');
+      assert.equal([await status(before), await status('another')], [401, 200]);
+    }),
+);
+
 embedded('two gateways live in one process, each on its own state root', () =>
   withGateways(async (start) => {
     await withGateways(async (startOther) => {

@@ -25,11 +25,26 @@ test('a token that the vault gives late is published when it comes, once', async
 });
 
 test('a token that is put is valid at once, the one before is not, and its file follows', async () => {
-  const { kit, ports, seen } = await open();
-  await kit.receive('tokenPut', { secret: 'the-new-one' });
+  let secret = 'the-token';
+  const { kit, ports, seen } = await open((to, kind) => {
+    if (kind === 'reveal') return { ok: true, secret };
+    return kind === 'call' ? { ok: true, output: {} } : ordinary(to, kind);
+  });
+  secret = 'the-new-one';
+  const call = (operation: string) => {
+    const principal = { name: 'a', scopes: [] };
+    const request = { operation, input: {}, principal, idempotencyKey: '', trace: '' };
+    return ports.call(request, new AbortController().signal);
+  };
+  await call('vault.list');
+  assert.ok(ports.authenticate('the-token'));
+  await call('vault.put');
   assert.ok(ports.authenticate('the-new-one'));
   assert.is(ports.authenticate('the-token'), 'nobody');
   assert.equal(seen.published, ['the-token', 'the-new-one']);
+  secret = 'put by the host';
+  assert.equal(await kit.receive('refreshToken', null), { known: true });
+  assert.ok(ports.authenticate('put by the host'));
 });
 
 test('a token that changed at its place is published, and again until it is written', async () => {

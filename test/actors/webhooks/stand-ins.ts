@@ -59,7 +59,7 @@ export const standInListener = defineActor<StandInListener, object, null, Heard,
     webhooks(state, directory) {
       state.directory = directory;
     },
-    tokenPut: () => ({ known: true }),
+    refreshToken: () => ({ known: true }),
     turnUnready: () => ({ unready: true }),
     stopListening: () => ({ stopped: true }),
     heard: (state) => state.directory,
