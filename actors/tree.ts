@@ -112,12 +112,11 @@ function ledgerSpec({ outbox }: Refs) {
 }
 
 function services(plan: GatewayPlan, refs: Refs) {
-  const { ledger, http } = refs;
-  const adminToken = { ref: plan.admin.tokenRef, listener: http };
+  const { ledger } = refs;
   return supervisor('services', {
     ...STEADY,
     children: [
-      child(vaultActor, { id: 'vault', args: { ledger, adminToken } }),
+      child(vaultActor, { id: 'vault', args: { ledger } }),
       child(jobsActor, { id: 'jobs', args: JOBS }),
       domain(plan, refs),
       field(plan, refs),

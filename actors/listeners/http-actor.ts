@@ -1,5 +1,4 @@
 /** The HTTP listener: binds, and lets the routes ask the actors. Main thread: the engine aborts the process with a worker. */
-import { timingSafeEqual } from 'node:crypto';
 import { type ActorRef, defineActor, type Self, type Settled } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerHealth } from '../ledger/protocol.ts';

@@ -8,7 +8,6 @@ import {
 } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
-import type { HttpListenerProtocol } from '../listeners/protocol.ts';
 import { metrics, operate } from './control.ts';
 import type { SecretReply, VaultProtocol } from './protocol.ts';
 import { SECRETS_TABLE, type SecretRow, secretStored } from './rows.ts';
@@ -17,7 +16,6 @@ import { parseSecretRef, showRef } from './secret-ref.ts';
 
 const MAX_SECRET_BYTES = 65_536;
 const LEDGER_DEADLINE_MS = 10_000;
-const LISTENER_DEADLINE_MS = 3_000;
 const FILE_DEADLINE_MS = 5_000;
 // Each takes a thread of the pool that the store writes with: a file system that hangs must leave it the others.
 const MAX_FILE_READS = 2;
@@ -28,8 +26,6 @@ const MAX_GENERATED_BYTES = 1_024;
 
 export interface VaultArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
-  /** Who hears at once of an operation that puts this reference: a token that is replaced must not be valid on. */
-  readonly adminToken: { readonly ref: string; readonly listener: ActorRef<HttpListenerProtocol> };
 }
 
 export interface VaultDeps {
@@ -122,7 +118,7 @@ export const vaultActor = defineActor<VaultProtocol, VaultOwn, VaultArgs, VaultS
     put: putSecret,
     operate: (state, call, self) =>
       operate(call, {
-        put: (ref, secret) => putAnew(state, ref, secret, self),
+        put: (ref, secret) => putSecret(state, { ref, secret, replace: true }, self),
         keys: (after, limit) => readKeys(state, after, limit, self),
       }),
     metrics: (state) => metrics({ reading: state.fileReads, asked: state.fileAsks.size }),
@@ -255,17 +251,6 @@ async function putSecret(
   } catch (error) {
     return { ok: false, reason: codeOf(error) };
   }
-}
-
-/** As an operation puts: what was there is replaced, and the admin token valid when it is answered. */
-async function putAnew(state: VaultState, ref: string, secret: string, self: VaultSelf) {
-  const stored = await putSecret(state, { ref, secret, replace: true }, self);
-  const { adminToken } = state.args;
-  if (!stored.ok || ref !== adminToken.ref) return stored;
-  const deadline = { inMs: LISTENER_DEADLINE_MS };
-  // A listener that does not answer reads the token when it starts, or within its minute.
-  await self.ask(adminToken.listener, 'tokenPut', { secret }, deadline).catch(() => undefined);
-  return stored;
 }
 
 function readRow(state: VaultState, key: string, self: VaultSelf) {

@@ -11,7 +11,6 @@ import { parseSecretRef } from '../../../actors/vault/secret-ref.ts';
 import type { OperationName } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
 import { createDeferred, type Deferral } from '../../../runtime/deferred.ts';
-import { AskError } from '../../../runtime/errors.ts';
 import { createMemoryStore } from '../../../runtime/store/memory.ts';
 import type { ChangeSet, ScanQuery, Store } from '../../../runtime/store/store.ts';
 import { createBehaviorKit, rejectionCode } from '../../../runtime/testing/behavior-kit.ts';
@@ -33,17 +32,8 @@ async function openVault(options: { store?: Store; deps?: Partial<VaultDeps> } =
     masterKey: async () => key,
     ...options.deps,
   };
-  const args = {
-    ledger: { address: 't/ledger' },
-    adminToken: { ref: 'vault:admin/token', listener: { address: 't/listener' } },
-  };
-  const told: unknown[] = [];
-  const kit = await createBehaviorKit(vaultActor, args, deps, {
+  const kit = await createBehaviorKit(vaultActor, { ledger: { address: 't/ledger' } }, deps, {
     async answer(_to, kind, payload) {
-      if (kind === 'tokenPut') {
-        told.push(payload);
-        throw new AskError('actor_dead', 't/listener', kind);
-      }
       if (kind === 'keys') return store.keys(payload as ScanQuery);
       if (kind === 'read') {
         const { table, key } = payload as { table: string; key: string };
@@ -62,7 +52,7 @@ async function openVault(options: { store?: Store; deps?: Partial<VaultDeps> } =
   };
   const put = async (ref: string, secret: string, replace = false) =>
     (await kit.receive('put', { ref, secret, replace })) as { ok: boolean; reason: string };
-  return { kit, store, commits, reveal, put, deps, told };
+  return { kit, store, commits, reveal, put, deps };
 }
 
 test('env: reads the environment; absent and empty are missing', async () => {
@@ -112,24 +102,6 @@ test('an operation puts and replaces a secret and lists its name', async () => {
   assert.equal(await reveal('vault:a/b'), { ok: true, secret: SECRET });
   const listed = await call('vault.list', { after: '', limit: 10 });
   assert.equal(listed, { ok: true, output: { refs: ['vault:a/b'], next: '' } });
-});
-
-test('an operation that puts the admin token tells the listener, which need not be there', async () => {
-  const { kit, told, put, commits } = await openVault();
-  assert.equal(await put('vault:admin/token', 'made by the listener itself'), {
-    ok: true,
-    reason: '',
-  });
-  const putToken = (key: string) => {
-    const input = { scope: 'admin', key, secret: SECRET };
-    const call = { operation: 'vault.put', input, principal: 'test' };
-    return kit.receive('operate', call) as Promise<OperationReply>;
-  };
-  assert.ok((await putToken('other')).ok);
-  assert.equal(told, []);
-  assert.ok((await putToken('token')).ok);
-  assert.equal(told, [{ secret: SECRET }]);
-  assert.is(commits.length, 3);
 });
 
 test('two files are read at a time, also when they hang, and the next when one of them ends', async () => {

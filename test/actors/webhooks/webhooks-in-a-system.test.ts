@@ -53,7 +53,7 @@ async function withGateway(mode: 'inline' | 'threads', work: (system: System) =>
   };
   const children = [
     child(ledgerActor, { id: 'ledger', args: { retention: [] } }),
-    child(vaultActor, { id: 'vault', args: { ledger, adminToken: { ref: '', listener } } }),
+    child(vaultActor, { id: 'vault', args: { ledger } }),
     child(jobsActor, { id: 'jobs', args: { maxWaiting: 8, deadlineMs: 5_000 } }),
     child(standInRouter, { id: 'router', args: null }),
     child(webhooksActor, {
