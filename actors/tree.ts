@@ -138,7 +138,7 @@ function domain({ accounts, rules }: GatewayPlan, refs: Refs) {
     ...STEADY,
     children: [
       child(routerActor, { id: 'router', args: { ledger, sessions, rules } }),
-      child(outboxActor, { id: 'outbox', args: { ledger, parkedMaxAgesMs } }),
+      child(outboxActor, { id: 'outbox', args: { ledger, sessions, parkedMaxAgesMs } }),
       child(sessionsActor, { id: 'sessions', args: { ledger, outbox, router, run } }),
     ],
   });

@@ -1,5 +1,6 @@
 /** Brings steps to the ledger, and reads their rows again when no answer came. What the answers mean is `outcomes.ts`'s. */
 import type { StoredRow } from '../../runtime/store/store.ts';
+import { commitDeaths, isDeath } from './notes.ts';
 import { DELIVERIES } from './rows.ts';
 import type { Doubt, OutboxSelf, OutboxState, Step } from './state.ts';
 
@@ -10,6 +11,14 @@ const READ_AGAIN_MS = 1_000;
 
 export function commit(state: OutboxState, self: OutboxSelf, step: Step): void {
   if (step.kind === 'finish') state.arriving += step.arrivals.length;
+  if (step.kind === 'move' && step.moves.some(isDeath)) {
+    self.run(
+      () => commitDeaths(state, self, step, COMMIT_DEADLINE),
+      'committed',
+      (outcome) => ({ about: step, outcome }),
+    );
+    return;
+  }
   const request = { changes: step.changes, admits: false };
   self.request(state.ledger, 'commit', request, COMMIT_DEADLINE, 'committed', step);
 }

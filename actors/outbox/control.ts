@@ -117,6 +117,12 @@ export function metricsOf(state: OutboxState, wallMs: number): readonly Metric[]
     counter(state, 'ended', 'end', 'Deliveries that ended'),
     counter(state, 'dead', 'reason', 'Deliveries that failed for good, by reason'),
     counter(state, 'interventions', 'verb', 'Deliveries that an operator replayed or discarded'),
+    counter(
+      state,
+      'notes',
+      'reason',
+      'Ends of answers that their sessions did not hear of at once',
+    ),
     counter(state, 'commits', 'reason', 'Steps that the ledger did not take or answer'),
     counter(state, 'finishes', 'reason', 'Run ends that were put off'),
   ];

@@ -4,11 +4,13 @@ import type { ActorRef } from '../../runtime/actor.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { OpenRun } from '../router/rows.ts';
 import { type Entry, forgetDead, type Intervention } from './book.ts';
 import { commit } from './commits.ts';
 import { decide } from './decide.ts';
 import { isFull } from './finish.ts';
 import { pump, termsOf } from './lanes.ts';
+import { readExchange, sayTurnsChanged } from './notes.ts';
 import { changedMeanwhile, done, onItsWay, refusal } from './replies.ts';
 import {
   DEAD_LETTERS,
@@ -67,7 +69,12 @@ function readEnded(state: OutboxState, self: OutboxSelf, asked: Intervention): v
   self.run(
     async () => {
       const dead = await readRow(self, ledger, DEAD_LETTERS, asked.deliveryId);
-      return dead ?? (await readRow(self, ledger, DELIVERED, asked.deliveryId));
+      if (dead === undefined) {
+        const stored = await readRow(self, ledger, DELIVERED, asked.deliveryId);
+        return { stored, exchange: undefined };
+      }
+      const { runId } = parseEndedRow(dead.row);
+      return { stored: dead, exchange: await readExchange(self, ledger, runId) };
     },
     'endedRead',
     (outcome) => ({ asked, outcome }),
@@ -99,12 +106,12 @@ export function endedRead(
     onActive(state, self, asked, entry);
     return;
   }
-  const stored = outcome.value;
+  const { stored, exchange } = outcome.value;
   const row = stored === undefined ? undefined : parseEndedRow(stored.row);
   if (stored === undefined || row?.connectorId !== connectorId) {
     answer.resolve(unknownDelivery(asked));
   } else if (verb === 'replay' && row.status === 'dead') {
-    revive(state, self, asked, row, stored.revision);
+    revive(state, self, asked, { row, revision: stored.revision, exchange });
   } else if (verb === 'replay' ? row.replayedAtMs > 0 : row.ending === 'discarded') {
     answer.resolve(done({ delivery_id: deliveryId, status: row.status, changed: false }));
   } else {
@@ -113,13 +120,18 @@ export function endedRead(
   }
 }
 
+interface Dead {
+  readonly row: EndedRow;
+  readonly revision: number;
+  readonly exchange: OpenRun | undefined;
+}
+
 /** A dead letter arrives anew: it takes its place at the end of its lane. */
 function revive(
   state: OutboxState,
   self: OutboxSelf,
   { deliveryId, connectorId, answer }: Intervention,
-  ended: EndedRow,
-  revision: number,
+  { row: ended, revision, exchange }: Dead,
 ): void {
   const { threadId, conversationId, message } = ended;
   const dead = message && toDead(ended, message, state.nextOrder);
@@ -142,12 +154,13 @@ function revive(
       else if (type === 'busy') answer.resolve(refusal('busy', 'nothing was written', RETRY_MS));
       else {
         forgetDead(account, deliveryId);
+        sayTurnsChanged(state, self, exchange);
         bump(state, 'interventions:replay');
         answer.resolve(done({ delivery_id: deliveryId, status: row.status, changed: true }));
       }
     },
   };
-  const changes = joinChanges(revivedPart(deliveryId, revision, row));
+  const changes = joinChanges(revivedPart(deliveryId, revision, row, exchange));
   commit(state, self, { kind: 'finish', arrivals: [{ deliveryId, lane, row }], changes, later });
 }
 

@@ -4,7 +4,8 @@ import type { OutboundMessage, ReplyTarget } from '../../proto/channel-messages.
 import type { ChangePart } from '../../runtime/store/change-set.ts';
 import type { Fact, Row } from '../../runtime/store/store.ts';
 import type { RetentionRule } from '../ledger/rows.ts';
-import { TAPES, type TapeRow, tapeKey } from '../sessions/rows.ts';
+import type { OpenRun } from '../router/rows.ts';
+import { type NoteRow, noteKey, TAPES, type TapeRow, TURNS, tapeKey } from '../sessions/rows.ts';
 import {
   ACTIVE_STATUSES,
   type ActiveStatus,
@@ -181,15 +182,35 @@ export function steppedPart({ deliveryId, revision, before, after }: RowChange):
   }
 }
 
-/** A dead letter is a delivery again. */
-export function revivedPart(deliveryId: string, revision: number, row: DeliveryRow): ChangePart {
+/** The run's session learns, in the turns that its model sees, that this answer did not arrive. */
+export function undeliveredPart(
+  exchange: OpenRun,
+  deliveryId: string,
+  { maybeDuplicate, nativeMessageIds, ending, updatedAtMs }: DeliveryRow,
+): ChangePart {
+  const isPart = nativeMessageIds.length > 0;
+  const became = isPart ? 'was delivered in part only' : 'was not delivered';
+  const what = maybeDuplicate ? 'may not have been delivered' : became;
+  const row: NoteRow = { v: 1, note: `This answer ${what} (${ending}).`, atMs: updatedAtMs };
+  return { put: [{ table: TURNS, key: noteKey(exchange, numberOf(deliveryId)), row }] };
+}
+
+/** A dead letter is a delivery again; `exchange` is what its run's session remembers of it. */
+export function revivedPart(
+  deliveryId: string,
+  revision: number,
+  row: DeliveryRow,
+  exchange: OpenRun | undefined,
+): ChangePart {
+  const dead = { table: DEAD_LETTERS, key: deliveryId };
+  const note = exchange && { table: TURNS, key: noteKey(exchange, numberOf(deliveryId)) };
   return {
     expect: [
-      { table: DEAD_LETTERS, key: deliveryId, revision },
+      { ...dead, revision },
       { table: DELIVERIES, key: deliveryId, revision: 0 },
     ],
     put: [{ table: DELIVERIES, key: deliveryId, row }],
-    remove: [{ table: DEAD_LETTERS, key: deliveryId }],
+    remove: note === undefined ? [dead] : [dead, note],
     facts: [factOf(deliveryId, row, 'replayed')],
   };
 }
@@ -199,7 +220,7 @@ function numberOf(deliveryId: string): number {
   return Number(deliveryId.slice(deliveryId.lastIndexOf(':') + 1));
 }
 
-/** Where the run's session, and who asks for the run, learns that its answer did not arrive. */
+/** Where who asks for the run learns that its answer did not arrive. */
 function failureNote(deliveryId: string, row: DeliveryRow) {
   const text = `${deliveryId} to ${row.connectorId}: ${row.ending} (${row.reason})`;
   const entries = [{ type: 'delivery.failed', text }] as const;

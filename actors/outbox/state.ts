@@ -2,6 +2,8 @@
 import type { ActorRef, Deferred, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { ChangeSet, StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
+import type { OpenRun } from '../router/rows.ts';
+import type { SessionsProtocol } from '../sessions/protocol.ts';
 import {
   type Account,
   Book,
@@ -41,6 +43,7 @@ export const DEFAULT_POLICIES: OutboxPolicies = {
 
 export interface OutboxArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
+  readonly sessions: ActorRef<SessionsProtocol>;
   readonly policies?: Partial<OutboxPolicies>;
   /** By connector: how old a delivery may become while its account cannot send. */
   readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
@@ -78,6 +81,13 @@ export interface FinishStep {
 
 export type Step = MoveStep | FinishStep;
 
+/** How a delivery ended; `stored` undefined: nobody knows it. */
+export interface EndedDelivery {
+  readonly stored: StoredRow | undefined;
+  /** What its run's session remembers; of a dead one. */
+  readonly exchange: OpenRun | undefined;
+}
+
 /** What the outbox tells itself. */
 export interface OutboxOwn {
   committed(answer: Replied<Step, CommitReply>): void;
@@ -87,10 +97,10 @@ export interface OutboxOwn {
     readonly outcome: Settled<readonly (StoredRow | undefined)[]>;
   }): void;
   readFates(nothing: null): void;
-  /** How a delivery ended that an operator asks something for; undefined: nobody knows it. */
+  /** How a delivery ended that an operator asks something for. */
   endedRead(answer: {
     readonly asked: Intervention;
-    readonly outcome: Settled<StoredRow | undefined>;
+    readonly outcome: Settled<EndedDelivery>;
   }): void;
   wake(nothing: null): void;
   /** Asks again about pieces that nobody has answered for long. */
@@ -104,6 +114,7 @@ export type OutboxSelf = Self<OutboxProtocol & OutboxOwn>;
 
 export interface OutboxState {
   readonly ledger: ActorRef<LedgerProtocol>;
+  readonly sessions: ActorRef<SessionsProtocol>;
   readonly policies: OutboxPolicies;
   readonly book: Book;
   /** Deliveries of ends of runs that are at the ledger. */
@@ -123,6 +134,7 @@ export function createOutboxState(args: OutboxArgs): OutboxState {
   const ages = new Map(Object.entries(args.parkedMaxAgesMs ?? {}));
   return {
     ledger: args.ledger,
+    sessions: args.sessions,
     policies,
     book: new Book({
       onUnknown: policies.onUnknown,

@@ -55,7 +55,7 @@ interface SessionsState {
   scan: 'idle' | 'planned' | 'running' | 'again';
   /** Until the first scan has told which runs an earlier life left, no session starts. */
   isFirstScan: boolean;
-  /** Refused a run since they were last reminded. */
+  /** To be told to look at their rows again. */
   readonly behind: Set<string>;
   /** Ends that the router refused to hear. */
   readonly unsaid: RunEnded[];
@@ -121,6 +121,12 @@ export const sessionsActor = defineActor<
       makeRoom(state, self);
     },
     gaveBack: (state, text) => state.meter.countGivenBack(text),
+    turnsChanged(state, { sessionKey }, self) {
+      // One that is not in memory reads them when it begins.
+      if (state.roster.find(sessionKey)?.ref === undefined) return;
+      if (state.behind.size === 0) self.after('remind', 0, 'remind', null);
+      state.behind.add(sessionKey);
+    },
     reconcile: (state, _nothing, self) => scan(state, self),
     scanned(state, outcome, self) {
       const isWantedAgain = state.scan === 'again' || !outcome.ok;

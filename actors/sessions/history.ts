@@ -21,6 +21,8 @@ export class History implements HeldText {
   readonly #limits: HistoryLimits;
   /** Undefined: to be read from the ledger. */
   #turns: Turn[] | undefined;
+  /** What is read next may have been read before something changed. */
+  #isReadLate = false;
 
   constructor(memory: SessionMemory, limits: HistoryLimits) {
     this.#memory = memory;
@@ -32,9 +34,13 @@ export class History implements HeldText {
     return this.#turns !== undefined;
   }
 
-  /** As they were read, oldest first. */
+  /** As they were read, oldest first; not believed where they may have changed meanwhile. */
   set(turns: readonly Turn[]): void {
     this.#memory.hold(this, 0);
+    if (this.#isReadLate) {
+      this.#isReadLate = false;
+      return;
+    }
     this.#turns = [];
     this.append(turns);
   }
@@ -71,11 +77,23 @@ export class History implements HeldText {
     this.#turns = undefined;
   }
 
+  /** They have changed in the ledger: they are read again, and a read that is under way once more. */
+  forget(isBeingRead: boolean): void {
+    this.#isReadLate = isBeingRead;
+    this.close();
+  }
+
   /** Its session ends. */
   close(): void {
     this.giveBack();
     this.#memory.hold(this, 0);
   }
+}
+
+/** An exchange whose answer is followed by what is noted of it. */
+export function withNotes(turns: readonly Turn[], notes: readonly string[]): readonly Turn[] {
+  const lines = notes.map((note) => `\n[${note}]`).join('');
+  return turns.map(({ role, text }) => ({ role, text: role === 'user' ? text : text + lines }));
 }
 
 /** Where the turns that a model is shown begin. */

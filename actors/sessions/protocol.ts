@@ -27,6 +27,8 @@ export interface SessionsProtocol extends OperationOwner {
   ended(run: RunEnded): void;
   /** From a session: what those of its thread gave back since the last time. */
   gaveBack(text: GivenBack): void;
+  /** From the outbox: a note of what became of an answer was added to this session's turns, or taken away. Twice is once. */
+  turnsChanged(session: { readonly sessionKey: string }): void;
   /** Look again for durable runs that nobody has: sent by a router that may have died between flush and tell. */
   reconcile(nothing: null): void;
   /** Runs not yet ended; for the drain. */
@@ -37,6 +39,6 @@ export interface SessionsProtocol extends OperationOwner {
 export interface SessionProtocol extends RunOwner {
   /** Twice is once. */
   enqueue(run: RoutedRun): void;
-  /** Look at the durable open runs again: there may be some that it was never told of. */
+  /** Look at the durable rows again: there may be open runs that it was never told of, and turns that have changed. */
   refresh(nothing: null): void;
 }

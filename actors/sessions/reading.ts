@@ -3,8 +3,8 @@ import type { ActorRef, Asks, Deadline, In, Out } from '../../runtime/actor.ts';
 import type { ScanQuery, StoredRow } from '../../runtime/store/store.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import { INBOX, inboxKey, inboxPrefix, type OpenRun, parseInboxKey } from '../router/rows.ts';
-import type { HistoryLimits } from './history.ts';
-import { parseRunRow, parseTurnRow, RUNS, type RunRow, TURNS, type Turn } from './rows.ts';
+import { type HistoryLimits, withNotes } from './history.ts';
+import { isNote, parseRunRow, parseTurnRow, RUNS, type RunRow, TURNS, type Turn } from './rows.ts';
 
 /** The part of `Self` that asks. */
 export interface Asker {
@@ -48,14 +48,22 @@ export async function readTurns(
   { exchanges, bytes }: HistoryLimits,
 ): Promise<readonly Turn[]> {
   const newestFirst: (readonly Turn[])[] = [];
+  let notes: { readonly key: string; readonly note: string }[] = [];
   let bytesRead = 0;
   for (let after = ''; newestFirst.length < exchanges && bytesRead < bytes; ) {
     const limit = Math.min(PAGE_EXCHANGES, exchanges - newestFirst.length);
     const last: ScanQuery = { table: TURNS, prefix: `${sessionKey}\0`, limit, reverse: true };
     const query = after === '' ? last : { ...last, after };
     const page = await self.ask(ledger, 'scan', query, LEDGER_DEADLINE);
-    for (const { row } of page.rows) {
-      const { turns } = parseTurnRow(row);
+    for (const { key, row } of page.rows) {
+      if (isNote(row)) {
+        notes.push({ key, note: row.note });
+        continue;
+      }
+      const { turns: said } = parseTurnRow(row);
+      const own = notes.filter((one) => one.key.startsWith(key)).map(({ note }) => note);
+      const turns = own.length === 0 ? said : withNotes(said, own);
+      notes = [];
       newestFirst.push(turns);
       for (const { text } of turns) bytesRead += Buffer.byteLength(text);
     }

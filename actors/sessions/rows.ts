@@ -1,4 +1,4 @@
-/** The sessions' tables: `runs` (ended ones, with their tapes), `turns`, `tapes` (what was added after the end), and their change sets. */
+/** The sessions' tables: `runs` (ended ones, with their tapes), `turns` (and what became of answers), `tapes` (what was added after the end), and their change sets. */
 import { type EnvelopeId, runIdOf, ulidTimeMs } from '../../proto/ids.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
 import {
@@ -47,6 +47,14 @@ export interface TurnRow extends Row {
   readonly atMs: number;
 }
 
+/** What the model must know of an exchange that ended otherwise than it says; in `turns`, behind the exchange. */
+export interface NoteRow extends Row {
+  readonly v: 1;
+  /** One line of plain words. */
+  readonly note: string;
+  readonly atMs: number;
+}
+
 export interface TapeEntry {
   readonly type: 'message.received' | 'message.replied' | 'status' | 'delivery.failed';
   readonly text: string;
@@ -83,6 +91,11 @@ export interface RunEnd extends OpenRun {
 /** In the order of acceptance, as the runs of a session go. */
 export function turnKey(sessionKey: string, envelopeId: string): string {
   return `${sessionKey}\0${envelopeId}`;
+}
+
+/** `delivery` is the number, within the run, of the delivery that the note is about. */
+export function noteKey({ sessionKey, envelopeId }: OpenRun, delivery: number): string {
+  return `${turnKey(sessionKey, envelopeId)}\0${delivery}`;
 }
 
 export function tapeKey(runId: string, seq: number): string {
@@ -160,6 +173,16 @@ export function parseRunRow(stored: StoredRow): StoredRow<RunRow> {
   const isRun = row.v === 1 && isEnd && Array.isArray(row.tape);
   if (!isRun) throw unreadable(RUNS, row);
   return stored as StoredRow<RunRow>;
+}
+
+/** Which exchange a run's row stands for; undefined where none is remembered of it. */
+export function exchangeOf({ status, sessionKey, envelopeId }: Row): OpenRun | undefined {
+  const isNamed = typeof sessionKey === 'string' && typeof envelopeId === 'string';
+  return status === 'done' && isNamed ? { sessionKey, envelopeId } : undefined;
+}
+
+export function isNote(row: Row): row is NoteRow {
+  return row.v === 1 && typeof row.note === 'string';
 }
 
 export function parseTurnRow(row: Row): TurnRow {

@@ -61,6 +61,9 @@ export const sessionActor = defineActor<
     },
     refresh(state, _nothing, self) {
       state.hasGap = true;
+      state.history.forget(
+        state.phase === 'loading' || (state.phase === 'refreshing' && state.isNew),
+      );
       takeNext(state, self);
     },
     refreshed(state, outcome, self) {

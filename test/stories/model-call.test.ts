@@ -175,6 +175,31 @@ story(
   },
 );
 
+story('a model hears that the answer before was not delivered', () =>
+  withModel(async (model, start) => {
+    const gateway = await start();
+    // The echo connector refuses a text with this marker.
+    assert.is((await ask(gateway, 'one', '[permanent]')).status, 202);
+    await until(
+      'the answer is a dead letter',
+      async () => (await facts(gateway, 'delivery.dead')).length === 1,
+      20_000,
+    );
+    // The session hears of it behind the fact: a message may be faster.
+    const heard = async (n: number) => {
+      assert.is((await ask(gateway, `two-${n}`)).status, 202);
+      await model.until('the next call', ({ calls }) => calls.length === n + 2, 20_000);
+      return JSON.stringify(model.calls[n + 1]?.body.messages);
+    };
+    let messages = '';
+    for (let n = 0; n < 50 && !messages.includes('not delivered'); n += 1) {
+      messages = await heard(n);
+    }
+    assert.match(messages, 'This answer was not delivered (permanent).');
+    await gateway.stop();
+  }),
+);
+
 story('a rotated key is read again: the next message is answered without a restart', () =>
   withModel(async (model) => {
     await withStateRoot(async (stateRoot) => {

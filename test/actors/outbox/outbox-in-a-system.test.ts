@@ -6,6 +6,7 @@ import type { LedgerProtocol } from '../../../actors/ledger/protocol.ts';
 import { outboxActor } from '../../../actors/outbox/actor.ts';
 import type { OutboxProtocol } from '../../../actors/outbox/protocol.ts';
 import { DEAD_LETTERS, DELIVERED } from '../../../actors/outbox/rows.ts';
+import type { SessionsProtocol } from '../../../actors/sessions/protocol.ts';
 import { child, refTo } from '../../../runtime/actor.ts';
 import type { ChildSpec } from '../../../runtime/child-spec.ts';
 import { createSystem, type System, supervisor } from '../../../runtime/index.ts';
@@ -17,6 +18,7 @@ const test = suite('actors/outbox in a system');
 const SOON = { inMs: 5_000 };
 const ledger = refTo<LedgerProtocol>('t', 'root/ledger');
 const outbox = refTo<OutboxProtocol>('t', 'root/outbox');
+const sessions = refTo<SessionsProtocol>('t', 'root/sessions');
 const connector = refTo<StandInConnector>('t', 'root/connector');
 
 async function withSystem(work: (system: System) => Promise<void>) {
@@ -28,7 +30,7 @@ async function withSystem(work: (system: System) => Promise<void>) {
   });
   const children = [
     child(ledgerActor, { id: 'ledger', args: { retention: [] } }),
-    child(outboxActor, { id: 'outbox', args: { ledger } }),
+    child(outboxActor, { id: 'outbox', args: { ledger, sessions } }),
     child(standInConnector, { id: 'connector', args: { outbox } }),
   ] as readonly ChildSpec<unknown, unknown>[];
   const backoff = { minMs: 1, maxMs: 20, factor: 2, jitter: 0, resetAfterMs: 1_000 };

@@ -44,7 +44,7 @@ async function withSystem(
   const run = { module: runActor.module, export: runActor.export };
   const children = [
     child(ledgerActor, { id: 'ledger', args: { retention: [] } }),
-    child(outboxActor, { id: 'outbox', args: { ledger } }),
+    child(outboxActor, { id: 'outbox', args: { ledger, sessions } }),
     child(routerActor, { id: 'router', args: { ledger, sessions, rules: OPEN_RULES } }),
     child(sessionsActor, { id: 'sessions', args: { ledger, outbox, router, run } }),
   ] as readonly ChildSpec<unknown, unknown>[];

@@ -26,6 +26,9 @@ export interface WorldOptions {
   random(): number;
 }
 
+const SESSIONS = 'test/sessions';
+/** Of every run. */
+export const SESSION = 'channel:webhook:w:conversation:c';
 const START_WALL_MS = 1_800_000_000_000;
 const DAY_MS = 86_400_000;
 
@@ -37,6 +40,8 @@ export class OutboxWorld {
   /** Asks at the ledger that have not been handled, oldest first. */
   asks: Asked[] = [];
   commits = 0;
+  /** Sessions that were told to read their turns again. */
+  readonly turnsChanged: string[] = [];
   refusesTells = false;
   store = new PowerLossStore();
   outbox: ActorDriver;
@@ -59,6 +64,7 @@ export class OutboxWorld {
     const { policies, parkedMaxAgesMs } = this.#options;
     const args = {
       ledger: { address: 'test/ledger' },
+      sessions: { address: SESSIONS },
       ...(policies === undefined ? {} : { policies }),
       ...(parkedMaxAgesMs === undefined ? {} : { parkedMaxAgesMs }),
     };
@@ -92,12 +98,13 @@ export class OutboxWorld {
   }
 
   finish(runId: string, outputs: readonly Output[]): Promise<FinishReply> {
+    const row = { v: 1, status: 'done', sessionKey: SESSION, envelopeId: `E${runId}`, tape: [] };
     return this.outbox.ask('runs', 'finish', {
       runId,
       trace: `trace-${runId}`,
       changes: {
         expect: [{ table: 'runs', key: runId, revision: 0 }],
-        put: [{ table: 'runs', key: runId, row: { v: 1, status: 'done' } }],
+        put: [{ table: 'runs', key: runId, row }],
         remove: [],
         facts: [{ type: 'run.finished', runId }],
       },
@@ -206,6 +213,10 @@ export class OutboxWorld {
   }
 
   #take({ to, kind, payload }: Sent): boolean {
+    if (to === SESSIONS) {
+      this.turnsChanged.push((payload as { sessionKey: string }).sessionKey);
+      return true;
+    }
     const connector = [...this.connectors.values()].find(({ address }) => address === to);
     if (connector === undefined) throw new Error(`nobody is at ${to}`);
     if (kind === 'settledAck') {

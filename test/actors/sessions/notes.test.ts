@@ -1,0 +1,116 @@
+/** What a session's model hears of an answer that did not arrive. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
+import { noteKey, TURNS } from '../../../actors/sessions/rows.ts';
+import { answerOf, idOf, KEY, openSession } from './session-rig.ts';
+
+const test = suite('actors/sessions/notes');
+
+type Kit = Awaited<ReturnType<Awaited<ReturnType<typeof openSession>>['open']>>['kit'];
+
+/** What the model was shown last. */
+const shown = (kit: Kit) =>
+  kit.effects
+    .flatMap((effect) =>
+      effect.type === 'tell' && effect.kind === 'begin'
+        ? [(effect.payload as { turns: readonly { text: string }[] }).turns]
+        : [],
+    )
+    .at(-1)
+    ?.map(({ text }) => text);
+
+async function createNoted() {
+  const all = await openSession();
+  const note = async ({ envelopeId }: RoutedRun) => {
+    const row = { v: 1, note: 'This answer was not delivered (permanent).', atMs: 1 };
+    const key = noteKey({ sessionKey: KEY, envelopeId }, 0);
+    await all.commit({ expect: [], put: [{ table: TURNS, key, row }], remove: [], facts: [] });
+  };
+  return { ...all, note };
+}
+
+const NOTED = 'to n\n[This answer was not delivered (permanent).]';
+
+test('a session that begins shows its model which answers did not arrive, and still every exchange', async () => {
+  const { route, open, note } = await createNoted();
+  const first = await open();
+  const runs: RoutedRun[] = [];
+  for (let n = 0; n < 22; n += 1) {
+    const run = await route(`q${n}`);
+    runs.push(run);
+    first.kit.receive('enqueue', run);
+    await first.kit.settle();
+    await first.answered(idOf(run), answerOf('to n'));
+  }
+  for (const [n, run] of runs.entries()) if (n % 3 === 2) await note(run);
+  const { kit } = await open();
+  kit.receive('enqueue', await route('now'));
+  await kit.settle();
+  const texts = shown(kit) ?? [];
+  assert.is(texts.length, 41);
+  for (let n = 2; n < 22; n += 1) {
+    const at = 2 * (n - 2);
+    assert.equal([texts[at], texts[at + 1]], [`q${n}`, n % 3 === 2 ? NOTED : 'to n']);
+  }
+});
+
+test('a session in memory reads its turns again when it is told to, and not otherwise', async () => {
+  const { route, open, note, script } = await createNoted();
+  let reads = 0;
+  script.scanFails = ({ table }) => {
+    if (table === TURNS) reads += 1;
+    return false;
+  };
+  const { kit, answered } = await open();
+  const ask = async (text: string) => {
+    const run = await route(text);
+    kit.receive('enqueue', run);
+    await kit.settle();
+    return run;
+  };
+  const first = await ask('one');
+  await answered(idOf(first), answerOf('to n'));
+  const second = await ask('two');
+  assert.is(reads, 1);
+  await note(first);
+  kit.receive('refresh', null);
+  await kit.settle();
+  await answered(idOf(second), answerOf('to n'));
+  await ask('three');
+  assert.equal(shown(kit), ['one', NOTED, 'two', 'to n', 'three']);
+  assert.is(reads, 2);
+});
+
+test('turns that change while they are read are read once more', async () => {
+  const { route, open, note, script } = await createNoted();
+  const { kit, answered } = await open();
+  const ask = async (text: string) => {
+    const run = await route(text);
+    kit.receive('enqueue', run);
+    await kit.settle();
+    return run;
+  };
+  const first = await ask('one');
+  await answered(idOf(first), answerOf('to n'));
+  let reads = 0;
+  script.scanFails = ({ table }) => {
+    if (table !== TURNS) return false;
+    reads += 1;
+    // Behind what this read sees, and before the session has it.
+    if (reads === 1) {
+      queueMicrotask(() => {
+        void note(first);
+        kit.receive('refresh', null);
+      });
+    }
+    return false;
+  };
+  kit.receive('refresh', null);
+  await kit.settle();
+  await ask('two');
+  await kit.settle();
+  assert.equal([shown(kit), reads], [['one', NOTED, 'two'], 2]);
+});
+
+test.run();
