@@ -1,7 +1,7 @@
 /** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
 import { codeOf, messageOf } from '../runtime/errors.ts';
