@@ -17,14 +17,27 @@ const HALF_BACKUP = /^[0-9A-Z]{26}\.partial$/;
 /** 5: rows of `inbox` leave out what is usual, and turns go by envelope. */
 export const STORE_FORMAT = 5;
 
+/** What another path mends; the rest is the disk's. */
+const WRONG_PATH: readonly string[] = [
+  'EACCES',
+  'EEXIST',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+];
+
 /** The state root is not a directory, or cannot be made. */
 export class StateRootUnusable extends Error {
-  readonly code = 'state_root_unusable';
+  readonly code: 'state_root_unusable' | 'store_failed';
   readonly retryable = false;
 
   constructor(stateRoot: string, cause: unknown) {
     super(`the state root ${stateRoot} cannot be used: ${messageOf(cause)}`, { cause });
     this.name = 'StateRootUnusable';
+    this.code = WRONG_PATH.includes(codeOf(cause)) ? 'state_root_unusable' : 'store_failed';
   }
 }
 
