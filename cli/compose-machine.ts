@@ -1,10 +1,10 @@
 /** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
-import { codeOf } from '../runtime/errors.ts';
+import { codeOf, messageOf } from '../runtime/errors.ts';
 import type { Store } from '../runtime/store/store.ts';
 import { adminTokenFileOf } from './state-root.ts';
 
@@ -13,6 +13,61 @@ const KEY_BYTES = 32;
 export const STORE_DIRECTORY = 'store';
 /** 5: rows of `inbox` leave out what is usual, and turns go by envelope. */
 export const STORE_FORMAT = 5;
+
+/** What another path mends; the rest is the disk's. */
+const WRONG_PATH: readonly string[] = [
+  'EACCES',
+  'EEXIST',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+];
+
+/** The state root is not a directory, or cannot be made. */
+export class StateRootUnusable extends Error {
+  readonly code: 'state_root_unusable' | 'store_failed';
+  readonly retryable = false;
+
+  constructor(stateRoot: string, cause: unknown) {
+    super(`the state root ${stateRoot} cannot be used: ${messageOf(cause)}`, { cause });
+    this.name = 'StateRootUnusable';
+    this.code = WRONG_PATH.includes(codeOf(cause)) ? 'state_root_unusable' : 'store_failed';
+  }
+}
+
+/** Makes the state root and its store's directory where they are not there, for their owner only. */
+export async function makeStateRoot(stateRoot: string): Promise<void> {
+  try {
+    await makeDirectory(join(stateRoot, STORE_DIRECTORY));
+  } catch (error) {
+    throw new StateRootUnusable(stateRoot, error);
+  }
+}
+
+/** One after the other: the recursive mkdir of Node.js never ends below /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  if (await isDirectory(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeDirectory(parent);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (codeOf(error) !== 'EEXIST' || !(await isDirectory(path))) throw error;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
 
 /** What the vault asks for. */
 export function machineSecrets(stateRoot: string): VaultDeps {

@@ -63,7 +63,10 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
     'give the webhook of the configuration file another integration_id: one of this id was added by command',
   ],
   bind_refused: [EXIT.refused, 'listen on 127.0.0.1 or [::1]'],
-  state_root_locked: [EXIT.refused, 'stop the other gateway, or give another --state-root'],
+  state_root_unusable: [
+    EXIT.refused,
+    'give a --state-root that is a directory of this user, or that can be made',
+  ],
   store_locked: [EXIT.refused, 'stop the other gateway, or give another --state-root'],
   store_corrupt: [
     EXIT.failure,

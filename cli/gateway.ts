@@ -1,6 +1,6 @@
 /** A whole gateway in the host's process: started, called, stopped. It handles no signal and never ends the process. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { extname, resolve } from 'node:path';
 import { gatewayTree, refsOf, threadGroups } from '../actors/tree.ts';
@@ -15,7 +15,7 @@ import { codeOf, messageOf } from '../runtime/errors.ts';
 import type { System } from '../runtime/system.ts';
 import { logEvent } from './compose-events.ts';
 import { openHostLine } from './compose-line.ts';
-import { withdrawToken } from './compose-machine.ts';
+import { makeStateRoot, withdrawToken } from './compose-machine.ts';
 import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
 import { packageVersion } from './compose-version.ts';
 import type { CheckedConfig } from './config/checked-config.ts';
@@ -57,7 +57,7 @@ export interface GatewayOptions {
 }
 
 export interface GatewayHandle {
-  /** Settles when everything runs and listens; rejects with a coded error, e.g. `store_locked`, `address_in_use`, and `address_refused` beyond loopback. */
+  /** Settles when everything runs and listens; rejects with a coded error, e.g. `state_root_unusable`, `store_locked`, `address_in_use`, and `address_refused` beyond loopback. */
   readonly ready: Promise<{ readonly http: string }>;
   /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
   call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
@@ -65,7 +65,7 @@ export interface GatewayHandle {
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
    * Never rejects. `code` is what a process would exit with: 0 stopped · 74 the store failed · 4 another gateway has
-   * it, its vault.key is missing, or the address cannot be taken · 1 it is newer or corrupt · 2 the configuration is wrong, or contradicts it · 70 anything else.
+   * it, its vault.key is missing, or its directory or address cannot be taken · 1 it is newer or corrupt · 2 the configuration is wrong, or contradicts it · 70 anything else.
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
@@ -88,6 +88,7 @@ const CODES: Readonly<Record<string, number>> = {
   duplicate_webhook: 2,
   config_invalid: 2,
   invalid_options: 2,
+  state_root_unusable: 4,
   address_in_use: 4,
   address_refused: 4,
   address_unknown: 4,
@@ -147,7 +148,7 @@ class Gateway implements GatewayHandle {
     if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
     const stateRoot = directoryOf(this.#options.stateRoot);
     const gatewayId = randomUUID();
-    mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
+    await makeStateRoot(stateRoot);
     this.#warnOfReaders(stateRoot);
     const args: ThreadArgs = { gatewayId, stateRoot, model: config.model, hostKinds: connectors };
     const host = { log: this.#log, reveal: (ref: string) => this.#reveal(ref) };
@@ -190,7 +191,7 @@ class Gateway implements GatewayHandle {
     const version = packageVersion();
     const root = system.spawn(gatewayTree(planOf(config, version)));
     await system.started(root as never).catch((error: unknown) => {
-      throw placeDuplicate(error, checked);
+      throw placeDuplicate(toFailedStart(error), checked);
     });
     if (!makesToken(config)) await withdrawToken(stateRoot);
     const { url } = await system.ask(this.#refs.http, 'where', null, { inMs: CALL_DEADLINE_MS });
@@ -244,6 +245,12 @@ class Gateway implements GatewayHandle {
 }
 
 const SETUP_MODULE = new URL(`./thread-setup${extname(import.meta.url)}`, import.meta.url).href;
+
+/** Every supervisor on the way up names itself in the message; what happened stands at its end. */
+function toFailedStart(error: unknown): Error {
+  const message = messageOf(error).replace(/^(?:\S+ ended: \S+: start: )+/, '');
+  return Object.assign(new Error(message, { cause: error }), { code: codeOf(error) });
+}
 
 /** An empty one, as a setting that is not set makes it, is not the current directory. */
 function directoryOf(stateRoot: string): string {

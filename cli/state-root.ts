@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { codeOf } from '../runtime/errors.ts';
 import { chosen, type Environment } from './chosen.ts';
 
 /** Written by `serve` once it listens, removed when it ends. */
@@ -52,9 +53,16 @@ export function readGatewayRecord(stateRoot: string): GatewayRecord | undefined 
   }
 }
 
-/** Removes the record if it is this process's own: a successor may have written its own meanwhile. */
+/**
+ * Removes the record if it is this process's own: a successor may have written its own meanwhile. Never throws: it would
+ * hide why the gateway ended, and a record that stays is known as stale by its pid.
+ */
 export function removeGatewayRecord(stateRoot: string, pid: number): void {
-  if (readGatewayRecord(stateRoot)?.pid === pid) rmSync(gatewayFileOf(stateRoot), { force: true });
+  try {
+    if (readGatewayRecord(stateRoot)?.pid === pid) rmSync(gatewayFileOf(stateRoot));
+  } catch {
+    return;
+  }
 }
 
 /** A file's text without its trailing newline; undefined where there is no file. */
@@ -62,7 +70,7 @@ export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined;
     throw error;
   }
 }

@@ -1,10 +1,9 @@
 /** `palyra serve`: runs the gateway until a signal or its own end. What the gateway does is composed elsewhere. */
 import type { Command } from 'commander';
-import { messageOf } from '../../runtime/errors.ts';
 import { type CommandWorld, withJson } from '../command-world.ts';
 import { DEMO_WEBHOOK } from '../config/demo.ts';
 import { builtInKinds } from '../connector-kinds.ts';
-import { CliError, EXIT, toCliError } from '../exit-codes.ts';
+import { EXIT } from '../exit-codes.ts';
 import type { GatewayHandle } from '../gateway.ts';
 import { type Log, openLog } from '../log.ts';
 import { guardProcess } from '../process-guard.ts';
@@ -61,15 +60,8 @@ async function readyOrEnded(
   } catch (error) {
     const { code } = await gateway.ended;
     if (code === EXIT.ok) return { http: undefined };
-    throw failedStart(error);
+    throw error;
   }
-}
-
-/** Every supervisor on the way up names itself in the message; what happened stands at its end. */
-function failedStart(error: unknown): CliError {
-  const { code, exitCode, next } = toCliError(error);
-  const message = messageOf(error).replace(/^(?:\S+ ended by \S+: start: )+/, '');
-  return new CliError(code, exitCode, message, { next, cause: error });
 }
 
 function announce(world: CommandWorld, settings: Settings, http: string, log: Log): void {

@@ -7,8 +7,10 @@ import * as assert from 'uvu/assert';
 import {
   createStoreOpener,
   machineSecrets,
+  makeStateRoot,
   prepareBackup,
   publishToken,
+  StateRootUnusable,
   withdrawToken,
 } from '../../cli/compose-machine.ts';
 import { codeOf } from '../../runtime/errors.ts';
@@ -17,6 +19,32 @@ import { withStateRoot } from '../support/gateway-process.ts';
 import { within } from '../support/within.ts';
 
 const machine = suite('compose: machine');
+
+machine(
+  'a state root is made for its owner only, by two at a time too, and what is there stays',
+  () =>
+    withStateRoot(async (parent) => {
+      const stateRoot = join(parent, 'a', 'b');
+      await Promise.all([makeStateRoot(stateRoot), makeStateRoot(stateRoot)]);
+      for (const made of [join(parent, 'a'), stateRoot, join(stateRoot, 'store')]) {
+        assert.is(statSync(made).mode & 0o777, 0o700, made);
+      }
+      writeFileSync(join(stateRoot, 'store', 'data.mdb'), 'x');
+      await makeStateRoot(stateRoot);
+      assert.ok(existsSync(join(stateRoot, 'store', 'data.mdb')));
+    }),
+);
+
+machine('a state root that another path mends is told from a disk that fails', () =>
+  withStateRoot(async (parent) => {
+    const file = join(parent, 'file');
+    writeFileSync(file, '');
+    const code = await makeStateRoot(join(file, 'below')).then(() => '', codeOf);
+    assert.is(code, 'state_root_unusable');
+    const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    assert.is(new StateRootUnusable(parent, full).code, 'store_failed');
+  }),
+);
 
 machine('the master key is made once, where it may be made, 32 bytes, for its owner only', () =>
   withStateRoot(async (stateRoot) => {

@@ -11,6 +11,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -74,13 +75,20 @@ test('a second gateway on a state root is refused with exit 4, and the first one
   const { http } = await gateway.ready;
   const second = serve(['--state-root', stateRoot]);
   assert.is(await second.end, 4);
-  assert.match(second.stderr(), 'store_locked');
+  const held = `the store ${join(stateRoot, 'store')} is open for writing in process ${gateway.pid}`;
+  const words = lastWords(second);
+  assert.ok(words.startsWith(`palyra: store_locked: ${held}`), words);
+  assert.match(words, /\n {2}next: stop the other gateway, or give another --state-root\n$/);
   assert.is(second.stdout(), '');
   assert.is((await fetch(`${http}/livez`, { signal: AbortSignal.timeout(5_000) })).status, 200);
   assert.is(JSON.parse(readFileSync(join(stateRoot, 'gateway.json'), 'utf8')).http, http);
   const port = serve(['--state-root', newRoot(), '--http', http.replace('http://', '')]);
   assert.is(await port.end, 4);
-  assert.match(port.stderr(), 'address_in_use');
+  const taken = `cannot listen on 127.0.0.1 port ${new URL(http).port}: another process listens there`;
+  assert.is(
+    lastWords(port),
+    `palyra: address_in_use: ${taken}; stop it or choose another port\n  next: give another --http HOST:PORT; port 0 picks a free one\n`,
+  );
   gateway.signal('SIGINT');
   assert.is(await gateway.end, 0);
 });
@@ -217,7 +225,9 @@ test('a store that is not one is refused with exit 1 and left as it is', async (
   writeFileSync(file, Buffer.alloc(65_536, 7));
   const gateway = serve(['--state-root', stateRoot]);
   assert.is(await gateway.end, 1);
-  assert.match(gateway.stderr(), /store_corrupt.*\n {2}next: /);
+  const words = lastWords(gateway);
+  assert.ok(words.startsWith(`palyra: store_corrupt: ${file} is not a whole store file: `), words);
+  assert.match(words, /\n {2}next: nothing was changed; restore a backup [^\n]*\n$/);
   assert.equal(readFileSync(file), Buffer.alloc(65_536, 7));
 });
 
@@ -236,7 +246,10 @@ test('a backup in another state root is refused with exit 4 and a next step unti
   const refused = serve(['--state-root', other]);
   const end = within('its refusal', refused.end, 20_000);
   assert.is(await end.finally(() => refused.signal('SIGKILL')), 4);
-  assert.match(refused.stderr(), /vault_key_missing.*\n {2}next: put the vault\.key/);
+  assert.match(
+    lastWords(refused),
+    /^palyra: vault_key_missing: the store holds sealed secrets[^\n]*\n {2}next: put the vault\.key/,
+  );
   for (const name of ['vault.key', 'admin.token']) assert.not(existsSync(join(other, name)));
 
   cpSync(join(stateRoot, 'vault.key'), join(other, 'vault.key'));
@@ -264,6 +277,30 @@ test('a webhook that a command added cannot be declared too: exit 2', async () =
   assert.is(await again.end, 2);
   assert.match(again.stderr(), `${file}:2: webhooks[0].integration_id: expected another id`);
 });
+
+test('a state root that cannot be one is refused with exit 4, what is wrong and a next step', async () => {
+  const file = join(directory, 'a-file');
+  writeFileSync(file, '');
+  const dangling = join(directory, 'dangling');
+  symlinkSync(join(directory, 'nowhere', 'at', 'all'), dangling);
+  const unmade = process.platform === 'linux' ? ['/proc/palyra', '/proc'] : [];
+  for (const stateRoot of [file, join(file, 'below'), dangling, ...unmade]) {
+    const gateway = serve(['--state-root', stateRoot]);
+    const end = within(`the refusal of ${stateRoot}`, gateway.end, 20_000);
+    assert.is(await end.finally(() => gateway.signal('SIGKILL')), 4, gateway.stderr());
+    const [first, next] = lastWords(gateway).split('\n');
+    const start = `palyra: state_root_unusable: the state root ${stateRoot} cannot be used: E`;
+    assert.ok(first?.startsWith(start), first);
+    assert.match(next ?? '', 'next: give a --state-root that is a directory');
+    const status = await runCommand(['status', '--state-root', stateRoot]);
+    assert.is(status.code, 5, status.stderr);
+  }
+});
+
+/** What it says at its end, after its log. */
+function lastWords(gateway: { stderr(): string }): string {
+  return gateway.stderr().replace(/^\{.*\n/gm, '');
+}
 
 /** The writing end of a pipe; undefined until somebody reads it. */
 function openedByReader(file: string): number | undefined {
