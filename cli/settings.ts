@@ -4,7 +4,7 @@ import type { CheckedConfig } from './config/checked-config.ts';
 import { demoConfig } from './config/demo.ts';
 import { readConfig } from './config/given-config.ts';
 import type { ConnectorKinds } from './config/kind-checks.ts';
-import { isLoopback, type Listen, parseListen } from './config/listen.ts';
+import { isLoopback, type Listen, LOOPBACK_ADVICE, parseListen } from './config/listen.ts';
 import { parseConfig } from './config/parse.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
@@ -60,7 +60,7 @@ export function configFileOf(flag: string | undefined, env: Environment): string
 export function refuseBeyondLoopback({ host, port }: Listen): void {
   if (isLoopback(host)) return;
   throw new CliError('bind_refused', EXIT.refused, `refused to listen on ${host}:${port}`, {
-    next: 'listen on a loopback address, e.g. 127.0.0.1:7142, and put a TLS proxy before it',
+    next: LOOPBACK_ADVICE,
   });
 }
 

@@ -1,4 +1,5 @@
 /** `HOST:PORT` as flags, environment and file write it. It resolves no name and binds nothing. */
+import { isIPv4 } from 'node:net';
 
 export interface Listen {
   /** Without the brackets of an IPv6 address. */
@@ -18,8 +19,11 @@ export function parseListen(text: string): Listen | undefined {
 
 /** Reached from this machine only: 127.0.0.0/8, ::1 and localhost. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
+
+export const LOOPBACK_ADVICE =
+  'listen on a loopback address, e.g. 127.0.0.1:7142, and put a TLS proxy before it that speaks HTTP/1.1 to it';
 
 /** The gateway would be reached from beyond this machine, without TLS and without a word that this is meant. */
 export class BeyondLoopback extends Error {
@@ -27,9 +31,7 @@ export class BeyondLoopback extends Error {
   readonly retryable = false;
 
   constructor({ host, port }: Listen) {
-    super(
-      `refused to listen on ${host}:${port}; listen on a loopback address, e.g. 127.0.0.1:7142, and put a TLS proxy before it`,
-    );
+    super(`refused to listen on ${host}:${port}; ${LOOPBACK_ADVICE}`);
     this.name = 'BeyondLoopback';
   }
 }

@@ -131,7 +131,7 @@ test('addresses of both families are read, and loopback is told from the rest', 
     assert.is(parseListen(bad), undefined, bad);
   }
   for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost']) assert.ok(isLoopback(host));
-  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.0.0.1.example.com'])
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.999.0.1', '127.0.0.1.example.com'])
     assert.not(isLoopback(host));
 });
 

@@ -92,6 +92,51 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
       assert.is((await call(server.port, { path: '/' })).status, 200);
     }));
 
+  test('a transfer coding other than chunked is refused, and nothing that follows it is read', () =>
+    withServer(load, {}, async ({ server, seen, refusals }) => {
+      const body = '3\r\nabc\r\n0\r\n\r\n';
+      const next = 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n';
+      const codings = [
+        'xchunked',
+        'identity',
+        'gzip, chunked',
+        'chunked, identity',
+        'chunked;q=1',
+        '"chunked"',
+        'gzip\r\nTransfer-Encoding: chunked',
+        'chunked\r\nTransfer-Encoding: chunked',
+      ];
+      for (const coding of codings) {
+        const head = `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${coding}\r\n\r\n`;
+        const statusesAfter = async (bytes: string) => {
+          const raw = await connectRaw(server.port);
+          raw.send(bytes);
+          return splitAnswers(await raw.closed()).map(({ status }) => status);
+        };
+        assert.equal(await statusesAfter(head + body), [400], coding);
+        // In one piece with a next request it may end without an answer.
+        const statuses = await statusesAfter(head + body + next);
+        assert.equal(statuses, statuses.length === 0 ? [] : [400], coding);
+      }
+      assert.is(seen.length, 0);
+      assert.equal(new Set(refusals), new Set(['unreadable']));
+      const raw = await connectRaw(server.port);
+      raw.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n');
+      const [answer] = splitAnswers(await raw.until('an answer', hasAnswers(1)));
+      assert.is(answer?.status, 200);
+      raw.destroy();
+    }));
+
+  test('HTTP/1.0, which some proxies speak unless told otherwise, and a target that is no path are 505', () =>
+    withServer(load, {}, async ({ server, seen }) => {
+      for (const line of ['GET / HTTP/1.0', 'GET http://a/ HTTP/1.1', 'OPTIONS * HTTP/1.1']) {
+        const raw = await connectRaw(server.port);
+        raw.send(`${line}\r\nHost: a\r\n\r\n`);
+        assert.match(await raw.closed(), /^HTTP\/1\.1 505 /, line);
+      }
+      assert.is(seen.length, 0);
+    }));
+
   test('a flood of headers is refused or closed', () =>
     withServer(load, {}, async ({ server, seen }) => {
       for (const headers of [`x: ${'a'.repeat(9_000)}\r\n`, 'x: y\r\n'.repeat(50_000)]) {

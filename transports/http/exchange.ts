@@ -101,13 +101,21 @@ export function isAnswer(begun: HttpIntake | HttpAnswer): begun is HttpAnswer {
   return 'status' in begun;
 }
 
+const UNREADABLE = {
+  400: 'The request is not well-formed HTTP/1.1.',
+  431: `The request line and headers are longer than ${MAX_HEAD_BYTES} bytes.`,
+  505: 'Send HTTP/1.1, and a target that is a path.',
+} as const;
+
 /** A head that HTTP allows and we do not. */
-export function unreadable(status: 400 | 431): HttpAnswer {
-  const message =
-    status === 431
-      ? `The request line and headers are longer than ${MAX_HEAD_BYTES} bytes.`
-      : 'The request is not well-formed HTTP/1.1.';
-  return problemAnswer({ code: 'malformed', message }, { status });
+export function unreadable(status: keyof typeof UNREADABLE): HttpAnswer {
+  return problemAnswer({ code: 'malformed', message: UNREADABLE[status] }, { status });
+}
+
+/** Where a proxy reads another coding otherwise than we do, the body of one request is the next one. */
+export function hasKnownCoding(headers: Readonly<Record<string, string>>): boolean {
+  const coding = headers['transfer-encoding'];
+  return coding === undefined || coding.toLowerCase() === 'chunked';
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those must not reach the wire

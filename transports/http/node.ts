@@ -6,6 +6,7 @@ import {
   addHeader,
   createExchanges,
   type Exchanges,
+  hasKnownCoding,
   isAnswer,
   MAX_HEAD_BYTES,
   safeValue,
@@ -37,8 +38,9 @@ export async function openNodeHttp(
     connectionsCheckingInterval: Math.min(1_000, Math.max(20, options.requestTimeoutMs / 4)),
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
+  const front: Front = { server, exchanges, options, refused: new WeakSet() };
   server.on('request', (request, response) => {
-    receive({ server, exchanges, options }, request, response);
+    if (!front.refused.has(request.socket)) receive(front, request, response);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     refuse(options, error, socket as Socket);
@@ -51,12 +53,22 @@ interface Front {
   readonly server: Server;
   readonly exchanges: Exchanges;
   readonly options: HttpServerOptions;
+  /** What follows a head that was refused cannot be told from a next request. */
+  readonly refused: WeakSet<Socket>;
 }
 
 function receive(front: Front, incoming: IncomingMessage, response: ServerResponse): void {
-  const { exchanges } = front;
+  const { exchanges, options } = front;
   const request = readHead(incoming);
   const finish = (answer: HttpAnswer) => send(front, response, request.method, answer);
+  const refusal = refusalOf(incoming, request);
+  if (refusal !== undefined) {
+    options.observer?.refused('unreadable');
+    front.refused.add(incoming.socket);
+    response.setHeader('connection', 'close');
+    finish(unreadable(refusal));
+    return;
+  }
   const begun = exchanges.begin(request);
   if (isAnswer(begun)) {
     finish(begun);
@@ -134,6 +146,12 @@ function readHead(incoming: IncomingMessage): HttpRequest {
     query: mark < 0 ? '' : target.slice(mark + 1),
     headers,
   };
+}
+
+/** What the other engine refuses too: a gateway behaves the same wherever it runs. */
+function refusalOf(incoming: IncomingMessage, request: HttpRequest): 400 | 505 | undefined {
+  if (incoming.httpVersion !== '1.1' || !request.path.startsWith('/')) return 505;
+  return hasKnownCoding(request.headers) ? undefined : 400;
 }
 
 /** Node reads heads as latin1; they are bytes, read as UTF-8 like the other engine does. */

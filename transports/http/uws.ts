@@ -17,6 +17,7 @@ import {
   addHeader,
   createExchanges,
   type Exchanges,
+  hasKnownCoding,
   isAnswer,
   MAX_HEAD_BYTES,
   safeValue,
@@ -115,8 +116,7 @@ class Front {
     const request = readHead(raw);
     if (typeof request === 'number') {
       this.#options.observer?.refused('unreadable');
-      // What follows such a head cannot be told from a next request: the connection ends here.
-      send(response, 'GET', unreadable(request), true);
+      endUnread(response, request);
       return;
     }
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
@@ -203,8 +203,23 @@ function readHead(raw: RawRequest): HttpRequest | 400 | 431 {
     addHeader(headers, name, value);
   });
   if (headBytes > MAX_HEAD_BYTES) return 431;
-  if (lengths > 1) return 400;
+  // The library takes every transfer coding as chunked.
+  if (lengths > 1 || !hasKnownCoding(headers)) return 400;
   return { method: raw.getCaseSensitiveMethod(), path, query, headers };
+}
+
+/**
+ * Answers and ends the connection: what follows such a head cannot be told from a next request. In this turn the library
+ * would go on with what came in one piece with it; a request that comes while one is open it takes as the end.
+ */
+function endUnread(response: RawResponse, status: 400 | 431): void {
+  let isGone = false;
+  response.onAborted(() => {
+    isGone = true;
+  });
+  setImmediate(() => {
+    if (!isGone) send(response, 'GET', unreadable(status), true);
+  });
 }
 
 function send(response: RawResponse, method: string, answer: HttpAnswer, close: boolean): void {
@@ -262,7 +277,10 @@ function whyNot({ host, port }: HttpServerOptions): Promise<unknown> {
   });
 }
 
-/** Leaves the library's name out of every answer. */
+/**
+ * Leaves the library's header out of our answers. What it refuses itself, such as HTTP/1.0, a target that is no path or a
+ * wrong Content-Length, is never seen here, and answered with a page of its own that names it.
+ */
 function silence(library: Library): void {
   (library as unknown as { _cfg?(key: string): void })._cfg?.('silent');
 }
