@@ -40,7 +40,7 @@ export const ERROR_CODES = {
   deadline_exceeded: ['availability', true, 'It took too long'],
   stopping: ['availability', true, 'The gateway is stopping'],
   planned: ['dependency', false, 'Not served yet'],
-  secret_unavailable: ['dependency', false, 'A secret reference cannot be resolved'],
+  secret_unavailable: ['availability', true, 'A secret reference cannot be resolved'],
   auth_failed: ['dependency', false, 'The platform refused the credential'],
   invalid_options: ['validation', false, 'An option is wrong'],
   internal_error: ['internal', false, 'A defect in the gateway'],

@@ -31,7 +31,10 @@ export function createPorts(state: HttpListenerState, self: ListenerSelf): Gatew
   return {
     webhook: (integrationId) => gateOf(state, integrationId),
     ingest: (request, done) => take(state, request, self, done),
-    authenticate: (bearerToken) => principalOf(state.token, bearerToken),
+    authenticate: (bearerToken) =>
+      state.token === undefined
+        ? 'unavailable'
+        : (principalOf(state.token, bearerToken) ?? 'nobody'),
     call: (call, signal) => callControl(state, call, self, signal),
     readiness: () => readinessOf(state, self.clock.monotonicMs()),
     metrics: () => askMetrics(state, self),

@@ -28,7 +28,7 @@ export function createFakePorts(overrides: Partial<GatewayPorts> = {}): FakePort
       done({ type: 'accepted', envelopeId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' });
     },
     authenticate: (token) =>
-      token === TOKEN ? { name: 'operator', scopes: ['admin:read', 'admin:write'] } : undefined,
+      token === TOKEN ? { name: 'operator', scopes: ['admin:read', 'admin:write'] } : 'nobody',
     async call(call) {
       calls.push(call);
       return { ok: true, output: { done: call.operation } };

@@ -50,8 +50,8 @@ export interface GatewayPorts {
   webhook(integrationId: string): WebhookGate;
   /** `done` hears the answer, once. Goes on when the sender has gone: it will ask again and hear of a duplicate. */
   ingest(request: WebhookRequest, done: (answer: WebhookAnswer) => void): void;
-  /** Constant time. */
-  authenticate(bearerToken: string): Principal | undefined;
+  /** Constant time. `nobody`: the token is wrong. `unavailable`: the gateway has none that it could be compared with. */
+  authenticate(bearerToken: string): Principal | 'nobody' | 'unavailable';
   call(call: OperationCall, signal: AbortSignal): Promise<OperationReply>;
   readiness(): Readiness;
   metrics(): Promise<readonly Metric[]>;

@@ -27,7 +27,6 @@ const STATUS_OF_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   busy: 429,
   deadline_exceeded: 504,
   planned: 501,
-  secret_unavailable: 503,
   auth_failed: 502,
 };
 

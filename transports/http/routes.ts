@@ -212,16 +212,18 @@ function toHookAnswer(answer: WebhookAnswer): HttpAnswer {
   }
 }
 
-const NO_TOKEN: WireError = {
-  code: 'unauthorized',
-  message: 'Send the admin token as Authorization: Bearer.',
+const NO_PRINCIPAL: Readonly<Record<'nobody' | 'unavailable', WireError>> = {
+  nobody: { code: 'unauthorized', message: 'Send the admin token as Authorization: Bearer.' },
+  unavailable: {
+    code: 'secret_unavailable',
+    message: 'The gateway’s own admin token is not there: what token_ref under [admin] names.',
+    retryAfterMs: 5_000,
+  },
 };
 
 function decideAdmin(ports: GatewayPorts, request: HttpRequest): Decision {
   const principal = ports.authenticate(bearerOf(request));
-  if (principal === undefined) {
-    return refuse(ADMIN_PREFIX, NO_TOKEN);
-  }
+  if (typeof principal === 'string') return refuse(ADMIN_PREFIX, NO_PRINCIPAL[principal]);
   const matches = matchAdminRoutes(request.path);
   const method = isRead(request) ? 'GET' : request.method;
   const match = matches.find(({ route }) => route.method === method);
@@ -248,8 +250,9 @@ function adminPlan(
     share: { source: 'admin', isReserved: true, overloaded: OVERLOADED },
     async work(body, ids, client, done) {
       // Asked again: the token may have been changed while the body came.
-      if (ports.authenticate(bearerOf(request)) === undefined) {
-        done(problemAnswer(NO_TOKEN));
+      const now = ports.authenticate(bearerOf(request));
+      if (typeof now === 'string') {
+        done(problemAnswer(NO_PRINCIPAL[now]));
         return;
       }
       const call = {

@@ -29,7 +29,7 @@ listener('it opens when it knows its webhooks and its token, and says where', as
     name: 'admin',
     scopes: ['admin:read', 'admin:write'],
   });
-  assert.is(ports.authenticate('the-token '), undefined);
+  assert.is(ports.authenticate('the-token '), 'nobody');
   assert.equal(seen.published, ['the-token']);
 });
 

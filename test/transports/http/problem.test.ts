@@ -39,6 +39,7 @@ test('the statuses that others script against stay as they are', () => {
     conversation_busy: 429,
     rate_limited: 429,
     storage_low: 503,
+    secret_unavailable: 503,
     internal_error: 500,
   };
   for (const [code, status] of Object.entries(expected)) {
@@ -59,7 +60,9 @@ test('429 and 503 always say when to come back, in whole seconds, rounded up', (
   assert.is(after('storage_low', 60_000), '60');
   assert.is(after('not_found'), undefined);
   for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
-    if ([429, 503].includes(statusOf(code))) assert.match(after(code) ?? '', /^[1-9]\d*$/, code);
+    if (![429, 503].includes(statusOf(code))) continue;
+    assert.match(after(code) ?? '', /^[1-9]\d*$/, code);
+    assert.ok(ERROR_CODES[code][1], `${code} says when to come back, and that it is final`);
   }
 });
 

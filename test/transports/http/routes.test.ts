@@ -311,6 +311,14 @@ admin(
   },
 );
 
+admin('a gateway without a token of its own says so, not that the caller’s is wrong', async () => {
+  const ports = createFakePorts({ authenticate: () => 'unavailable' });
+  const answer = await send(ports, 'GET', '/admin/v1/status', { headers: bearer });
+  assert.equal([answer.status, answer.headers['retry-after']], [503, '5']);
+  assert.equal([answer.json.code, answer.json.retryable], ['secret_unavailable', true]);
+  assert.is(ports.calls.length, 0);
+});
+
 admin('an operation gets its input, principal, key and trace; its output is the body', async () => {
   const ports = createFakePorts();
   const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
