@@ -47,7 +47,9 @@ export function createAdminClient(options: AdminClientOptions): AdminClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       };
       const answer = await request(`${base}${target}`, { method, headers, body }, deadlineMs);
-      if (answer.status < 200 || answer.status > 299) throw problemOf(answer);
+      if (answer.status < 200 || answer.status > 299) {
+        throw problemOf(answer, WHERE_TO_LOOK[operation]);
+      }
       return checkOutput(operation, answer);
     },
     post: (path, headers, body) =>
@@ -60,7 +62,9 @@ function checkInput(operation: OperationName, input: unknown): Readonly<Record<s
   const parsed = operations[operation].input.safeParse(input);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new CliError('validation_error', EXIT.usage, issues.join('; '));
+  throw new CliError('validation_error', EXIT.usage, issues.join('; '), {
+    next: 'the command with --help says what it takes',
+  });
 }
 
 function checkOutput<N extends OperationName>(operation: N, answer: Answer): OutputOf<N> {
@@ -75,8 +79,18 @@ function checkOutput<N extends OperationName>(operation: N, answer: Answer): Out
   );
 }
 
-/** The RFC 9457 problem in an answer, as the error that a command ends with. */
-export function problemOf(answer: Answer): CliError {
+const DELIVERIES =
+  'palyra channels list shows the connectors, and palyra channels status the deliveries of one';
+
+/** Where the ids stand that an operation takes, if it is not the list of its kind. */
+const WHERE_TO_LOOK: Readonly<Partial<Record<OperationName, string>>> = {
+  'channels.replay': DELIVERIES,
+  'channels.discard': DELIVERIES,
+  'runs.get': 'palyra channels logs shows the runs that have ended; one is kept for 30 days',
+};
+
+/** The RFC 9457 problem in an answer, as the error that a command ends with; `whereToLook` for what was not found. */
+export function problemOf(answer: Answer, whereToLook?: string): CliError {
   const problem = jsonOf(answer.body);
   const code = textField(problem, 'code');
   if (code === '') {
@@ -89,11 +103,17 @@ export function problemOf(answer: Answer): CliError {
   const known = toCliError(Object.assign(new Error(detail), { code }));
   // A defect of the gateway is a failure here, not a defect of this command.
   const isKnown = known.code === code && code !== 'internal_error';
+  const advice = code === 'not_found' ? (whereToLook ?? known.next) : known.next;
+  const next = isKnown ? advice : '';
   const retryAfter = answer.headers['retry-after'] ?? '';
-  const wait = retryAfter === '' ? '' : `try again in ${retryAfter} s`;
   return new CliError(code, isKnown ? known.exitCode : EXIT.failure, detail, {
-    next: wait || (isKnown ? known.next : ''),
+    next: retryAfter === '' ? next : withWait(next, `try again in ${retryAfter} s`),
   });
+}
+
+/** What has to be done comes before the repeat; advice to repeat is the wait itself. */
+function withWait(next: string, wait: string): string {
+  return next === '' || next.startsWith('try again') ? wait : `${next}, then ${wait}`;
 }
 
 function issuesOf(problem: unknown): string[] {

@@ -1,5 +1,6 @@
 /** Finds the gateway that a command talks to, and the token for it. It opens no connection. */
 import { join } from 'node:path';
+import { codeOf } from '../runtime/errors.ts';
 import { holdsWriterLock } from '../runtime/store/lmdb/index.ts';
 import { type AdminClient, createAdminClient } from './admin-client.ts';
 import { chosen, type Environment } from './chosen.ts';
@@ -61,21 +62,36 @@ function tokenOf(flags: ConnectionFlags, url: string, stateRoot: string, env: En
 
 function resolveRef(ref: string, env: Environment): string {
   const [scheme, place] = splitRef(ref);
-  const token = scheme === 'env' ? env[place] : scheme === 'file' ? readIfThere(place) : undefined;
-  if (scheme !== 'env' && scheme !== 'file') {
-    throw new CliError('bad_option', EXIT.usage, '--token-ref: expected env:NAME or file:PATH', {
-      next: 'a vault: reference can be read by the gateway only',
-    });
+  switch (scheme) {
+    case 'env':
+      return given(ref, env[place], 'is not set');
+    case 'file':
+      return given(ref, fileText(ref, place), 'does not exist');
+    default:
+      throw new CliError('bad_option', EXIT.usage, '--token-ref: expected env:NAME or file:PATH', {
+        next: 'a vault: reference can be read by the gateway only',
+      });
   }
+}
+
+function given(ref: string, token: string | undefined, absent: string): string {
   if (token !== undefined && token !== '') return token;
-  throw new CliError(
-    'secret_unavailable',
-    EXIT.refused,
-    `--token-ref: ${scheme}:${place} is empty`,
-    {
-      next: 'provide what the reference names',
-    },
-  );
+  throw noToken(ref, token === '' ? 'is empty' : absent);
+}
+
+function fileText(ref: string, path: string): string | undefined {
+  try {
+    return readIfThere(path);
+  } catch (error) {
+    throw noToken(ref, `cannot be read: ${codeOf(error)}`, error);
+  }
+}
+
+function noToken(ref: string, what: string, cause?: unknown): CliError {
+  return new CliError('secret_unavailable', EXIT.refused, `--token-ref: ${ref} ${what}`, {
+    next: 'provide what the reference names',
+    cause,
+  });
 }
 
 function splitRef(ref: string): readonly [scheme: string, place: string] {

@@ -136,10 +136,33 @@ test('the gateway’s problem becomes its code, its words and an exit code', asy
   }
 });
 
+test('what is not found is looked for where its ids stand', async () => {
+  problem(404, 'not_found');
+  const client = createAdminClient({ url, token: 't' });
+  const run_id = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
+  const delivery = { connector_id: 'echo:default', delivery_id: `${run_id}:0000` };
+  const next = async (work: Promise<unknown>) => (await failure(work)).next;
+  assert.match(
+    await next(client.call('runs.get', { run_id })),
+    /^palyra channels logs shows the runs/,
+  );
+  for (const verb of ['channels.replay', 'channels.discard'] as const) {
+    assert.match(await next(client.call(verb, delivery)), 'palyra channels status the deliveries');
+  }
+  const { connector_id } = delivery;
+  assert.match(
+    await next(client.call('channels.get', { connector_id })),
+    'palyra channels list or',
+  );
+});
+
 test('Retry-After is the next step', async () => {
   problem(429, 'rate_limited', { 'retry-after': '7' });
   const error = await failure(createAdminClient({ url, token: 't' }).call('status.get', {}));
   assert.is(error.next, 'try again in 7 s');
+  problem(503, 'secret_unavailable', { 'retry-after': '5' });
+  const missing = await failure(createAdminClient({ url, token: 't' }).call('status.get', {}));
+  assert.is(missing.next, 'provide what the secret reference names, then try again in 5 s');
 });
 
 test('a wrong input is refused before anything is sent', async () => {
@@ -269,7 +292,18 @@ test('no gateway, no token, and references that the command cannot read are told
   assert.is(await codeOf(() => connect({ stateRoot: '/nowhere' }, {})), 'unreachable 5');
   assert.is(await codeOf(() => connect({ stateRoot: '/nowhere', url }, {})), 'unauthorized 4');
   assert.is(await codeOf(() => connect({ url, tokenRef: 'vault:a/b' }, {})), 'bad_option 2');
-  assert.is(await codeOf(() => connect({ url, tokenRef: 'env:NONE' }, {})), 'secret_unavailable 4');
+  for (const [tokenRef, reason] of [
+    ['env:NONE', 'is not set'],
+    ['env:EMPTY', 'is empty'],
+    [`file:${join(directory, 'none')}`, 'does not exist'],
+    [`file:${directory}`, 'cannot be read: EISDIR'],
+  ] as const) {
+    const error = await failure(
+      Promise.resolve().then(() => connect({ url, tokenRef }, { EMPTY: '' })),
+    );
+    assert.is(`${error.code} ${error.exitCode}`, 'secret_unavailable 4');
+    assert.is(error.message, `--token-ref: ${tokenRef} ${reason}`);
+  }
   assert.is(
     await codeOf(() => connect({ url: 'ftp://x' }, { PALYRA_ADMIN_TOKEN: 't' })),
     'bad_option 2',
