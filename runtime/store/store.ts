@@ -119,7 +119,7 @@ export interface Store {
   journal(after: number, limit: number): readonly JournalEntry[];
   /**
    * From the last checkpoint, or whole; yields between slices. `progress` hears the sequence reached. Whole, it rejects with
-   * `store_corrupt` where a durable store has a damaged page.
+   * `store_corrupt` where a durable store has a damaged page or row.
    */
   verify(options: {
     readonly whole: boolean;

@@ -17,7 +17,7 @@ const PIECE_BYTES = 4 * 1_024 * 1_024;
 
 /** Nothing may be committed until it returns. */
 export function keepMoment(database: Database, directory: string): Moment {
-  const release = pin(database);
+  const { release } = pin(database);
   try {
     const file = readDataFile(join(directory, DATA_FILE));
     if (file === undefined) throw new Error(`there is no ${DATA_FILE}`);

@@ -61,6 +61,16 @@ export function readerOf(database: Database, transaction?: Transaction): StoreRe
   };
 }
 
+/** The key's bytes are good until the next one is read. */
+export interface StoredBytes {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+export function allRows(database: Database, transaction: Transaction): Iterable<StoredBytes> {
+  return database.getRange({ transaction });
+}
+
 export function holdsNothing(database: Database, transaction?: Transaction): boolean {
   // Not `getKeysCount`, which takes no limit and walks them all.
   for (const _ of database.getKeys({ limit: 1, ...(transaction && { transaction }) })) return false;
@@ -68,11 +78,14 @@ export function holdsNothing(database: Database, transaction?: Transaction): boo
 }
 
 /** Keeps what a reader that begins now can see: no page of it is written over before the pin is given up. */
-export function pin(database: Database): () => void {
+export function pin(database: Database): {
+  readonly transaction: Transaction;
+  release(): void;
+} {
   database.resetReadTxn();
   const transaction = database.useReadTransaction();
   database.resetReadTxn();
-  return () => transaction.done();
+  return { transaction, release: () => transaction.done() };
 }
 
 /**

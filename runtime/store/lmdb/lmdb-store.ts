@@ -33,8 +33,8 @@ export interface LmdbParts {
   readonly reader: StoreReader;
   /** Absent: opened for reading only. */
   readonly writer: { readonly lock: WriterLock; readonly log: CommitLog } | undefined;
-  /** Rejects with `store_corrupt` where a page of the database is damaged, with the signal's reason where that cuts it. */
-  checkPages(signal: AbortSignal): Promise<void>;
+  /** Rejects with `store_corrupt` where a page or a row of the database is damaged, with the signal's reason where that cuts it. */
+  checkWhole(signal: AbortSignal): Promise<void>;
   /** Of the database, with all that hangs on it. */
   close(): Promise<void>;
   readonly closeTimeoutMs: number;
@@ -91,7 +91,7 @@ export class LmdbStore implements Store {
       keys: (range) => this.#open().keys(range),
     };
     this.#open();
-    if (how.whole) await this.#keeping(() => this.#parts.checkPages(this.#ending.signal));
+    if (how.whole) await this.#keeping(() => this.#parts.checkWhole(this.#ending.signal));
     return verifyJournal(reader, how, () => nextTurn());
   }
 

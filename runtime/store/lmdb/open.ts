@@ -10,12 +10,21 @@ import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
-import { type Database, holdsNothing, openDatabase, pin, readerOf, writeAll } from './engine.ts';
+import {
+  allRows,
+  type Database,
+  holdsNothing,
+  openDatabase,
+  pin,
+  readerOf,
+  writeAll,
+} from './engine.ts';
 import { LmdbStore } from './lmdb-store.ts';
 import { readLog, Unmoved } from './log-recovery.ts';
 import { nameOf, readThrough } from './overlay.ts';
 import { checkDataFile, PAGES_AT_START } from './page-check.ts';
 import { askForPin, PinDesk } from './pins.ts';
+import { checkRows } from './row-check.ts';
 import { openSnapshot, type Snapshot } from './snapshot.ts';
 import { within } from './within.ts';
 import { acquireWriterLock, type WriterLock } from './writer-lock.ts';
@@ -74,16 +83,17 @@ async function openForReading(directory: string, options: LmdbStoreOptions): Pro
       await snapshot.close();
       pinned.end();
     };
-    const checkPages = async (signal: AbortSignal) => {
+    const checkWhole = async (signal: AbortSignal) => {
       try {
         await checkDataFile(directory, Number.POSITIVE_INFINITY, signal);
+        await checkRows(directory, snapshot.all(), signal);
       } catch (error) {
         // Pages that nobody kept were written over: it says so.
         readHead(reader);
         throw error;
       }
     };
-    const parts = { directory, database, reader, writer: undefined, checkPages };
+    const parts = { directory, database, reader, writer: undefined, checkWhole };
     return new LmdbStore({ ...parts, close, closeTimeoutMs });
   } catch (error) {
     pinned.end();
@@ -125,7 +135,7 @@ async function openForWriting(directory: string, options: LmdbStoreOptions): Pro
       await database.close();
     };
     try {
-      desk.open(() => pin(database));
+      desk.open(() => pin(database).release);
       return await openParts(options, { directory, database, lock, close, closeTimeoutMs });
     } catch (error) {
       await within(closeTimeoutMs, close());
@@ -164,11 +174,16 @@ async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<S
     for (const path of [directory, dirname(directory)]) await syncPath(path);
     const reader = readThrough(log, rows);
     const writer = { lock, log };
-    const checkPages = async (signal: AbortSignal) => {
-      const release = pin(database);
-      await checkDataFile(directory, Number.POSITIVE_INFINITY, signal).finally(release);
+    const checkWhole = async (signal: AbortSignal) => {
+      const { transaction, release } = pin(database);
+      try {
+        await checkDataFile(directory, Number.POSITIVE_INFINITY, signal);
+        await checkRows(directory, allRows(database, transaction), signal);
+      } finally {
+        release();
+      }
     };
-    const parts = { directory, database, reader, writer, checkPages };
+    const parts = { directory, database, reader, writer, checkWhole };
     const store = new LmdbStore({ ...parts, close, closeTimeoutMs });
     if (found !== undefined && found < formatVersion) await migrate(store, found);
     return store;

@@ -11,11 +11,13 @@ import { RuntimeError } from '../../errors.ts';
 import type { StoreReader } from '../reading.ts';
 import { DATA_FILE } from './data-file.ts';
 import {
+  allRows,
   type Database,
   holdsNothing,
   lastTransactionOf,
   openDatabase,
   readerOf,
+  type StoredBytes,
 } from './engine.ts';
 import type { Pinned } from './pins.ts';
 
@@ -24,6 +26,8 @@ export interface Snapshot {
   /** Throws `store_busy` where what it read may have been written over, as nobody kept it. */
   readonly reader: StoreReader;
   readonly isEmpty: boolean;
+  /** Every row as it is stored; throws as the reader does. */
+  all(): Iterable<StoredBytes>;
   close(): Promise<void>;
 }
 
@@ -52,7 +56,9 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
     // One that began while nothing was committed has read a whole meta page.
     if (last() === seen) {
       const isEmpty = holdsNothing(database, transaction);
-      return { database, reader: checked(readerOf(database, transaction), check), isEmpty, close };
+      const reader = checked(readerOf(database, transaction), check);
+      const all = () => each(allRows(database, transaction), check);
+      return { database, reader, isEmpty, all, close };
     }
     await close();
   }
@@ -72,14 +78,6 @@ async function openByItself(directory: string, mapBytes: number): Promise<Databa
 
 /** Asks before each step, as what was written over is no tree any more, and after it: pages are written over only by a commit after the next. */
 function checked(reader: StoreReader, check: () => void): StoreReader {
-  function* each<T>(rows: Iterable<T>): Generator<T> {
-    check();
-    for (const row of rows) {
-      check();
-      yield row;
-      check();
-    }
-  }
   return {
     get(table, key) {
       check();
@@ -87,9 +85,18 @@ function checked(reader: StoreReader, check: () => void): StoreReader {
       check();
       return bytes;
     },
-    range: (range) => each(reader.range(range)),
-    keys: (range) => each(reader.keys(range)),
+    range: (range) => each(reader.range(range), check),
+    keys: (range) => each(reader.keys(range), check),
   };
+}
+
+function* each<T>(rows: Iterable<T>, check: () => void): Generator<T> {
+  check();
+  for (const row of rows) {
+    check();
+    yield row;
+    check();
+  }
 }
 
 function busy(directory: string): RuntimeError {

@@ -36,7 +36,7 @@ async function onEngine(work: (parts: Parts) => Promise<void>): Promise<void> {
       directory,
       database,
       reader,
-      checkPages: () => Promise.resolve(),
+      checkWhole: () => Promise.resolve(),
       close: () => database.close(),
       closeTimeoutMs: 200,
     };

@@ -8,7 +8,8 @@ import { codeOf } from '../../../runtime/errors.ts';
 import { openLmdbStore } from '../../../runtime/store/index.ts';
 import { readDataFile } from '../../../runtime/store/lmdb/data-file.ts';
 import { checkDataFile } from '../../../runtime/store/lmdb/page-check.ts';
-import { commit, put } from '../../contracts/store-samples.ts';
+import { checkRows } from '../../../runtime/store/lmdb/row-check.ts';
+import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
 import { seeded } from '../../faults/seeded.ts';
 import { within } from '../../support/within.ts';
 
@@ -128,6 +129,39 @@ test('a page that has lost one of its rows is refused, though it is in order', (
     });
     assert.is(await outcomeOf(directory, true), 'store_corrupt');
   }));
+
+test('a row that cannot be read is found by a whole verification', () =>
+  withStore(async ({ directory, damage }) => {
+    const text = textOf(77);
+    // As msgpack begins a text of this length; 0xc1 begins nothing.
+    const stored = Buffer.concat([Buffer.from([0xda, 0, 0]), Buffer.from(text)]);
+    stored.writeUInt16BE(text.length, 1);
+    damage((changed) => {
+      assert.ok(changed.includes(stored));
+      for (let at = changed.indexOf(stored); at >= 0; at = changed.indexOf(stored)) {
+        changed[at] = 0xc1;
+      }
+    });
+    const reader = await openLmdbStore({ directory, readOnly: true });
+    assert.is(await codeOfRejection(() => reader.verify({ whole: true })), 'store_corrupt');
+    await reader.close();
+  }));
+
+test('rows out of order, as a page in the place of another has them, are found', async () => {
+  // The journal's own chain tells of its values.
+  const value = Buffer.alloc(0);
+  const check = (...keys: readonly string[]) =>
+    codeOfRejection(() =>
+      checkRows(
+        'nowhere',
+        keys.map((key) => ({ key: Buffer.from(`journal\0${key}`), value })),
+        new AbortController().signal,
+      ),
+    );
+  assert.is(await check('a', 'b', 'ba'), 'nothing was thrown');
+  assert.is(await check('a', 'c', 'b'), 'store_corrupt');
+  assert.is(await check('a', 'b', 'b'), 'store_corrupt');
+});
 
 test('the leaves of a tree that is too large for a start are followed by a whole verification', () =>
   withStore(async ({ directory, pageBytes, damage }) => {
