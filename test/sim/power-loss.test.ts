@@ -20,7 +20,7 @@ export const deadlineMs = 300_000;
 export const fullDeadlineMs = 3_600_000;
 
 const CRASHES_PER_SEED = 5;
-const SEEDS = faultScale(40, 2_400);
+const SEEDS = faultScale(40, 2_350);
 /** Of which so many at least have work under way. */
 const CUTS = faultScale(150, 10_000);
 const MUTANT_SEEDS = 60;
@@ -33,8 +33,8 @@ const LEDGER_SEEDS = faultScale(40, 1_000);
 /** Below what the root bears in its period. */
 const LEDGER_DEATHS_PER_LIFE = 2;
 /** New ones in each life, so that there is work to be cut in the last as in the first. */
-const WEBHOOKS_PER_LIFE = 4;
-const LIFE_STEPS = 220;
+const WEBHOOKS_PER_LIFE = 3;
+const LIFE_STEPS = 160;
 /** How much longer a life goes on for a cut that shall meet a commit on its way to the disk. */
 const MEETING_STEPS = 60;
 /** A run that has not converged by then never will. */
