@@ -34,6 +34,17 @@ export function clientOf(world: CommandWorld, flags: ClientFlags): AdminClient {
   return connect(flags, world.terminal.env);
 }
 
+/** A parser for an id, for an argument. */
+export function idThat(
+  isId: (text: string) => boolean,
+  expected: string,
+): (text: string) => string {
+  return (text) => {
+    if (isId(text)) return text;
+    throw new InvalidArgumentError(`expected ${expected}`);
+  };
+}
+
 /** A parser for a whole number in a range, for an option's value. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The `palyra` executable: the only file that reads this process's arguments and ends it. */
-import { basename, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Terminal } from './terminal.ts';
 
@@ -13,11 +12,11 @@ if (process.argv[2] === 'serve') {
   process.on('SIGINT', leaveInOrder);
 }
 // Loaded only now: a signal may come while it is.
-const [{ packageVersion }, { endProcess }, { runCli }, { shellWord }] = await Promise.all([
+const [{ calledAs }, { packageVersion }, { endProcess }, { runCli }] = await Promise.all([
+  import('./called-as.ts'),
   import('./compose-version.ts'),
   import('./process-guard.ts'),
   import('./program.ts'),
-  import('./terminal.ts'),
 ]);
 
 const terminal: Terminal = {
@@ -46,17 +45,11 @@ process.stderr.on('error', () => undefined);
 /** How long the end of `serve` waits for readers. */
 const LAST_WORDS_MS = 500;
 
-const script = process.argv[1] ?? '';
-const self =
-  basename(script) === 'palyra'
-    ? 'palyra'
-    : `node ${shellWord(relative(process.cwd(), script) || script)}`;
-
 const exitCode = await runCli({
   args: process.argv.slice(2),
   terminal,
   version: packageVersion(),
-  self,
+  self: calledAs(process.argv[1] ?? '', process.cwd()),
 });
 // A command's result waits for its reader; the end of `serve` is promised.
 const lastWords = Promise.all([written(process.stdout), written(process.stderr)]);

@@ -1,10 +1,12 @@
 /** `palyra runs get`: one run with its tape. */
 import type { Command } from 'commander';
 import type { OutputOf } from '../../proto/control/catalogue.ts';
+import { isUlid } from '../../proto/ids.ts';
 import {
   type ClientFlags,
   type CommandWorld,
   clientOf,
+  idThat,
   withClientFlags,
 } from '../command-world.ts';
 import { printable, show, table, timeText } from '../terminal.ts';
@@ -17,11 +19,15 @@ export function addRuns(program: Command, world: CommandWorld): void {
     runs
       .command('get')
       .description('one run with its tape')
-      .argument('<id>', 'run id, 26 characters'),
+      .argument('<id>', 'run id, 26 characters', idThat(isRunId, '26 letters and digits')),
   ).action(async (id: string, flags: ClientFlags) => {
     const run = await clientOf(world, flags).call('runs.get', { run_id: id.toUpperCase() });
     show(world.terminal, flags, run, runText);
   });
+}
+
+function isRunId(text: string): boolean {
+  return isUlid(text.toUpperCase());
 }
 
 export function runText(run: RunView): string {

@@ -1,10 +1,12 @@
 /** `palyra webhooks list|add|test`: webhook integrations. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { OutputOf } from '../../proto/control/catalogue.ts';
+import { parseIntegrationId } from '../../proto/ids.ts';
 import {
   type ClientFlags,
   type CommandWorld,
   clientOf,
+  idThat,
   wholeNumber,
   withClientFlags,
 } from '../command-world.ts';
@@ -40,12 +42,18 @@ export function addWebhooks(program: Command, world: CommandWorld): void {
   addWebhookTest(webhooks, world);
 }
 
+const INTEGRATION_ID = 'up to 64 lower-case letters, digits, . _ -';
+
+function isIntegrationId(text: string): boolean {
+  return parseIntegrationId(text) !== undefined;
+}
+
 function addWebhookAdd(webhooks: Command, world: CommandWorld): void {
   withClientFlags(
     webhooks
       .command('add')
       .description('create an integration; without --secret-ref its secret is made and shown once')
-      .argument('<id>', 'lower-case letters, digits, . _ -')
+      .argument('<id>', INTEGRATION_ID, idThat(isIntegrationId, INTEGRATION_ID))
       .option('--provider <name>', 'a label, e.g. generic')
       .option(
         '--secret-ref <ref>',

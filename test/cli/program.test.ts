@@ -114,6 +114,18 @@ test('a missing argument, a missing command, too many arguments and a number out
   for (const args of wrong) assert.is((await run(...args)).code, 2, args.join(' '));
 });
 
+test('an id of another form is a usage error that says the form', async () => {
+  for (const [args, form] of [
+    [['runs', 'get', 'xxx'], 'expected 26 letters and digits'],
+    [['webhooks', 'add', 'A B'], 'expected up to 64 lower-case letters, digits'],
+  ] as const) {
+    const { code, stderr } = await run(...args);
+    assert.is(code, 2);
+    assert.match(stderr, form);
+    assert.match(stderr, '\n  next: ');
+  }
+});
+
 test('with --json a refusal is one line of JSON on stderr', async () => {
   const { code, stdout, stderr } = await run('status', '--json', '--state-root', '/nowhere');
   assert.is(code, 5);
