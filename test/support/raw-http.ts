@@ -3,6 +3,8 @@ import { createConnection, type Socket } from 'node:net';
 
 export interface RawConnection {
   send(bytes: string | Uint8Array): void;
+  /** Settles when the system has taken all that was sent, or the peer has closed; rejects at the deadline. */
+  sent(): Promise<unknown>;
   /** Everything received so far, one character a byte. */
   received(): string;
   /** The first received text for which `seen` holds; rejects, naming `what`, when it never does. */
@@ -27,6 +29,7 @@ export async function connectRaw(port: number, host = '127.0.0.1'): Promise<RawC
     text += chunk.toString('latin1');
     wake();
   });
+  socket.on('drain', wake);
   socket.on('error', () => socket.destroy());
   const ended = () => {
     isClosed = true;
@@ -55,6 +58,7 @@ export async function connectRaw(port: number, host = '127.0.0.1'): Promise<RawC
     });
   return {
     send: (bytes) => socket.write(bytes),
+    sent: () => wait('room', () => isClosed || socket.writableLength === 0, DEADLINE_MS),
     received: () => text,
     until: (what, seen, deadlineMs = DEADLINE_MS) => wait(what, () => seen(text), deadlineMs),
     closed: (deadlineMs = DEADLINE_MS) => wait('close', () => isClosed, deadlineMs),
