@@ -222,7 +222,11 @@ test('a redirect is not followed: the token would go elsewhere', async () => {
     (await failure(createAdminClient({ url, token: 't' }).call('status.get', {}))).exitCode,
     5,
   );
-  assert.is(seen.length, 1);
+  assert.ok(seen.length > 0);
+  assert.equal(
+    seen.filter(({ url: target }) => target === '/elsewhere'),
+    [],
+  );
 });
 
 test('a post as an outside sender carries no token', async () => {
