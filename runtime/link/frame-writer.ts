@@ -22,6 +22,9 @@ const VALUE_BYTES = 16;
 /** A longer text is written by the platform. */
 const SHORT_TEXT = 64;
 
+/** Deeper is a cycle, or would not be read where the stack is smaller than the writer's. */
+const MAX_DEPTH = 1_000;
+
 /** As the reader has them: numbers from here on are shapes. */
 const FIRST_SHAPE = 0x40;
 
@@ -59,6 +62,8 @@ export class FrameWriter {
   /** Written so far. */
   #at = 0;
   #isWriting = false;
+  /** Of the value that is being written. */
+  #depth = 0;
   readonly #shapes = new Shapes();
   readonly #packr = createPackr();
 
@@ -71,6 +76,7 @@ export class FrameWriter {
     if (this.#isWriting) throw new RuntimeError('not_encodable', 'sent while a message is read');
     this.#isWriting = true;
     this.#at = 0;
+    this.#depth = 0;
     try {
       this.#arrayHead(triples.length);
       for (let i = 0; i < triples.length; i += 3) {
@@ -119,11 +125,17 @@ export class FrameWriter {
   }
 
   #object(value: object | null): void {
-    if (value === null) this.#bytes[this.#at++] = NULL;
-    else if (isRecord(value)) this.#record(value);
+    if (value === null) {
+      this.#bytes[this.#at++] = NULL;
+      return;
+    }
+    if (this.#depth === MAX_DEPTH) throw tooDeep();
+    this.#depth += 1;
+    if (isRecord(value)) this.#record(value);
     else if (value.constructor === Array) this.#array(value as readonly unknown[]);
     else if (value instanceof Uint8Array) this.#binary(value);
     else this.#foreign(value);
+    this.#depth -= 1;
   }
 
   /** With `beside` its large binaries go there. */
@@ -142,7 +154,7 @@ export class FrameWriter {
     let left = shape.fields.length;
     for (const field in record) {
       const value = record[field];
-      if (beside !== undefined && isLarge(value)) {
+      if (beside !== undefined && isLarge(value) && keepsItsName(field)) {
         // A Buffer's own `slice` is a view of memory that others have a part of.
         const copy = new Uint8Array(Uint8Array.prototype.slice.call(value).buffer);
         beside.push([at, [field], copy]);
@@ -248,6 +260,7 @@ export class FrameWriter {
 
   /** A date, a map, a big integer: as the library writes it. */
   #foreign(value: unknown): void {
+    checkDepth(value, MAX_DEPTH - this.#depth);
     const packed = this.#packr.pack(value, IN_PLACE) as Buffer & InPlace;
     const { start, end } = packed;
     if (this.#at + end - start > this.#bytes.length) this.#grow(end - start);
@@ -284,6 +297,24 @@ const IN_PLACE = REUSE_BUFFER_MODE | RESET_BUFFER_MODE;
 /** An object of no class. */
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && value.constructor === Object;
+}
+
+/** As the reader has it. */
+function keepsItsName(field: string): boolean {
+  return field !== '__proto__' && field.isWellFormed();
+}
+
+function tooDeep(): RuntimeError {
+  return new RuntimeError('not_encodable', `a message is nested ${MAX_DEPTH} deep at most`);
+}
+
+/** Of what the library writes. */
+function checkDepth(value: unknown, left: number): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if (left < 0) throw tooDeep();
+  const parts =
+    value instanceof Map || value instanceof Set ? value.values() : Object.values(value);
+  for (const part of parts) checkDepth(part, left - 1);
 }
 
 function isLarge(value: unknown): value is Uint8Array {

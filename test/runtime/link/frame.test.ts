@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { codeOf } from '../../../runtime/errors.ts';
 import { isFlat } from '../../../runtime/link/flat.ts';
 import { FrameCodec } from '../../../runtime/link/frame.ts';
 import { decodeRow, encodeChangeSet, encodedRow, unpack } from '../../../runtime/store/encoding.ts';
@@ -141,6 +142,46 @@ test('a message that sends, or changes, while it is read has no form and harms n
   assert.throws(() => writer.encode([1, 0, changing]), /change/);
   writer.forget();
   assert.equal(send({ a: 1, b: 2 }), { a: 1, b: 2 });
+});
+
+test('a message that is nested deeply is refused by its writer, whatever it is made of', () => {
+  const nests: ((inner: unknown) => unknown)[] = [
+    (inner) => ({ inner }),
+    (inner) => [inner],
+    (inner) => new Map([['inner', inner]]),
+    (inner) => Object.assign(Object.create(null), { inner }),
+  ];
+  for (const nest of nests) {
+    const nested = (levels: number) => {
+      let payload: unknown = 'the innermost';
+      for (let level = 0; level < levels; level += 1) payload = nest(payload);
+      return payload;
+    };
+    const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+    const got = reader.decode(writer.encode([1, 0, nested(900)]))[2];
+    assert.match(JSON.stringify(got), 'the innermost');
+    for (const levels of [1_100, 6_000]) {
+      assert.throws(
+        () => writer.encode([1, 0, nested(levels)]),
+        (error: Error) => codeOf(error) === 'not_encodable',
+      );
+      writer.forget();
+    }
+  }
+});
+
+test('a large binary arrives whatever its field is called', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const bytes = Buffer.alloc(BESIDE, 7);
+  for (const name of ['a', '__proto__', 'half \ud800', '']) {
+    const payload: unknown = JSON.parse('{}');
+    Object.defineProperty(payload, name, { value: bytes, enumerable: true });
+    const got = reader.decode(writer.encode([1, 0, payload]))[2] as Record<string, Uint8Array>;
+    assert.ok(
+      Object.values(got).some((value) => Buffer.compare(value, bytes) === 0),
+      name,
+    );
+  }
 });
 
 test('no name of a field breaks the messages after it', () => {
