@@ -74,7 +74,7 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
   ],
   vault_key_missing: [
     EXIT.refused,
-    'put the vault.key that the store was used with into the state root; where it is lost for good, 32 random bytes in its place start the gateway without those secrets',
+    'put the vault.key that the store was used with into the state root; where it is lost for good, 32 random bytes in its place start the gateway without those secrets, with an admin token that token_ref under [admin] names',
   ],
   store_newer: [
     EXIT.failure,

@@ -7,6 +7,8 @@ const empty = z.strictObject({});
 const connectorId = z.string().min(1).max(128);
 const deliveryId = z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}:[0-9]{4,6}$/);
 const integrationId = z.string().regex(/^[a-z0-9._-]{1,64}$/);
+/** What can stand behind `Authorization: Bearer`. */
+const BEARER = /^[\x21-\x7e]{1,4096}$/;
 const counts = z.record(z.string(), z.number());
 
 export const queueSchema = z.strictObject({
@@ -255,11 +257,19 @@ export const operations = {
     summary:
       'Seals a secret in the vault, where `vault:scope/key` finds it; one that was there is replaced',
     scope: 'admin:write',
-    input: z.strictObject({
-      scope: z.string().regex(/^[a-z0-9._-]{1,64}$/),
-      key: z.string().regex(/^[a-z0-9._-]{1,128}$/),
-      secret: z.string().min(1).max(65_536),
-    }),
+    input: z
+      .strictObject({
+        scope: z.string().regex(/^[a-z0-9._-]{1,64}$/),
+        key: z.string().regex(/^[a-z0-9._-]{1,128}$/),
+        secret: z.string().min(1).max(65_536),
+      })
+      .refine(
+        ({ scope, key, secret }) => `${scope}/${key}` !== 'admin/token' || BEARER.test(secret),
+        {
+          path: ['secret'],
+          error: 'an admin token is 1 to 4,096 visible ASCII characters without spaces',
+        },
+      ),
     output: z.strictObject({ ref: z.string() }),
     resource: (input) => `vault:${input.scope}/${input.key}`,
     errors: ['failed_precondition', 'revision_conflict', 'storage_low'],

@@ -129,7 +129,12 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
 
   test('HTTP/1.0, which some proxies speak unless told otherwise, and a target that is no path are 505', () =>
     withServer(load, {}, async ({ server, seen }) => {
-      for (const line of ['GET / HTTP/1.0', 'GET http://a/ HTTP/1.1', 'OPTIONS * HTTP/1.1']) {
+      for (const line of [
+        'GET / HTTP/1.0',
+        'GET http://a/ HTTP/1.1',
+        'OPTIONS * HTTP/1.1',
+        'CONNECT a:1 HTTP/1.1',
+      ]) {
         const raw = await connectRaw(server.port);
         raw.send(`${line}\r\nHost: a\r\n\r\n`);
         assert.match(await raw.closed(), /^HTTP\/1\.1 505 /, line);

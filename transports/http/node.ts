@@ -45,6 +45,11 @@ export async function openNodeHttp(
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     refuse(options, error, socket as Socket);
   });
+  // Without a listener the library closes the connection without a word.
+  server.on('connect', (_request, socket) => {
+    options.observer?.refused('unreadable');
+    answerAndClose(socket as Socket, 505);
+  });
   await listen(server, options);
   return toHttpServer(server, exchanges, options);
 }
@@ -183,20 +188,22 @@ function refuse(options: HttpServerOptions, error: NodeJS.ErrnoException, socket
   } else if (error.code?.startsWith('HPE_')) {
     options.observer?.refused('unreadable');
     if (socket.writable && socket.bytesWritten === 0) {
-      const { status, headers, body } = unreadable(
-        error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400,
-      );
-      const lines = Object.entries({ ...headers, connection: 'close' }).map(
-        ([name, value]) => `${name}: ${value}\r\n`,
-      );
-      socket.end(
-        `HTTP/1.1 ${status} Refused\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-        () => socket.destroy(),
-      );
+      answerAndClose(socket, error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400);
       return;
     }
   }
   socket.destroy();
+}
+
+function answerAndClose(socket: Socket, status: Parameters<typeof unreadable>[0]): void {
+  const { headers, body } = unreadable(status);
+  const lines = Object.entries({ ...headers, connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
 }
 
 function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {

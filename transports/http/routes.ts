@@ -216,7 +216,8 @@ const NO_PRINCIPAL: Readonly<Record<'nobody' | 'unavailable', WireError>> = {
   nobody: { code: 'unauthorized', message: 'Send the admin token as Authorization: Bearer.' },
   unavailable: {
     code: 'secret_unavailable',
-    message: 'The gateway’s own admin token is not there: what token_ref under [admin] names.',
+    message:
+      'The gateway’s own admin token is not there: what token_ref under [admin] names, or without one what its vault.key opens.',
     retryAfterMs: 5_000,
   },
 };

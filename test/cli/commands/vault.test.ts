@@ -94,6 +94,11 @@ test('the gateway’s own token is replaced at once, for its commands too', asyn
     const { http } = await gateway.ready;
     const before = readFileSync(file, 'utf8').trim();
     const at = ['--state-root', stateRoot];
+    for (const token of ['two words', 'ünï', 'x'.repeat(4_097)]) {
+      const refused = await runCommand(['vault', 'put', 'admin/token', ...at], {}, 60_000, token);
+      assert.match(refused.stderr, 'visible ASCII');
+      assert.is(readFileSync(file, 'utf8').trim(), before);
+    }
     const put = await runCommand(['vault', 'put', 'admin/token', ...at], {}, 60_000, 'another\n');
     assert.is(put.code, 0, put.stderr);
     assert.is(readFileSync(file, 'utf8'), 'another\n');
