@@ -61,10 +61,12 @@ export const sessionActor = defineActor<
     },
     refresh(state, _nothing, self) {
       state.hasGap = true;
+      takeNext(state, self);
+    },
+    turnsChanged(state) {
       state.history.forget(
         state.phase === 'loading' || (state.phase === 'refreshing' && state.isNew),
       );
-      takeNext(state, self);
     },
     refreshed(state, outcome, self) {
       if (state.phase !== 'refreshing') return;
