@@ -38,7 +38,7 @@ interface Own {
   /** Looks for idle sessions and for silent ones. */
   sweep(nothing: null): void;
   stopped(session: { readonly sessionKey: string }): void;
-  /** Sessions whose mailbox was full are told to look for themselves. */
+  /** Tells sessions what stands to be told; those whose mailbox was full once more. */
   remind(nothing: null): void;
   sayEnded(nothing: null): void;
   operated(done: {
@@ -55,8 +55,10 @@ interface SessionsState {
   scan: 'idle' | 'planned' | 'running' | 'again';
   /** Until the first scan has told which runs an earlier life left, no session starts. */
   isFirstScan: boolean;
-  /** To be told to look at their rows again. */
+  /** To be told to look for open runs again. */
   readonly behind: Set<string>;
+  /** To be told that their turns have changed. */
+  readonly outdated: Set<string>;
   /** Ends that the router refused to hear. */
   readonly unsaid: RunEnded[];
 }
@@ -96,6 +98,7 @@ export const sessionsActor = defineActor<
       scan: 'planned',
       isFirstScan: true,
       behind: new Set(),
+      outdated: new Set(),
       unsaid: [],
     };
   },
@@ -111,7 +114,7 @@ export const sessionsActor = defineActor<
       const entry = state.roster.open(run, self.clock.monotonicMs());
       startWaiting(state, self);
       if (entry.ref === undefined || self.tell(entry.ref, 'enqueue', run)) return;
-      if (state.behind.size === 0) self.after('remind', REMIND_MS, 'remind', null);
+      remindAfter(state, REMIND_MS, self);
       state.behind.add(run.sessionKey);
     },
     ended(state, run, self) {
@@ -124,8 +127,8 @@ export const sessionsActor = defineActor<
     turnsChanged(state, { sessionKey }, self) {
       // One that is not in memory reads them when it begins.
       if (state.roster.find(sessionKey)?.ref === undefined) return;
-      if (state.behind.size === 0) self.after('remind', 0, 'remind', null);
-      state.behind.add(sessionKey);
+      remindAfter(state, 0, self);
+      state.outdated.add(sessionKey);
     },
     reconcile: (state, _nothing, self) => scan(state, self),
     scanned(state, outcome, self) {
@@ -153,11 +156,9 @@ export const sessionsActor = defineActor<
       startWaiting(state, self);
     },
     remind(state, _nothing, self) {
-      for (const sessionKey of [...state.behind]) {
-        const ref = state.roster.find(sessionKey)?.ref;
-        if (ref === undefined || self.tell(ref, 'refresh', null)) state.behind.delete(sessionKey);
-      }
-      if (state.behind.size > 0) self.after('remind', REMIND_MS, 'remind', null);
+      remindAll(state, state.behind, 'refresh', self);
+      remindAll(state, state.outdated, 'turnsChanged', self);
+      if (isBehind(state)) self.after('remind', REMIND_MS, 'remind', null);
     },
     sayEnded(state, _nothing, self) {
       for (const run of state.unsaid.splice(0)) sayEnded(state, run, self);
@@ -185,6 +186,27 @@ export const sessionsActor = defineActor<
     if (blamed !== undefined) await blameRun(blamed, self, state.args.ledger);
   },
 });
+
+function isBehind({ behind, outdated }: SessionsState): boolean {
+  return behind.size + outdated.size > 0;
+}
+
+/** Before one more is to be told: where others are, the timer is set. */
+function remindAfter(state: SessionsState, delayMs: number, self: SessionsSelf): void {
+  if (!isBehind(state)) self.after('remind', delayMs, 'remind', null);
+}
+
+function remindAll(
+  { roster }: SessionsState,
+  sessionKeys: Set<string>,
+  kind: 'refresh' | 'turnsChanged',
+  self: SessionsSelf,
+): void {
+  for (const sessionKey of [...sessionKeys]) {
+    const ref = roster.find(sessionKey)?.ref;
+    if (ref === undefined || self.tell(ref, kind, null)) sessionKeys.delete(sessionKey);
+  }
+}
 
 /** A scan of all open runs; one at a time, and another one where it was asked for meanwhile. */
 function scan(state: SessionsState, self: SessionsSelf): void {

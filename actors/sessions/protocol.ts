@@ -39,6 +39,8 @@ export interface SessionsProtocol extends OperationOwner {
 export interface SessionProtocol extends RunOwner {
   /** Twice is once. */
   enqueue(run: RoutedRun): void;
-  /** Look at the durable rows again: there may be open runs that it was never told of, and turns that have changed. */
+  /** Look at the open runs again: there may be some that it was never told of. Its turns stay as it has them. */
   refresh(nothing: null): void;
+  /** Its turns are others than it has read: it reads them again for its next run. */
+  turnsChanged(nothing: null): void;
 }

@@ -5,13 +5,14 @@ import { codeOf, messageOf } from '../../runtime/errors.ts';
 import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
-import { type Cut, givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
+import { givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
 import { leftOutOf, planFinish, type RunOutcome } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns, readTurns } from './reading.ts';
 import { cutRunChanges } from './rows.ts';
 import {
   createSession,
+  type HeadCut,
   headOf,
   isHeadTaken,
   type Refreshed,
@@ -61,10 +62,12 @@ export const sessionActor = defineActor<
     },
     refresh(state, _nothing, self) {
       state.hasGap = true;
+      takeNext(state, self);
+    },
+    turnsChanged(state) {
       state.history.forget(
         state.phase === 'loading' || (state.phase === 'refreshing' && state.isNew),
       );
-      takeNext(state, self);
     },
     refreshed(state, outcome, self) {
       if (state.phase !== 'refreshing') return;
@@ -130,7 +133,7 @@ export const sessionActor = defineActor<
       if (head === undefined) return;
       state.runChildId = '';
       const { envelopeId } = head;
-      state.cut = { envelopeId, attempt: true, blamed: true, processEnd: false };
+      state.cut = { envelopeId, countedAs: 0, attempt: true, blamed: true, processEnd: false };
       state.phase = 'idle';
       takeNext(state, self);
     },
@@ -206,7 +209,8 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   // Runs go one by one: of those that an earlier life left, only the first can have begun.
   const isCut = first !== undefined && (state.args.mayBeCut || isRestarted);
   const processEnd = !isRestarted;
-  if (isCut) state.cut = { envelopeId: first, attempt: true, blamed: false, processEnd };
+  if (!isCut) return;
+  state.cut = { envelopeId: first, countedAs: 0, attempt: true, blamed: false, processEnd };
 }
 
 /** Reads the head's rows; behind them the turns, where they are not known or it has ended by an end that was not heard of here. */
@@ -252,15 +256,25 @@ function begin(state: SessionState, task: Task, self: SessionSelf): void {
   }
 }
 
-/** A cut is counted when the run is about to begin anew: one that still waits is not charged with the next end of the process. */
+/**
+ * A cut is counted when the run is about to begin anew: one that still waits is not charged with the next end of the process.
+ * One whose count had no answer, or was refused, has waited, and its row knows whether it is counted.
+ */
 function takeUpAgain(
   state: SessionState,
   task: Task & { readonly row: InboxRow },
-  cut: Cut,
+  cut: HeadCut,
   self: SessionSelf,
 ): void {
-  const { processEnds } = task.row;
-  const waitMs = cut.processEnd ? waitAfterProcessEndMs(processEnds, self.random()) : 0;
+  const { attempts, processEnds } = task.row;
+  const isTried = cut.countedAs > 0;
+  if (isTried && attempts >= cut.countedAs) {
+    state.cut = undefined;
+    begin(state, task, self);
+    return;
+  }
+  const mayWait = cut.processEnd && !isTried;
+  const waitMs = mayWait ? waitAfterProcessEndMs(processEnds, self.random()) : 0;
   if (waitMs === 0) {
     count(state, task, cut, self);
     return;
@@ -278,11 +292,12 @@ function sayGivenBack({ memory, args }: SessionState, self: SessionSelf): void {
 function count(
   state: SessionState,
   task: Task & { readonly row: InboxRow },
-  cut: Cut,
+  cut: HeadCut,
   self: SessionSelf,
 ): void {
   const { runId } = task;
   const { changes, row } = cutRunChanges(task, task, cut);
+  state.cut = { ...cut, countedAs: row.attempts };
   state.phase = 'counting';
   const request = { changes, admits: false };
   self.request(state.args.ledger, 'commit', request, LEDGER_DEADLINE, 'counted', { runId, row });

@@ -34,6 +34,13 @@ export interface SessionDeps {
   readonly historyLimits: HistoryLimits;
 }
 
+/** The head's own cut. */
+export interface HeadCut extends Cut {
+  readonly envelopeId: string;
+  /** The attempts that its row has once this is counted; 0: nobody has tried to count it, and it may have to wait first. */
+  readonly countedAs: number;
+}
+
 export interface Loaded {
   /** Absent: the run has ended. */
   readonly inbox: StoredRow | undefined;
@@ -81,7 +88,7 @@ export interface SessionState {
   /** Nothing was read from the ledger yet. */
   isNew: boolean;
   /** Why the head must be counted before it is tried (again). */
-  cut: (Cut & { readonly envelopeId: string }) | undefined;
+  cut: HeadCut | undefined;
   /** Of a run whose end is not yet durable. */
   outcome: { readonly runId: string; readonly result: RunOutcome } | undefined;
   /** Of the run under way; '' = none. */

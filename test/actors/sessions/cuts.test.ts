@@ -55,6 +55,28 @@ test('the first ends of the process cost no wait; a run that waits is not charge
   assert.is(inbox(a)?.row.processEnds, 11);
 });
 
+test('a wait whose count is refused, or not answered, is not waited again, and counted once', async () => {
+  for (const fault of ['conflict', 'unanswered'] as const) {
+    const { route, open, inbox, change, script } = await openSession(true);
+    const a = await route('a');
+    await change(a, { ...inbox(a)?.row, v: 1, attempts: 20, processEnds: 20 });
+    const { kit, begun } = await open();
+    await kit.advance(100_000);
+    await kit.settle();
+    let lost = 0;
+    if (fault === 'conflict') await change(a, { ...inbox(a)?.row, v: 1 });
+    else script.isAnswerLost = () => lost++ === 0;
+    await kit.advance(LONGEST_WAIT_MS - 100_000);
+    await kit.settle();
+    // The pause before the ledger is asked again.
+    await kit.advance(1_000);
+    await kit.settle();
+    assert.equal(begun(), [idOf(a)]);
+    const { attempts, processEnds } = inbox(a)?.row ?? {};
+    assert.equal([attempts, processEnds], [21, 21]);
+  }
+});
+
 test('what comes while a run waits is run behind it', async () => {
   const { route, open, inbox, change } = await openSession(true);
   const a = await route('a');

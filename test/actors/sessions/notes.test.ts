@@ -74,12 +74,35 @@ test('a session in memory reads its turns again when it is told to, and not othe
   const second = await ask('two');
   assert.is(reads, 1);
   await note(first);
-  kit.receive('refresh', null);
+  kit.receive('turnsChanged', null);
   await kit.settle();
   await answered(idOf(second), answerOf('to n'));
   await ask('three');
   assert.equal(shown(kit), ['one', NOTED, 'two', 'to n', 'three']);
   assert.is(reads, 2);
+});
+
+test('a session that looks for open runs keeps its turns as it has them, without what the model had no room for', async () => {
+  const { route, open, script } = await openSession();
+  let reads = 0;
+  script.scanFails = ({ table }) => {
+    if (table === TURNS) reads += 1;
+    return false;
+  };
+  const { kit, answered } = await open();
+  const exchange = async (text: string, leftOut = 0) => {
+    const run = await route(text);
+    kit.receive('enqueue', run);
+    kit.receive('refresh', null);
+    await kit.settle();
+    await answered(idOf(run), answerOf(`to ${text}`, leftOut));
+  };
+  await exchange('one');
+  await exchange('two');
+  await exchange('three', 2);
+  await exchange('four');
+  assert.equal(shown(kit), ['two', 'to two', 'three', 'to three', 'four']);
+  assert.is(reads, 1);
 });
 
 test('turns that change while they are read are read once more', async () => {
@@ -101,12 +124,12 @@ test('turns that change while they are read are read once more', async () => {
     if (reads === 1) {
       queueMicrotask(() => {
         void note(first);
-        kit.receive('refresh', null);
+        kit.receive('turnsChanged', null);
       });
     }
     return false;
   };
-  kit.receive('refresh', null);
+  kit.receive('turnsChanged', null);
   await kit.settle();
   await ask('two');
   await kit.settle();

@@ -37,9 +37,12 @@ export async function openSession(
   const script: {
     finish: ((plan: FinishRequest) => FinishReply | Promise<FinishReply>) | undefined;
     scanFails: ((query: ScanQuery) => boolean) | undefined;
+    /** Of a commit that a session asks for by itself: it is written, and nobody hears so. */
+    isAnswerLost: (() => boolean) | undefined;
   } = {
     finish: undefined,
     scanFails: undefined,
+    isAnswerLost: undefined,
   };
   const commit = async (changes: ChangeSet | EncodedChangeSet) => {
     const [outcome] = await store.commit([changes], 0);
@@ -58,7 +61,11 @@ export async function openSession(
         finishes.push(payload as FinishRequest);
         return (script.finish ?? finish)(payload as FinishRequest);
       }
-      if (kind === 'commit') return commit((payload as { changes: ChangeSet }).changes);
+      if (kind === 'commit') {
+        const outcome = await commit((payload as { changes: ChangeSet }).changes);
+        if (script.isAnswerLost?.() === true) throw new Error('the ledger is starting again');
+        return outcome;
+      }
       if (kind === 'scan' || kind === 'keys') {
         const query = payload as ScanQuery;
         if (script.scanFails?.(query) === true) throw new Error('the ledger is starting again');
