@@ -34,7 +34,12 @@ export interface Receiver {
 const LEAST_POLL_MS = 250;
 /** Between a send's refused credential and its next trial. */
 const DOUBTED_WAIT_MS = 2_000;
-const HOLDING_REASON = 'messages of a full conversation wait at the platform (conversation_busy)';
+const RUNNING = { readiness: 'ready', liveness: 'running', reason: '' } as const;
+const HOLDING = {
+  readiness: 'ready',
+  liveness: 'degraded',
+  reason: 'messages of a full conversation wait at the platform (conversation_busy)',
+} as const;
 
 export function startReceiver(receiver: ReceiverDeps, life: AbortSignal): Receiver {
   const loop = new PollLoop(receiver);
@@ -136,10 +141,10 @@ class PollLoop {
     const offset = this.#intake.offsetAt(startedAtMs);
     const updates = await this.#getUpdates(api, { offset, timeoutS });
     this.#recovery.succeeded();
-    this.#reportPolling();
+    this.#reportPolled();
     await this.#intake.take(updates);
     if (this.#polling.signal.aborted) return;
-    this.#reportPolling();
+    this.#reportTaken();
     const isIdle = updates.length === 0 || this.#intake.isHolding;
     const isUnheld = isIdle && deps.wallMs() - startedAtMs < LEAST_POLL_MS;
     if (isUnheld && !this.#provesFirst) await deps.sleep(LEAST_POLL_MS, this.#polling.signal);
@@ -159,10 +164,17 @@ class PollLoop {
     }
   }
 
-  #reportPolling(): void {
-    const reason = this.#intake.isHolding ? HOLDING_REASON : '';
-    const liveness = reason === '' ? 'running' : 'degraded';
-    this.#receiver.health.report({ readiness: 'ready', liveness, reason });
+  /** Plain `running` ends any trouble; held messages, which are degraded, would leave an account at rest. */
+  #reportPolled(): void {
+    const { health } = this.#receiver;
+    if (health.last?.reason !== HOLDING.reason) health.report(RUNNING);
+  }
+
+  /** A send whose credential was refused meanwhile is answered by the next poll, not by this one. */
+  #reportTaken(): void {
+    const { health } = this.#receiver;
+    if (health.last?.readiness === 'ready')
+      health.report(this.#intake.isHolding ? HOLDING : RUNNING);
   }
 
   async #recover(error: unknown): Promise<void> {

@@ -8,7 +8,8 @@ import {
   type TelegramFake,
 } from '../../../connectors/fakes/telegram/index.ts';
 import { telegramKind } from '../../../connectors/telegram/index.ts';
-import { createTestDeps, createTestPorts, never, type TestDeps } from '../test-deps.ts';
+import { createDeferred } from '../../../runtime/deferred.ts';
+import { accepted, createTestDeps, createTestPorts, never, type TestDeps } from '../test-deps.ts';
 import { until, within } from '../within.ts';
 
 const test = suite('telegram inbound');
@@ -211,6 +212,62 @@ test('a token revoked while polling is auth_failed, and recovers by itself', () 
     await until('slow trials', () => deps.waitsMs.filter((ms) => ms >= 7_000).length >= 3);
     fake.restore(DEFAULT_TOKEN);
     await until('running', () => isRunning(stage));
+  }));
+
+const HEALTH_WHILE_FULL = [
+  'ready starting',
+  'ready running',
+  'ready degraded',
+  'auth_failed degraded',
+  'ready running',
+  'ready degraded',
+];
+
+/** Trouble ends in `running` before messages are held again, and polls after it report nothing else. */
+async function heldAgain(stage: Stage, ports: Stage['ports']): Promise<void> {
+  const seen = () => ports.healths.map(({ readiness, liveness }) => `${readiness} ${liveness}`);
+  await until('held again', () => seen().length >= HEALTH_WHILE_FULL.length);
+  const polls = pollsOf(stage.fake).length;
+  await until('polls go on', () => pollsOf(stage.fake).length > polls + 3);
+  assert.equal(seen(), HEALTH_WHILE_FULL);
+}
+
+async function refusedSend({ fake, connector }: Stage): Promise<void> {
+  const fault = { type: 'error', status: 401, description: 'Unauthorized' } as const;
+  fake.script({ method: 'sendMessage', fault });
+  const where = { conversationId: '7', threadId: '', inReplyTo: '' };
+  const piece = { deliveryId: 'd', attempt: 1, chunk: 0, text: 'hello', ...where };
+  assert.is((await within('the send', connector.deliver(piece, never()))).type, 'auth');
+}
+
+const FULL = { accepted: false, retryAfterMs: 1_000, reason: 'conversation_busy' } as const;
+
+test('while a conversation is full an account that recovers is running before it is degraded', () =>
+  onStage(async (stage) => {
+    const ports = createTestPorts(async () => FULL);
+    stage.fake.pushUpdate({ chatId: 42, text: 'too many' });
+    await within('open', stage.connector.open(ports, never()));
+    await until('held', () => ports.healths.at(-1)?.reason.includes('conversation_busy') === true);
+    await refusedSend(stage);
+    await heldAgain(stage, ports);
+  }));
+
+test('a refused credential is not hidden by messages that are held after it', () =>
+  onStage(async (stage) => {
+    const room = createDeferred<void>();
+    const ports = createTestPorts(async ({ conversationId }, nth) => {
+      if (nth > 2 && conversationId === '43') await room.promise;
+      return conversationId === '42' ? FULL : accepted('E1');
+    });
+    stage.fake.pushUpdate({ chatId: 42, text: 'too many' });
+    await within('open', stage.connector.open(ports, never()));
+    await until('held', () => ports.healths.at(-1)?.reason.includes('conversation_busy') === true);
+    await until('it is offered again', () => ports.offers.length > 2);
+    stage.fake.pushUpdate({ chatId: 43, text: 'slow' });
+    await until('the slow offer', () => ports.offers.at(-1)?.conversationId === '43');
+    await refusedSend(stage);
+    room.resolve();
+    await heldAgain(stage, ports);
   }));
 
 test('open rejects with auth_failed, goes on trying, and receives once the token is taken', () =>

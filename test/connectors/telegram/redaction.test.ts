@@ -14,6 +14,46 @@ const TOKEN = '110201543:AAHdq-TcvCH1vGWJxf_SeofSAs0K5PALDsaw';
 const SECRET = TOKEN.slice(TOKEN.indexOf(':') + 1);
 const ENCODED = Array.from(TOKEN, (c) => `%${c.charCodeAt(0).toString(16)}`).join('');
 
+const twice = (text: string) => encodeURIComponent(encodeURIComponent(text));
+const inHtml = (text: string) => text.replace(/[^a-z\d]/gi, (c) => `&#${c.charCodeAt(0)};`);
+
+for (const [form, said] of [
+  ['encoded twice', twice(TOKEN)],
+  ['every character of it encoded, twice', encodeURIComponent(ENCODED)],
+  ['encoded five times', encodeURIComponent(twice(twice(TOKEN)))],
+  ['with its colon as an HTML reference', TOKEN.replace(':', '&#58;')],
+  ['with its colon as a named one, escaped', TOKEN.replace(':', '&amp;colon;')],
+  ['with its colon as in JSON', TOKEN.replace(':', '\\u003a')],
+  ['with every sign as an HTML reference', inHtml(TOKEN)],
+  ['without its id', SECRET],
+  ['without its id, encoded', ENCODED.slice(ENCODED.indexOf('%3a') + 3)],
+  ['cut by three characters', TOKEN.slice(0, -3)],
+  ['cut to twelve of its secret', TOKEN.slice(0, TOKEN.indexOf(':') + 13)],
+  ['in capitals', TOKEN.toUpperCase()],
+] as const) {
+  test(`a token is taken out ${form}`, () => {
+    const redact = createRedaction(TOKEN);
+    assert.is(redact(`/bot${said}/a and /bot${said}`), '/bot<token>/a and /bot<token>');
+  });
+}
+
+test('an id alone, other words and a short token’s parts stay', () => {
+  const text = 'Bad Request: bot 110201543 knows no chat AAHdq-TcvCH';
+  assert.is(createRedaction(TOKEN)(text), text);
+  assert.is(createRedaction('1:chat')('chat 1 of 1:chat'), 'chat 1 of <token>');
+});
+
+test('a page made to be slow is read in a time that grows with its length only', () => {
+  const redact = createRedaction(TOKEN);
+  const id = TOKEN.slice(0, TOKEN.indexOf(':'));
+  for (const part of [id, SECRET.slice(0, 11), `${id}:${SECRET.slice(0, 10)}`, '%25', '25', '&#']) {
+    const page = `%${part.repeat(Math.ceil(1_048_576 / part.length))}`;
+    const startedAtMs = performance.now();
+    assert.ok(redact(page) === page, part);
+    assert.ok(performance.now() - startedAtMs < 20_000, part);
+  }
+});
+
 test('a token is taken out as it is and percent-encoded, in part or whole, and nothing else is', () => {
   const redact = createRedaction(TOKEN);
   for (const form of [TOKEN, encodeURIComponent(TOKEN), ENCODED, ENCODED.toUpperCase()]) {
@@ -31,6 +71,7 @@ for (const [status, readiness] of [
   for (const [form, say] of [
     ['the path', (path: string) => path],
     ['the encoded path', encodeURIComponent],
+    ['the twice encoded path', twice],
   ] as const) {
     test(`an answer ${status} that repeats ${form} shows no token`, async () => {
       const server = createServer((request, response) => {

@@ -31,16 +31,21 @@ function rows(n: number, round: number) {
   return Array.from({ length: 40 }, (_, i) => put(`${n}-${i}`, { v: 1, round, text: TEXT }));
 }
 
-/** Settles in the turn in which the copy has begun; each step of it takes a turn too. */
-async function untilBegun(copy: string): Promise<void> {
-  while (!existsSync(join(`${copy}.partial`, 'data.mdb'))) await nextTurn();
+/** Settles in the turn in which the copy has begun, as each step of it takes a turn too, or is over: refused, it never begins. */
+async function untilBegun(copy: string, backup: Promise<unknown>): Promise<void> {
+  let isOver = false;
+  const over = () => {
+    isOver = true;
+  };
+  backup.then(over, over);
+  while (!isOver && !existsSync(join(`${copy}.partial`, 'data.mdb'))) await nextTurn();
 }
 
 test('the end of the store cuts it: it is refused, leaves nothing, and the store opens again', () =>
   withLargeStore(async (store, root) => {
     const copy = join(root, 'copy');
     const refused = store.backup(copy).then(() => 'ok', codeOf);
-    await untilBegun(copy);
+    await untilBegun(copy, refused);
     await store.close();
     assert.is(await refused, 'store_closed');
     assert.equal(readdirSync(root), ['store']);
@@ -56,7 +61,7 @@ test('it holds one moment, whatever is written over while it is made', () =>
     const copied = store.backup(copy).finally(() => {
       isOver = true;
     });
-    await untilBegun(copy);
+    await untilBegun(copy, copied);
     let rounds = 0;
     for (; !isOver; rounds += 1) await commit(store, { put: rows(rounds % 30, 1) });
     await copied;
