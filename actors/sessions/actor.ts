@@ -18,7 +18,7 @@ import type { OpenRun } from '../router/rows.ts';
 import { blameRun } from './blame.ts';
 import { operate, SessionsMeter } from './control.ts';
 import type { RunEnded, SessionsProtocol } from './protocol.ts';
-import { readOpenRuns } from './reading.ts';
+import { LEDGER_DEADLINE, readOpenRuns } from './reading.ts';
 import { type Entry, Roster } from './roster.ts';
 import { sessionActor } from './session-actor.ts';
 import type { RunStart, SessionArgs } from './session-state.ts';
@@ -33,8 +33,14 @@ export interface SessionsArgs {
   readonly maxLive?: number;
 }
 
+interface Scan {
+  readonly open: readonly OpenRun[];
+  /** Of the store, behind the scan. */
+  readonly revision: number;
+}
+
 interface Own {
-  scanned(outcome: Settled<readonly OpenRun[]>): void;
+  scanned(outcome: Settled<Scan>): void;
   /** Looks for idle sessions and for silent ones. */
   sweep(nothing: null): void;
   stopped(session: { readonly sessionKey: string }): void;
@@ -55,6 +61,8 @@ interface SessionsState {
   scan: 'idle' | 'planned' | 'running' | 'again';
   /** Until the first scan has told which runs an earlier life left, no session starts. */
   isFirstScan: boolean;
+  /** Of the store, before a session started. */
+  sinceRevision: number;
   /** To be told to look for open runs again. */
   readonly behind: Set<string>;
   /** To be told that their turns have changed. */
@@ -97,6 +105,7 @@ export const sessionsActor = defineActor<
       meter: new SessionsMeter(),
       scan: 'planned',
       isFirstScan: true,
+      sinceRevision: 0,
       behind: new Set(),
       outdated: new Set(),
       unsaid: [],
@@ -218,7 +227,11 @@ function scan(state: SessionsState, self: SessionsSelf): void {
   state.scan = 'running';
   state.roster.scanBegins();
   self.run(
-    () => readOpenRuns(self, state.args.ledger),
+    async () => {
+      const open = await readOpenRuns(self, state.args.ledger);
+      const { revision } = await self.ask(state.args.ledger, 'health', null, LEDGER_DEADLINE);
+      return { open, revision };
+    },
     'scanned',
     (outcome) => outcome,
   );
@@ -232,12 +245,13 @@ function planScan(state: SessionsState, self: SessionsSelf): void {
   self.after('scan', SCAN_AGAIN_MS, 'reconcile', null);
 }
 
-function takeScan(state: SessionsState, found: readonly OpenRun[], self: SessionsSelf): void {
-  const { unknown, gone } = state.roster.scanEnds(found);
+function takeScan(state: SessionsState, { open, revision }: Scan, self: SessionsSelf): void {
+  const { unknown, gone } = state.roster.scanEnds(open);
+  if (state.isFirstScan) state.sinceRevision = revision;
   for (const run of unknown) {
     const entry = state.roster.open(run, self.clock.monotonicMs());
     if (entry.status === 'live') state.behind.add(run.sessionKey);
-    else entry.mayBeCut ||= state.isFirstScan;
+    else if (state.isFirstScan && entry.cutRun === '') entry.cutRun = run.envelopeId;
   }
   if (state.behind.size > 0) self.after('remind', 0, 'remind', null);
   for (const run of gone) {
@@ -251,17 +265,18 @@ function takeScan(state: SessionsState, found: readonly OpenRun[], self: Session
 /** Starts sessions that have work, as long as there is room. */
 function startWaiting(state: SessionsState, self: SessionsSelf): void {
   if (state.isFirstScan) return;
-  const { roster, args } = state;
+  const { roster, args, sinceRevision } = state;
   const { ledger, outbox, run } = args;
   for (let entry = roster.nextWaiting(); entry !== undefined; entry = roster.nextWaiting()) {
-    const { sessionKey, childId, mayBeCut } = entry;
+    const { sessionKey, childId, cutRun } = entry;
     const sessionArgs: SessionArgs = {
       sessionKey,
       ledger,
       outbox,
       sessions: state.ref,
       run,
-      mayBeCut,
+      cutRun,
+      sinceRevision,
     };
     const spec = child(sessionActor, {
       id: childId,

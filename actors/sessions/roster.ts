@@ -17,8 +17,8 @@ export interface Entry extends Linked<Entry> {
   ref: ActorRef<SessionProtocol> | undefined;
   /** Envelope ids. */
   readonly open: SortedStrings;
-  /** Its first run may have begun in a life before this one. */
-  mayBeCut: boolean;
+  /** The envelope of its first run, where that may have begun in a life before this one; '' for none. */
+  cutRun: string;
   /** When a run was last opened or ended, monotonic. */
   changedAtMs: number;
   /** Which of the roster's lists it stands in. */
@@ -110,7 +110,7 @@ export class Roster {
   started(entry: Entry, ref: ActorRef<SessionProtocol>, nowMs: number): void {
     entry.status = 'live';
     entry.ref = ref;
-    entry.mayBeCut = false;
+    entry.cutRun = '';
     this.#shares.take(entry.channel);
     this.touch(entry, nowMs);
   }
@@ -182,7 +182,7 @@ export class Roster {
       status: 'absent',
       ref: undefined,
       open: new SortedStrings(),
-      mayBeCut: false,
+      cutRun: '',
       changedAtMs: 0,
       list: undefined,
       previous: undefined,

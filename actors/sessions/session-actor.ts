@@ -21,7 +21,7 @@ import {
   type SessionOwn,
   type SessionSelf,
   type SessionState,
-  type Subject,
+  subjectOf,
 } from './session-state.ts';
 import { type Task, toTask } from './task.ts';
 
@@ -207,9 +207,8 @@ function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean):
   state.history.set(found.turns ?? []);
   const first = found.open[0]?.envelopeId;
   // Runs go one by one: of those that an earlier life left, only the first can have begun.
-  const isCut = first !== undefined && (state.args.mayBeCut || isRestarted);
-  const processEnd = !isRestarted;
-  if (!isCut) return;
+  const processEnd = first === state.args.cutRun;
+  if (first === undefined || !(processEnd || isRestarted)) return;
   state.cut = { envelopeId: first, countedAs: 0, attempt: true, blamed: false, processEnd };
 }
 
@@ -257,8 +256,8 @@ function begin(state: SessionState, task: Task, self: SessionSelf): void {
 }
 
 /**
- * A cut is counted when the run is about to begin anew: one that still waits is not charged with the next end of the process.
- * One whose count had no answer, or was refused, has waited, and its row knows whether it is counted.
+ * A cut is counted when the run is about to begin anew: one that still waits is not charged with the next end of the process,
+ * nor with one of its thread. One whose count had no answer, or was refused, has waited, and its row knows whether it is counted.
  */
 function takeUpAgain(
   state: SessionState,
@@ -273,10 +272,13 @@ function takeUpAgain(
     begin(state, task, self);
     return;
   }
-  const mayWait = cut.processEnd && !isTried;
+  // Of a session that began again only the row knows whether the end of the process was counted, and the run begun.
+  const isCounted = self.incarnation > 1 && task.revision > state.args.sinceRevision;
+  const known = isCounted && !isTried ? { ...cut, processEnd: false } : cut;
+  const mayWait = known.processEnd && !isTried;
   const waitMs = mayWait ? waitAfterProcessEndMs(processEnds, self.random()) : 0;
   if (waitMs === 0) {
-    count(state, task, cut, self);
+    count(state, task, known, self);
     return;
   }
   state.phase = 'counting';
@@ -388,12 +390,4 @@ function backoffMs(state: SessionState, self: SessionSelf): number {
   const ceilingMs = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** state.failures);
   state.failures += 1;
   return AGAIN_MIN_MS + self.random() * ceilingMs;
-}
-
-function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null) return '';
-  // What comes from outside names the envelope, what it tells itself the run.
-  const { runId, envelopeId, about } = payload as Partial<Record<string, unknown>>;
-  const id = runId ?? envelopeId ?? (about as Subject | undefined)?.runId;
-  return typeof id === 'string' ? id : '';
 }

@@ -24,8 +24,10 @@ export interface SessionArgs {
   readonly outbox: ActorRef<OutboxProtocol>;
   readonly sessions: ActorRef<SessionsProtocol>;
   readonly run: RunStart;
-  /** Its first open run may have begun before these sessions did, in an earlier life of the process as a rule. */
-  readonly mayBeCut: boolean;
+  /** Envelope of its first open run, where that may have begun before these sessions did, in an earlier life of the process as a rule; '' for none. */
+  readonly cutRun: string;
+  /** What these sessions write has a greater revision. */
+  readonly sinceRevision: number;
 }
 
 export interface SessionDeps {
@@ -139,4 +141,13 @@ export function isHeadTaken({ phase }: SessionState): boolean {
 export function headOf(state: SessionState, phase: Phase, runId: string): Waiting | undefined {
   const { head } = state.queue;
   return state.phase === phase && head?.runId === runId ? head : undefined;
+}
+
+/** Which run a message is about; '' for none. */
+export function subjectOf(payload: unknown): string {
+  if (typeof payload !== 'object' || payload === null) return '';
+  // What comes from outside names the envelope, what it tells itself the run.
+  const { runId, envelopeId, about } = payload as Partial<Record<string, unknown>>;
+  const id = runId ?? envelopeId ?? (about as Subject | undefined)?.runId;
+  return typeof id === 'string' ? id : '';
 }

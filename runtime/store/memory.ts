@@ -51,6 +51,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
       flushes,
       commits,
       journalSequence: readHead(tables).sequence,
+      revision: readHead(tables).revision,
     }),
     async backup(toDirectory) {
       if (backups.has(toDirectory)) {

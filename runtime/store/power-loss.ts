@@ -145,6 +145,7 @@ export class PowerLossStore implements Store {
       flushes: this.#flushes,
       commits: this.#commits,
       journalSequence: readHead(this.#live).sequence,
+      revision: readHead(this.#live).revision,
     };
   }
 

@@ -87,6 +87,8 @@ export interface StoreHealth {
   readonly flushes: number;
   readonly commits: number;
   readonly journalSequence: number;
+  /** Of the last change set that wrote: what is written later has a greater one. */
+  readonly revision: number;
 }
 
 /**

@@ -237,6 +237,7 @@ export function storeContract({ name, newPlace, propertyRuns }: StoreContract) {
     assert.is(after.commits, 2);
     assert.is(after.flushes, 1);
     assert.is(after.journalSequence, 1);
+    assert.is(after.revision, store.read('rows', 'a')?.revision);
     assert.ok(after.usedBytes > before.usedBytes);
     assert.ok(after.freeBytes > 0);
   });

@@ -97,7 +97,7 @@ export class LmdbStore implements Store {
 
   health(): StoreHealth {
     const { database, directory, writer } = this.#parts;
-    const { sequence } = readHead(this.#open());
+    const { sequence, revision } = readHead(this.#open());
     const { usedBytes, reusableBytes } = spaceOf(database);
     const { bavail, bsize } = statfsSync(directory);
     return {
@@ -107,6 +107,7 @@ export class LmdbStore implements Store {
       flushes: lastTransactionOf(database) - this.#openedAtTransaction + (writer?.log.appends ?? 0),
       commits: this.#commits,
       journalSequence: sequence,
+      revision,
     };
   }
 

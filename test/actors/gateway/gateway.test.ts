@@ -37,6 +37,7 @@ const HEALTH = {
   flushes: 3,
   commits: 4,
   journalSequence: 5,
+  revision: 6,
   admitting: true,
   pending: 0,
   commitAgeMs: 0,

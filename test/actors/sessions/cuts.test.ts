@@ -77,6 +77,24 @@ test('a wait whose count is refused, or not answered, is not waited again, and c
   }
 });
 
+test('a death of its thread charges no run that waits, and shortens no wait', async () => {
+  const { route, open, inbox, change } = await openSession(true);
+  const a = await route('a');
+  await change(a, { ...inbox(a)?.row, v: 1, attempts: 20, processEnds: 20 });
+  const counts = () => [inbox(a)?.row.attempts, inbox(a)?.row.processEnds];
+  await open(1);
+  const second = await open(2);
+  await second.kit.advance(100_000);
+  await second.kit.settle();
+  assert.equal([second.begun(), counts()], [[], [20, 20]]);
+  await second.kit.advance(LONGEST_WAIT_MS);
+  await second.kit.settle();
+  assert.equal([second.begun(), counts()], [[idOf(a)], [21, 21]]);
+  // It had begun this time.
+  const third = await open(3);
+  assert.equal([third.begun(), counts()], [[idOf(a)], [22, 21]]);
+});
+
 test('what comes while a run waits is run behind it', async () => {
   const { route, open, inbox, change } = await openSession(true);
   const a = await route('a');

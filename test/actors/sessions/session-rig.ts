@@ -2,7 +2,7 @@
 import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
-import { INBOX, inboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
+import { INBOX, inboxKey, parseInboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import type { RunResult } from '../../../actors/runs/protocol.ts';
 import { DEFAULT_HISTORY_LIMITS } from '../../../actors/sessions/history.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
@@ -22,7 +22,7 @@ export const idOf = ({ envelopeId }: RoutedRun) => runIdOf(envelopeId as Envelop
 export const answerOf = (text: string, leftOut = 0) =>
   ({ type: 'answered', text, promptTokens: 0, completionTokens: 0, leftOut }) as const;
 
-/** A durable session over a memory store; each `open` is another life of its actor. */
+/** A durable session over a memory store; each `open` is another life of its actor, and a first incarnation one of all sessions. */
 export async function openSession(
   mayBeCut = false,
   sessionMemory = new SessionMemory(),
@@ -83,7 +83,8 @@ export async function openSession(
     outbox: { address: 'test/outbox' },
     sessions: { address: 'test/sessions' },
     run: { module: 'test', export: 'run' },
-    mayBeCut,
+    cutRun: '',
+    sinceRevision: 0,
   };
   let newest = '';
   /** A durable run, as the router would tell of it. */
@@ -98,6 +99,11 @@ export async function openSession(
     return plan.run;
   };
   const open = async (incarnation = 1) => {
+    if (incarnation === 1) {
+      const [first] = store.keys({ table: INBOX, limit: 1 }).keys;
+      args.cutRun = mayBeCut && first !== undefined ? parseInboxKey(first).envelopeId : '';
+      args.sinceRevision = store.health().revision;
+    }
     const kit = await createBehaviorKit(
       sessionActor,
       args,

@@ -46,7 +46,7 @@ interface LedgerState {
   isServing: boolean;
 }
 
-type LedgerAsks = Pick<LedgerProtocol, 'commit' | 'read' | 'scan' | 'keys'>;
+type LedgerAsks = Pick<LedgerProtocol, 'commit' | 'read' | 'scan' | 'keys' | 'health'>;
 interface LedgerOwn {
   turn(nothing: null): void;
   turned(nothing: null): void;
@@ -90,6 +90,12 @@ const ledgerActor = defineActor<LedgerAsks, LedgerOwn, null, LedgerState, StoryD
       standInLine(state, self, () => later.resolve(state.deps.store.keys(page)));
       return later.promise;
     },
+    health: (state) => ({
+      ...state.deps.store.health(),
+      admitting: true,
+      pending: state.line.length,
+      commitAgeMs: 0,
+    }),
     turn(state, _nothing, self) {
       const work = state.line.shift();
       self.run(
