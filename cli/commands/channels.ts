@@ -130,8 +130,8 @@ function addChannelLogs(channels: Command, world: CommandWorld): void {
     if (flags.json === true || isOver) return;
     const more =
       tail || before > 0
-        ? `older ones: --before ${found.previous}`
-        : `newer ones: --after ${found.next}`;
+        ? `go on with: --before ${found.previous}`
+        : `go on with: --after ${found.next}`;
     world.terminal.err(`${more}\n`);
   });
 }

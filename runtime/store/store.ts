@@ -81,7 +81,7 @@ export interface StoreHealth {
   /** Free bytes on the file system that the store lives on; Infinity in memory. */
   readonly freeBytes: number;
   readonly usedBytes: number;
-  /** Of the used ones, those that hold nothing any more: they are written again before the store takes more room. */
+  /** Of the used ones, those that hold nothing any more: they are written again before the store takes more room, but not while a backup or a reader keeps its moment. */
   readonly reusableBytes: number;
   /** Appends to its log and transactions of its database since it was opened; each is durable when it settles. No fsync is counted. */
   readonly flushes: number;

@@ -1,6 +1,6 @@
 /** Opens the durable store: lock, look, map, format version. What it then does is `lmdb-store.ts`. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, messageOf, RuntimeError } from '../../errors.ts';
 import { pack, unpackTuple } from '../encoding.ts';
@@ -10,6 +10,7 @@ import { META_TABLE } from '../keys.ts';
 import type { Store } from '../store.ts';
 import { syncPath } from './backup.ts';
 import { CommitLog } from './commit-log.ts';
+import { corrupt, DATA_FILE } from './data-file.ts';
 import {
   allRows,
   type Database,
@@ -47,6 +48,8 @@ export interface LmdbStoreOptions {
 }
 
 const DEFAULT_MAP_BYTES = 1_024 * 1_024 * 1_024;
+/** What the engine says of a page that is not what it has to be. */
+const DAMAGED = /MDB_(?:CORRUPTED|PAGE_NOTFOUND)/;
 const DEFAULT_LOG_BYTES = 1_024 * 1_024;
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
 const READ_TRIES = 5;
@@ -67,6 +70,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
       : openForWriting(directory, options));
   } catch (error) {
     if (error instanceof RuntimeError) throw error;
+    if (DAMAGED.test(messageOf(error))) throw corrupt(join(directory, DATA_FILE), messageOf(error));
     const message = `the store ${directory} cannot be opened: ${messageOf(error)}`;
     throw new RuntimeError('store_failed', message, { cause: error });
   }
@@ -85,7 +89,6 @@ async function openForReading(directory: string, options: LmdbStoreOptions): Pro
     };
     const checkWhole = async (signal: AbortSignal) => {
       try {
-        await checkDataFile(directory, Number.POSITIVE_INFINITY, signal);
         await checkRows(directory, snapshot.all(), signal);
       } catch (error) {
         // Pages that nobody kept were written over: it says so.
@@ -108,7 +111,7 @@ async function readWhole(options: LmdbStoreOptions, place: Parameters<typeof ope
     const images = readLog(directory);
     let snapshot: Snapshot | undefined;
     try {
-      if (!(await checkDataFile(directory, PAGES_AT_START))) {
+      if (!(await checkDataFile(directory, Number.POSITIVE_INFINITY))) {
         throw new RuntimeError('store_missing', `there is no store in ${directory}`);
       }
       snapshot = await openSnapshot(place);

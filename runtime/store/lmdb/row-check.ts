@@ -7,6 +7,7 @@ import { corrupt, DATA_FILE } from './data-file.ts';
 import type { StoredBytes } from './engine.ts';
 
 const ROWS_A_SLICE = 500;
+const BYTES_A_SLICE = 1_024 * 1_024;
 
 /** Rejects with `store_corrupt` where rows are out of order or cannot be read. The journal's entries have their own chain. */
 export async function checkRows(
@@ -16,13 +17,14 @@ export async function checkRows(
 ): Promise<void> {
   const path = join(directory, DATA_FILE);
   let before = Buffer.alloc(0);
-  let count = 0;
+  let slice = { rows: 0, bytes: 0 };
   for (const { key, value } of rows) {
     if (Buffer.compare(before, key) >= 0) throw corrupt(path, 'its rows are out of order');
     before = Buffer.from(key);
     checkRow(path, key, value);
-    count += 1;
-    if (count % ROWS_A_SLICE !== 0) continue;
+    slice = { rows: slice.rows + 1, bytes: slice.bytes + value.length };
+    if (slice.rows < ROWS_A_SLICE && slice.bytes < BYTES_A_SLICE) continue;
+    slice = { rows: 0, bytes: 0 };
     await nextTurn();
     signal.throwIfAborted();
   }

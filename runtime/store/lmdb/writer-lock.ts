@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statfsSync,
   unlinkSync,
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -55,13 +56,14 @@ type Life = 'alive' | 'dead' | 'unknown' | 'elsewhere';
 export async function acquireWriterLock(
   directory: string,
   onVisitor: (visitor: Socket) => void = (visitor) => visitor.destroy(),
+  isShared: (directory: string) => boolean = mayBeShared,
 ): Promise<WriterLock> {
   const path = join(directory, nameOf(self()));
   for (let tries = 1; ; tries += 1) {
     const lock = await createLock(path, onVisitor);
     if (lock === undefined) throw locked(directory, `this thread (pid ${process.pid})`);
     try {
-      const others = await readOthers(directory, path);
+      const others = await readOthers(directory, path, isShared);
       const holder = others.find(({ life }) => life !== 'dead');
       if (holder === undefined) {
         for (const { name } of others) remove(join(directory, name));
@@ -138,13 +140,19 @@ interface Other {
   readonly life: Life;
 }
 
-async function readOthers(directory: string, mine: string): Promise<readonly Other[]> {
+async function readOthers(
+  directory: string,
+  mine: string,
+  isShared: (directory: string) => boolean,
+): Promise<readonly Other[]> {
   const names = readdirSync(directory).filter(
     (name) => NAME.test(name) && join(directory, name) !== mine,
   );
   return Promise.all(
     names.map(async (name) => {
-      const life = lifeByProcess(name);
+      const found = lifeByProcess(name);
+      // A container that is made anew has another name, and is not another machine.
+      const life = found === 'elsewhere' && !isShared(directory) ? 'dead' : found;
       return { name, life: life === 'unknown' ? await knock(join(directory, name)) : life };
     }),
   );
@@ -248,6 +256,16 @@ function place(): Pick<Holder, 'pidSpace' | 'boot' | 'machine'> {
     boot: read('/proc/sys/kernel/random/boot_id').slice(0, 8) || '0',
     machine: machine.digest('hex').slice(0, 8),
   };
+}
+
+/** File systems that one kernel at a time has: ext, XFS, Btrfs, F2FS, ZFS, tmpfs, and overlays on them. */
+const OF_ONE_KERNEL: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
+]);
+
+/** Whether another machine can have it mounted too. */
+function mayBeShared(directory: string): boolean {
+  return !OF_ONE_KERNEL.has(statfsSync(directory).type >>> 0);
 }
 
 /** `unknown`: its process is of another process space, and cannot be looked up. */

@@ -201,7 +201,7 @@ test('logs go back page by page: what comes before is told beside the page', asy
   const logs = ['channels', 'logs', '--limit', '3'];
   const newest = await run(JOURNAL, ...logs);
   assert.is(newest.stdout, [7, 8, 9].map(line).join(''));
-  assert.is(newest.stderr, 'older ones: --before 7\n');
+  assert.is(newest.stderr, 'go on with: --before 7\n');
   gateway.close();
   const older = await run(JOURNAL, ...logs, '--before', '4');
   assert.is(older.stdout, [1, 2, 3].map(line).join(''));
@@ -220,7 +220,7 @@ test('logs of all connectors go on after a cursor', async () => {
   const { query } = gateway.requests[0] ?? {};
   assert.equal([query?.subject, query?.tail, query?.after, query?.limit], ['', 'false', '5', '3']);
   assert.is(stdout, [6, 7, 8].map(line).join(''));
-  assert.is(stderr, 'newer ones: --after 8\n');
+  assert.is(stderr, 'go on with: --after 8\n');
   gateway.close();
   const end = await run(JOURNAL, 'channels', 'logs', '--after', '8');
   assert.equal([end.stdout, end.stderr], [line(9), '']);
