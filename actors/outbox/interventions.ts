@@ -10,7 +10,7 @@ import { commit } from './commits.ts';
 import { decide } from './decide.ts';
 import { isFull } from './finish.ts';
 import { pump, termsOf } from './lanes.ts';
-import { readExchange, sayTurnsChanged } from './notes.ts';
+import { findExchange, sayTurnsChanged } from './notes.ts';
 import { changedMeanwhile, done, onItsWay, refusal } from './replies.ts';
 import {
   DEAD_LETTERS,
@@ -73,8 +73,7 @@ function readEnded(state: OutboxState, self: OutboxSelf, asked: Intervention): v
         const stored = await readRow(self, ledger, DELIVERED, asked.deliveryId);
         return { stored, exchange: undefined };
       }
-      const { runId } = parseEndedRow(dead.row);
-      return { stored: dead, exchange: await readExchange(self, ledger, runId) };
+      return { stored: dead, exchange: await findExchange(self, ledger, parseEndedRow(dead.row)) };
     },
     'endedRead',
     (outcome) => ({ asked, outcome }),

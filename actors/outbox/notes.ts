@@ -1,10 +1,9 @@
 /** Answers that died, or live again: the run's session hears of it. Rare, so that nobody else pays for the reads. */
 import type { ActorRef } from '../../runtime/actor.ts';
-import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { OpenRun } from '../router/rows.ts';
 import { exchangeOf, RUNS } from '../sessions/rows.ts';
-import { undeliveredPart } from './rows.ts';
+import { type DeliveryRow, type EndedRow, notedDeath } from './rows.ts';
 import { bump, type Move, type MoveStep, type OutboxSelf, type OutboxState } from './state.ts';
 
 const READ_DEADLINE = { inMs: 5_000 };
@@ -22,12 +21,15 @@ export async function commitDeaths(
 ): Promise<CommitReply> {
   const deaths = await Promise.all(
     moves.filter(isDeath).map(async ({ entry: { deliveryId }, after }) => {
-      const exchange = await readExchange(self, state.ledger, after.runId);
-      return { exchange, part: exchange && undeliveredPart(exchange, deliveryId, after) };
+      const exchange = await findExchange(self, state.ledger, after);
+      return { deliveryId, after, exchange };
     }),
   );
-  const notes = deaths.flatMap(({ part }) => part ?? []);
-  const request = { changes: joinChanges(changes, ...notes), admits: false };
+  let noted = changes;
+  for (const { exchange, deliveryId, after } of deaths) {
+    if (exchange !== undefined) noted = notedDeath(noted, exchange, deliveryId, after);
+  }
+  const request = { changes: noted, admits: false };
   try {
     return await self.ask(state.ledger, 'commit', request, deadline);
   } finally {
@@ -36,12 +38,13 @@ export async function commitDeaths(
   }
 }
 
-/** What the session of this run remembers of it; undefined: nothing, or it is not known any more. */
-export async function readExchange(
+/** The exchange that this delivery answers, as its session remembers it; undefined: not at all, or it is not known any more. */
+export async function findExchange(
   self: OutboxSelf,
   ledger: ActorRef<LedgerProtocol>,
-  runId: string,
+  { runId, sessionKey, envelopeId }: DeliveryRow | EndedRow,
 ): Promise<OpenRun | undefined> {
+  if (sessionKey !== undefined && envelopeId !== undefined) return { sessionKey, envelopeId };
   const [stored] = await self.ask(ledger, 'read', { table: RUNS, key: runId }, READ_DEADLINE);
   return stored === undefined ? undefined : exchangeOf(stored.row);
 }

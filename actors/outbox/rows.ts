@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import type { OutboundMessage, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { ChangePart } from '../../runtime/store/change-set.ts';
-import type { Fact, Row } from '../../runtime/store/store.ts';
+import type { ChangeSet, Fact, Row } from '../../runtime/store/store.ts';
 import type { RetentionRule } from '../ledger/rows.ts';
 import type { OpenRun } from '../router/rows.ts';
 import { type NoteRow, noteKey, TAPES, type TapeRow, TURNS, tapeKey } from '../sessions/rows.ts';
@@ -27,8 +27,8 @@ export const OUTBOX_RETENTION: readonly RetentionRule[] = [
   { table: DEAD_LETTERS, maxAgeMs: 30 * DAY_MS, timeField: 'updatedAtMs' },
 ];
 
-/** A delivery that has not ended. Its key is the delivery id. */
-export interface DeliveryRow extends Row, Progress {
+/** A delivery that has not ended. Its key is the delivery id. One that was ever dead names the exchange that it answers, if that was known. */
+export interface DeliveryRow extends Row, Progress, Partial<OpenRun> {
   readonly v: 1;
   readonly status: DeliveryStatus;
   readonly runId: string;
@@ -43,8 +43,8 @@ export interface DeliveryRow extends Row, Progress {
   readonly updatedAtMs: number;
 }
 
-/** An ended delivery; the message itself is kept only where it was not delivered. */
-export interface EndedRow extends Row, Progress {
+/** An ended delivery; the message itself is kept only where it was not delivered. One that was ever dead names its exchange. */
+export interface EndedRow extends Row, Progress, Partial<OpenRun> {
   readonly v: 1;
   readonly status: 'delivered' | 'dead';
   readonly runId: string;
@@ -182,17 +182,27 @@ export function steppedPart({ deliveryId, revision, before, after }: RowChange):
   }
 }
 
-/** The run's session learns, in the turns that its model sees, that this answer did not arrive. */
-export function undeliveredPart(
+/**
+ * The change set of a death, in which the run's session learns too, in the turns that its model sees, that this answer did
+ * not arrive. The dead letter names the exchange: it may be kept longer than its run.
+ */
+export function notedDeath(
+  changes: ChangeSet,
   exchange: OpenRun,
   deliveryId: string,
   { maybeDuplicate, nativeMessageIds, ending, updatedAtMs }: DeliveryRow,
-): ChangePart {
+): ChangeSet {
   const isPart = nativeMessageIds.length > 0;
   const became = isPart ? 'was delivered in part only' : 'was not delivered';
   const what = maybeDuplicate ? 'may not have been delivered' : became;
   const row: NoteRow = { v: 1, note: `This answer ${what} (${ending}).`, atMs: updatedAtMs };
-  return { put: [{ table: TURNS, key: noteKey(exchange, numberOf(deliveryId)), row }] };
+  const put = changes.put.map((one) =>
+    one.table === DEAD_LETTERS && one.key === deliveryId
+      ? { ...one, row: { ...one.row, ...exchange } }
+      : one,
+  );
+  const note = { table: TURNS, key: noteKey(exchange, numberOf(deliveryId)), row };
+  return { ...changes, put: [...put, note] };
 }
 
 /** A dead letter is a delivery again; `exchange` is what its run's session remembers of it. */

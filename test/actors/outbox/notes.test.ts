@@ -61,6 +61,34 @@ test('a dead letter that is replayed takes its note away, and its session is tol
   assert.equal(world.turnsChanged, [SESSION, SESSION]);
 });
 
+test('a dead letter that outlives its run is replayed as any other: its note goes, and comes again with its next death', async () => {
+  const { world, outcomes, say } = await createWorld();
+  outcomes.push(REFUSED);
+  void say(1, ['one']);
+  await world.answerAll();
+  const remove = [{ table: 'runs', key: RUN(1) }];
+  const removed = world.store.commit([{ expect: [], put: [], remove, facts: [] }], 0);
+  await world.calm();
+  await removed;
+  const input = { connector_id: 'a:1', delivery_id: ID(1) };
+  const replay = async () => {
+    const call = { operation: 'channels.replay', input, principal: 'test' };
+    const reply = world.outbox.ask('operator', 'operate', call);
+    await world.calm();
+    assert.is(((await reply) as { ok: boolean }).ok, true);
+    assert.equal(notesOf(world), []);
+  };
+  await replay();
+  outcomes.push(REFUSED);
+  await world.answerAll();
+  assert.equal(notesOf(world), [[keyOf(1), 'This answer was not delivered (permanent).']]);
+  await replay();
+  await world.answerAll();
+  assert.equal(notesOf(world), []);
+  assert.is(world.store.scan({ table: 'delivered', limit: 2 }).rows.length, 1);
+  assert.is(world.turnsChanged.length, 4);
+});
+
 test('an answer whose run is no longer known, or failed, dies without a note', async () => {
   for (const row of [undefined, { v: 1, status: 'failed', sessionKey: SESSION, envelopeId: 'E' }]) {
     const { world, outcomes, say } = await createWorld();

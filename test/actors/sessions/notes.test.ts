@@ -1,8 +1,10 @@
 /** What a session's model hears of an answer that did not arrive. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import type { RoutedRun } from '../../../actors/sessions/protocol.ts';
 import { noteKey, TURNS } from '../../../actors/sessions/rows.ts';
+import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import { answerOf, idOf, KEY, openSession } from './session-rig.ts';
 
 const test = suite('actors/sessions/notes');
@@ -134,6 +136,41 @@ test('turns that change while they are read are read once more', async () => {
   await ask('two');
   await kit.settle();
   assert.equal([shown(kit), reads], [['one', NOTED, 'two'], 2]);
+});
+
+test('the dispatcher tells a session in memory of changed turns until it takes it, and one that is silent to look only', async () => {
+  const { route } = await openSession();
+  let isFull = true;
+  const kit = await createBehaviorKit(
+    sessionsActor,
+    {
+      ledger: { address: 'test/ledger' },
+      outbox: { address: 'test/outbox' },
+      router: { address: 'test/router' },
+      run: { module: 'test', export: 'run' },
+    },
+    null,
+    {
+      answer: (_to, kind) => (kind === 'health' ? { revision: 1 } : { keys: [], next: '' }),
+      takes: (_to, kind) => kind !== 'turnsChanged' || !isFull,
+    },
+  );
+  const toldIn = async (ms: number) => {
+    kit.take();
+    await kit.advance(ms);
+    await kit.settle();
+    return kit.take().flatMap((effect) => (effect.type === 'tell' ? [effect.kind] : []));
+  };
+  await toldIn(0);
+  kit.receive('turnsChanged', { sessionKey: KEY });
+  kit.receive('routed', await route('one'));
+  assert.equal(await toldIn(1_000), []);
+  kit.receive('turnsChanged', { sessionKey: KEY });
+  kit.receive('turnsChanged', { sessionKey: KEY });
+  await toldIn(1_000);
+  isFull = false;
+  assert.equal(await toldIn(1_000), ['turnsChanged']);
+  assert.equal(await toldIn(70_000), ['refresh']);
 });
 
 test.run();
