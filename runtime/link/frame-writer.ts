@@ -260,7 +260,7 @@ export class FrameWriter {
 
   /** A date, a map, a big integer: as the library writes it. */
   #foreign(value: unknown): void {
-    checkDepth(value, MAX_DEPTH - this.#depth);
+    checkForeign(value, MAX_DEPTH - this.#depth);
     const packed = this.#packr.pack(value, IN_PLACE) as Buffer & InPlace;
     const { start, end } = packed;
     if (this.#at + end - start > this.#bytes.length) this.#grow(end - start);
@@ -308,13 +308,29 @@ function tooDeep(): RuntimeError {
   return new RuntimeError('not_encodable', `a message is nested ${MAX_DEPTH} deep at most`);
 }
 
-/** Of what the library writes. */
-function checkDepth(value: unknown, left: number): void {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+/** What the library would write so that it is read as something else, or not at all. */
+function checkForeign(value: unknown, left: number): void {
+  if (typeof value !== 'object' || value === null) return;
   if (left < 0) throw tooDeep();
-  const parts =
-    value instanceof Map || value instanceof Set ? value.values() : Object.values(value);
-  for (const part of parts) checkDepth(part, left - 1);
+  if (ArrayBuffer.isView(value)) checkView(value);
+  else if (value instanceof Map) {
+    for (const [key, part] of value) {
+      if (typeof key === 'object' && key !== null) throw noForm('a Map with objects as its keys');
+      checkForeign(part, left - 1);
+    }
+  } else {
+    const parts = value instanceof Set ? value : Object.values(value);
+    for (const part of parts) checkForeign(part, left - 1);
+  }
+}
+
+function checkView(view: ArrayBufferView): void {
+  if (view instanceof Uint8Array || view instanceof Uint8ClampedArray) return;
+  throw noForm(`a ${view.constructor.name}, but for its bytes as a Uint8Array,`);
+}
+
+function noForm(what: string): RuntimeError {
+  return new RuntimeError('not_encodable', `${what} has no form between threads`);
 }
 
 function isLarge(value: unknown): value is Uint8Array {
@@ -327,7 +343,7 @@ function viewOf(bytes: Buffer): DataView {
 
 /** A function would be lost without a word. */
 function refuseFunction(): never {
-  throw new RuntimeError('not_encodable', 'a function has no form between threads');
+  throw noForm('a function');
 }
 
 /** It numbers no shapes: the numbers are the writer's. */

@@ -170,6 +170,26 @@ test('a message that is nested deeply is refused by its writer, whatever it is m
   }
 });
 
+test('what would be read as something else, or not at all, is refused by its writer', () => {
+  for (const payload of [
+    new Float64Array([1, 2.5]),
+    new Uint16Array(3),
+    new DataView(new ArrayBuffer(4)),
+    new Map([[{ a: 1 }, 1]]),
+    new Map([['a', new Float32Array(1)]]),
+    new Set([new BigInt64Array(1)]),
+    () => undefined,
+  ]) {
+    const refused = (error: Error) => codeOf(error) === 'not_encodable';
+    assert.throws(() => new FrameCodec().encode([1, 0, payload]), refused);
+    assert.throws(() => new FrameCodec().encode([1, 0, { in: [payload] }]), refused);
+  }
+  for (const bytes of [new Uint8Array([1, 2]), new Uint8ClampedArray([1, 2]), Buffer.from('hi')]) {
+    const got = new FrameCodec().decode(new FrameCodec().encode([1, 0, bytes]))[2];
+    assert.equal([...(got as Uint8Array)], [...bytes]);
+  }
+});
+
 test('a large binary arrives whatever its field is called', () => {
   const [writer, reader] = [new FrameCodec(), new FrameCodec()];
   const bytes = Buffer.alloc(BESIDE, 7);
