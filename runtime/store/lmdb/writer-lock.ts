@@ -51,7 +51,8 @@ type Life = 'alive' | 'dead' | 'unknown' | 'elsewhere';
 
 /**
  * Rejects with `store_locked` while a living thread, of any process, holds the directory, or one that nobody can judge. Who
- * connects to it is handed on.
+ * connects to it is handed on. `isShared`: whether another machine may have the directory too; where it can't, a holder of
+ * another machine's name is one of an earlier boot.
  */
 export async function acquireWriterLock(
   directory: string,

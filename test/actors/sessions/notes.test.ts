@@ -57,6 +57,18 @@ test('a session that begins shows its model which answers did not arrive, and st
   }
 });
 
+type Noted = Awaited<ReturnType<typeof createNoted>>;
+
+/** Routes a message to the session and lets it take the message up. */
+function askerOf(kit: Kit, route: Noted['route']) {
+  return async (text: string) => {
+    const run = await route(text);
+    kit.receive('enqueue', run);
+    await kit.settle();
+    return run;
+  };
+}
+
 test('a session in memory reads its turns again when it is told to, and not otherwise', async () => {
   const { route, open, note, script } = await createNoted();
   let reads = 0;
@@ -65,12 +77,7 @@ test('a session in memory reads its turns again when it is told to, and not othe
     return false;
   };
   const { kit, answered } = await open();
-  const ask = async (text: string) => {
-    const run = await route(text);
-    kit.receive('enqueue', run);
-    await kit.settle();
-    return run;
-  };
+  const ask = askerOf(kit, route);
   const first = await ask('one');
   await answered(idOf(first), answerOf('to n'));
   const second = await ask('two');
@@ -110,12 +117,7 @@ test('a session that looks for open runs keeps its turns as it has them, without
 test('turns that change while they are read are read once more', async () => {
   const { route, open, note, script } = await createNoted();
   const { kit, answered } = await open();
-  const ask = async (text: string) => {
-    const run = await route(text);
-    kit.receive('enqueue', run);
-    await kit.settle();
-    return run;
-  };
+  const ask = askerOf(kit, route);
   const first = await ask('one');
   await answered(idOf(first), answerOf('to n'));
   let reads = 0;
