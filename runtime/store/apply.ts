@@ -4,7 +4,7 @@ import {
   type BytesReader,
   type BytesWriter,
   type Head,
-  readHead,
+  type Link,
   writeCheckpoint,
   writeHead,
 } from './head.ts';
@@ -17,14 +17,20 @@ export interface StoreTransaction extends BytesReader, BytesWriter {
   remove(table: string, key: string): void;
 }
 
+export interface Applied {
+  readonly outcomes: readonly CommitOutcome[];
+  /** Where the store stands then; with none accepted it is the same as before. */
+  readonly head: Head;
+}
+
 /** Applies the change sets in order, each all or nothing; with none accepted it writes nothing at all. */
 export function applyBatch(
   transaction: StoreTransaction,
+  before: Head,
   batch: readonly EncodedChangeSet[],
   atMs: number,
-): readonly CommitOutcome[] {
-  const head = readHead(transaction);
-  let { revision } = head;
+): Applied {
+  let { revision } = before;
   const facts: Uint8Array[] = [];
   const outcomes = batch.map((changes): CommitOutcome => {
     const conflict = findConflict(transaction, changes);
@@ -33,8 +39,11 @@ export function applyBatch(
     write(transaction, changes, revision, facts);
     return { ok: true, revision };
   });
-  if (revision > head.revision) appendEntry(transaction, { ...head, revision }, facts, atMs);
-  return outcomes;
+  if (revision === before.revision) return { outcomes, head: before };
+  const link = appendEntry(transaction, before, facts, atMs);
+  const head = { ...link, revision };
+  writeHead(transaction, head);
+  return { outcomes, head };
 }
 
 function findConflict(
@@ -70,14 +79,14 @@ function write(
 
 function appendEntry(
   transaction: StoreTransaction,
-  before: Head,
+  before: Link,
   facts: readonly Uint8Array[],
   atMs: number,
-): void {
+): Link {
   const sequence = before.sequence + 1;
   const hash = linkHash(before.hash, sequence, facts);
   const entry = { atMs, previous: before.hash, hash, facts };
   transaction.put(JOURNAL_TABLE, sequenceKey(sequence), encodeEntry(entry));
-  writeHead(transaction, { sequence, hash, revision: before.revision });
   if (sequence % CHECKPOINT_EVERY === 0) writeCheckpoint(transaction, { sequence, hash });
+  return { sequence, hash };
 }

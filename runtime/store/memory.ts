@@ -33,11 +33,11 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): Store {
     async commit(batch, atMs) {
       const encoded = batch.map(encodeChangeSet);
       const { result, writes } = open().transaction((transaction) =>
-        applyBatch(transaction, encoded, atMs),
+        applyBatch(transaction, readHead(transaction), encoded, atMs),
       );
       commits += 1;
       if (writes.length > 0) flushes += 1;
-      return result;
+      return result.outcomes;
     },
     read: (table, key) => readRow(open(), table, key),
     scan: (query) => readPage(open(), query, () => false),

@@ -102,7 +102,7 @@ export class PowerLossStore implements Store {
     const settled = createDeferred<readonly CommitOutcome[]>();
     try {
       const { result, writes } = this.#live.transaction((transaction) => {
-        const outcomes = applyBatch(transaction, encoded, atMs);
+        const { outcomes } = applyBatch(transaction, readHead(transaction), encoded, atMs);
         if (this.#live.usedBytes > this.#capacityBytes) throw new Error('no space left');
         return outcomes;
       });
@@ -178,10 +178,10 @@ export class PowerLossStore implements Store {
   #breakDown(encoded: readonly EncodedChangeSet[], atMs: number): RuntimeError {
     const { result, writes } = this.#live
       .copy()
-      .transaction((transaction) => applyBatch(transaction, encoded, atMs));
+      .transaction((transaction) => applyBatch(transaction, readHead(transaction), encoded, atMs));
     const settled = createDeferred<readonly CommitOutcome[]>();
     settled.promise.catch(() => undefined);
-    this.#unflushed.push({ writes, outcomes: result, settled });
+    this.#unflushed.push({ writes, outcomes: result.outcomes, settled });
     return this.#fail(new Error('input/output error'));
   }
 

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import { applyBatch } from '../apply.ts';
 import { type EncodedChangeSet, encodeChangeSet } from '../encoding.ts';
-import { readHead } from '../head.ts';
+import { type Head, readHead } from '../head.ts';
 import { readJournal, verifyJournal } from '../journal.ts';
 import { readKeys, readPage, readRow, type StoreReader } from '../reading.ts';
 import type {
@@ -45,6 +45,8 @@ const SLICE_MS = 5;
 export class LmdbStore implements Store {
   readonly #parts: LmdbParts;
   readonly #openedAtTransaction: number;
+  /** Known from the first commit on. */
+  #head: Head | undefined;
   #commits = 0;
   /** Settles, never rejects, when the commit before is over. */
   #last: Promise<unknown> = Promise.resolve();
@@ -145,8 +147,10 @@ export class LmdbStore implements Store {
     try {
       const writes = new Map<string, Uint8Array | undefined>();
       const transaction = collect(this.#parts.reader, writes);
-      const outcomes = applyBatch(transaction, batch, atMs);
-      if (writes.size > 0) await log.append(readHead(transaction).sequence, writes);
+      const before = this.#head ?? readHead(transaction);
+      const { outcomes, head } = applyBatch(transaction, before, batch, atMs);
+      if (writes.size > 0) await log.append(head.sequence, writes);
+      this.#head = head;
       this.#commits += 1;
       return outcomes;
     } catch (error) {
