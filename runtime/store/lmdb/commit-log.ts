@@ -6,11 +6,11 @@
  */
 import { join } from 'node:path';
 import { LogFile } from './log-file.ts';
-import { roomFor, type Writes } from './log-record.ts';
-import type { Overlay } from './overlay.ts';
+import type { RecordWriter } from './log-record.ts';
+import type { NamedRow, Overlay } from './overlay.ts';
 
 /** Writes all of the rows to the database, or none; settles when they are durable. */
-export type MoveRows = (rows: Iterable<readonly [string, Uint8Array | undefined]>) => Promise<void>;
+export type MoveRows = (rows: Iterable<NamedRow>) => Promise<void>;
 
 export const LOG_FILES = ['commits-0.log', 'commits-1.log'] as const;
 
@@ -49,22 +49,26 @@ export class CommitLog implements Overlay {
     return this.#active.fileBytes + this.#other.fileBytes;
   }
 
-  get(name: string): Uint8Array | null | undefined {
-    const bytes = this.#active.get(name);
-    return bytes === undefined ? this.#other.get(name) : bytes;
+  get(table: string, key: string): Uint8Array | null | undefined {
+    const bytes = this.#active.get(table, key);
+    return bytes === undefined ? this.#other.get(table, key) : bytes;
   }
 
-  *names(): Generator<string> {
-    yield* this.#active.names();
-    for (const name of this.#other.names()) if (this.#active.get(name) === undefined) yield name;
+  *keys(table: string): Generator<string> {
+    yield* this.#active.keys(table);
+    for (const key of this.#other.keys(table)) if (!this.#active.has(table, key)) yield key;
   }
 
-  /** Settles when the writes are durable; rejects where they may not be, or an earlier move failed. One at a time. */
-  async append(sequence: number, writes: Writes): Promise<void> {
+  /** The record of the next commit, with so much room; rejects where an earlier move failed. */
+  async begin(room: number): Promise<RecordWriter> {
     if (this.#failure !== undefined) throw this.#failure;
-    const room = roomFor(writes);
     if (!this.#active.takes(room)) await this.#turn();
-    await this.#active.append(sequence, writes, room);
+    return this.#active.begin(room);
+  }
+
+  /** Takes the record that was begun last; settles when it is durable, rejects where it may not be. One at a time. */
+  async append(record: RecordWriter, sequence: number): Promise<void> {
+    await this.#active.append(record, sequence);
     this.#appends += 1;
   }
 

@@ -1,7 +1,7 @@
 /** The few parts of lmdb that the store uses, opened the one way that is durable and fails cleanly. */
 import type { RootDatabase, Transaction } from 'lmdb';
 import type { KeyRange, StoreReader } from '../reading.ts';
-import { nameOf } from './overlay.ts';
+import { type NamedRow, nameOf } from './overlay.ts';
 import { within } from './within.ts';
 
 const CAUSE_TIMEOUT_MS = 1_000;
@@ -45,7 +45,7 @@ export function readerOf(database: Database, transaction?: Transaction): StoreRe
   const inside = transaction === undefined ? {} : { transaction };
   const bytes: Bytes = database;
   return {
-    get: (table, key) => bytes.getBinary(keyOf(table, key), inside),
+    get: (table, key) => bytes.getBinary(nameOf(table, key), inside),
     *range(range) {
       const skip = range.table.length + 1;
       for (const { key, value } of database.getRange({ ...boundsOf(range), ...inside })) {
@@ -93,18 +93,16 @@ export function pin(database: Database): {
  * call and waits for nothing. The bytes stay as they are until it settles. Rejects with the cause where the commit failed;
  * then, as after any failed commit, nothing of it may be believed.
  */
-export async function writeAll(
-  database: Database,
-  rows: Iterable<readonly [name: string, bytes: Uint8Array | undefined]>,
-): Promise<void> {
-  const all = [...rows];
-  if (all.length === 0) return;
+export async function writeAll(database: Database, rows: Iterable<NamedRow>): Promise<void> {
+  const left = rows[Symbol.iterator]();
+  let next = left.next();
+  if (next.done) return;
   const committed = database.batch(() => {
-    for (const [name, bytes] of all) {
-      const key = Buffer.from(name);
+    for (; !next.done; next = left.next()) {
+      const [name, row] = next.value;
       // Each of these ends with the batch.
-      if (bytes === undefined) void database.remove(key);
-      else void database.put(key, bytes as Buffer);
+      if (row === undefined) void database.remove(name);
+      else void database.put(name, row as Buffer);
     }
   });
   try {
@@ -155,16 +153,12 @@ function pagesOf(tree: Tree): number {
   return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
 }
 
-function keyOf(table: string, key: string): Buffer {
-  return Buffer.from(nameOf(table, key));
-}
-
 function boundsOf({ table, prefix, after, reverse }: KeyRange) {
-  const low = keyOf(table, prefix);
+  const low = nameOf(table, prefix);
   const beyond = Buffer.from(low);
   // No UTF-8 byte is 255, and neither is the NUL of an empty prefix.
   beyond[beyond.length - 1] = (beyond[beyond.length - 1] ?? 0) + 1;
-  const cursor = after === '' ? undefined : keyOf(table, after);
+  const cursor = after === '' ? undefined : nameOf(table, after);
   if (reverse) {
     const start = cursor !== undefined && Buffer.compare(cursor, beyond) < 0 ? cursor : beyond;
     return { start, end: low, reverse, exclusiveStart: true, inclusiveEnd: true };

@@ -22,6 +22,7 @@ import type {
 import { copyMoment, keepMoment } from './backup.ts';
 import type { CommitLog } from './commit-log.ts';
 import { type Database, lastTransactionOf, spaceOf } from './engine.ts';
+import { roomFor } from './log-record.ts';
 import { collect } from './overlay.ts';
 import { within } from './within.ts';
 import type { WriterLock } from './writer-lock.ts';
@@ -145,11 +146,11 @@ export class LmdbStore implements Store {
   ): Promise<readonly CommitOutcome[]> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const writes = new Map<string, Uint8Array | undefined>();
-      const transaction = collect(this.#parts.reader, writes);
+      const record = await log.begin(roomFor(batch));
+      const transaction = collect(this.#parts.reader, record);
       const before = this.#head ?? readHead(transaction);
       const { outcomes, head } = applyBatch(transaction, before, batch, atMs);
-      if (writes.size > 0) await log.append(head.sequence, writes);
+      if (!record.isEmpty) await log.append(record, head.sequence);
       this.#head = head;
       this.#commits += 1;
       return outcomes;

@@ -1,7 +1,9 @@
 /** One of the two files of the commit log, with its image in memory: what is appended is durable before it can be read. */
 import { constants, write } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { encodeRecord, rowAt, type Writes } from './log-record.ts';
+import { nameAt, RecordWriter, rowAt } from './log-record.ts';
+import type { NamedRow } from './overlay.ts';
+import { RowMap } from './row-map.ts';
 
 /** A file with so many rows is full: they are handed to the database in one turn. */
 const MAX_ROWS = 4_096;
@@ -17,8 +19,8 @@ export class LogFile {
   #image: Buffer | undefined;
   #end = 0;
   #fileBytes = 0;
-  /** Of the row that was last written under each name. */
-  readonly #places = new Map<string, number>();
+  /** Of each row's last write. */
+  readonly #places = new RowMap<number>();
 
   /** A new file in the place of one that was there: a write that a dead process has left hanging cannot reach it. */
   static async create(path: string, maxBytes: number): Promise<LogFile> {
@@ -43,38 +45,47 @@ export class LogFile {
     return this.#places.size < MAX_ROWS && this.#end + room <= this.#maxBytes;
   }
 
-  /** Settles when the record is on the medium. One at a time. */
-  async append(sequence: number, writes: Writes, room: number): Promise<void> {
-    const image = this.#imageFor(room);
-    const { end, places } = encodeRecord(image, this.#end, sequence, writes);
-    await this.#write(image, this.#end, end);
-    let next = 0;
-    for (const name of writes.keys()) this.#places.set(name, places[next++] ?? 0);
+  /** The record of the next commit, with so much room; the file does not have it before it is appended. */
+  begin(room: number): RecordWriter {
+    return new RecordWriter(this.#imageFor(room), this.#end);
+  }
+
+  /** Takes the record that was begun last; settles when it is on the medium. One at a time. */
+  async append(record: RecordWriter, sequence: number): Promise<void> {
+    const end = record.seal(sequence);
+    await this.#write(record.image, this.#end, end);
+    this.#places.setAll(record.places);
     this.#end = end;
     this.#fileBytes = Math.max(this.#fileBytes, end);
   }
 
-  get(name: string): Uint8Array | null | undefined {
-    const place = this.#places.get(name);
+  has(table: string, key: string): boolean {
+    return this.#places.get(table, key) !== undefined;
+  }
+
+  get(table: string, key: string): Uint8Array | null | undefined {
+    const place = this.#places.get(table, key);
     if (place === undefined || this.#image === undefined) return undefined;
     return rowAt(this.#image, place) ?? null;
   }
 
-  names(): Iterable<string> {
-    return this.#places.keys();
+  keys(table: string): Iterable<string> {
+    return this.#places.keys(table);
   }
 
-  /** The last write of each row; its bytes stay as they are until the file is begun anew. */
-  *rows(): Generator<readonly [string, Uint8Array | undefined]> {
-    for (const name of this.#places.keys()) yield [name, this.get(name) ?? undefined];
+  /** The last write of each row; the bytes stay as they are until the file is begun anew. */
+  *rows(): Generator<NamedRow> {
+    const image = this.#image;
+    if (image === undefined) return;
+    for (const place of this.#places.values()) yield [nameAt(image, place), rowAt(image, place)];
   }
 
   /** The next record goes to the start, over records that the database has. */
   async beginAnew(): Promise<void> {
     this.#places.clear();
     this.#end = 0;
+    if ((this.#image?.length ?? 0) > this.#maxBytes) this.#image = undefined;
     if (this.#fileBytes <= this.#maxBytes) return;
-    this.#image = undefined;
     await this.#file.truncate(this.#maxBytes);
     this.#fileBytes = this.#maxBytes;
   }

@@ -6,8 +6,9 @@ import type { BytesReader, Link } from '../head.ts';
 import { followsHead } from '../journal.ts';
 import { LOG_FILES } from './commit-log.ts';
 import { DATA_FILE } from './data-file.ts';
-import { BLOCK_BYTES, type LogRecord, readRecord, rowAt, writesOf } from './log-record.ts';
-import { nameOf, type Overlay } from './overlay.ts';
+import { BLOCK_BYTES, type LogRecord, nameAt, placesIn, readRecord, rowAt } from './log-record.ts';
+import type { NamedRow, Overlay } from './overlay.ts';
+import { RowMap } from './row-map.ts';
 
 export type LogImages = readonly Buffer[];
 
@@ -25,41 +26,45 @@ export function readLog(directory: string): LogImages {
 
 /** The commits after `head`, the last link of the journal that the database has, as rows over it. */
 export class Unmoved implements Overlay {
-  readonly #rows: ReadonlyMap<string, Uint8Array | null>;
+  readonly #rows = new RowMap<NamedRow>();
   /** Of its last commit; the head's where there is none. */
   readonly lastSequence: number;
 
   /** Throws `store_corrupt` where a commit is missing that was durable once, or the log is another store's. */
   constructor(images: LogImages, head: Link) {
-    const rows = new Map<string, Uint8Array | null>();
     let last = head.sequence;
     for (const { image, records } of runsOf(images)) {
       for (const record of records) {
         if (record.sequence <= last) continue;
         if (record.sequence !== last + 1) break;
         last = record.sequence;
-        for (const [name, place] of writesOf(image, record)) {
-          rows.set(name, rowAt(image, place) ?? null);
-        }
+        for (const place of placesIn(image, record)) this.#take(image, place);
       }
     }
-    this.#rows = rows;
     this.lastSequence = last;
-    const reader: BytesReader = { get: (table, key) => rows.get(nameOf(table, key)) ?? undefined };
+    const reader: BytesReader = { get: (table, key) => this.get(table, key) ?? undefined };
     const isOurs = last === head.sequence || followsHead(reader, head);
     if (!isOurs || images.some((image) => holdsLater(image, last))) throw gap(last + 1);
   }
 
-  get(name: string): Uint8Array | null | undefined {
-    return this.#rows.get(name);
+  get(table: string, key: string): Uint8Array | null | undefined {
+    const row = this.#rows.get(table, key);
+    return row === undefined ? undefined : (row[1] ?? null);
   }
 
-  names(): Iterable<string> {
-    return this.#rows.keys();
+  keys(table: string): Iterable<string> {
+    return this.#rows.keys(table);
   }
 
-  *rows(): Generator<readonly [string, Uint8Array | undefined]> {
-    for (const [name, bytes] of this.#rows) yield [name, bytes ?? undefined];
+  rows(): Iterable<NamedRow> {
+    return this.#rows.values();
+  }
+
+  #take(image: Buffer, place: number): void {
+    const name = nameAt(image, place);
+    const tableEnd = name.indexOf(0);
+    const table = name.toString('utf8', 0, tableEnd);
+    this.#rows.set(table, name.toString('utf8', tableEnd + 1), [name, rowAt(image, place)]);
   }
 }
 

@@ -2,31 +2,35 @@
 import type { StoreTransaction } from '../apply.ts';
 import { compareKeys } from '../keys.ts';
 import type { KeyRange, StoreReader } from '../reading.ts';
+import type { RecordWriter } from './log-record.ts';
 
 export interface Overlay {
   /** The row's bytes; null where it was removed, undefined where the database's own counts. */
-  get(name: string): Uint8Array | null | undefined;
-  /** Of all rows that it has a word about, each once, in no order. */
-  names(): Iterable<string>;
+  get(table: string, key: string): Uint8Array | null | undefined;
+  /** Of all rows of the table that it has a word about, each once, in no order. */
+  keys(table: string): Iterable<string>;
 }
 
-/** The name of a row over all tables. Table names hold no NUL, so tables cannot run into each other. */
-export function nameOf(table: string, key: string): string {
-  return `${table}\0${key}`;
+/** A row under its name over all tables; undefined = removed. */
+export type NamedRow = readonly [name: Buffer, row: Uint8Array | undefined];
+
+/** Table names hold no NUL, so tables cannot run into each other. */
+export function nameOf(table: string, key: string): Buffer {
+  return Buffer.from(`${table}\0${key}`);
 }
 
-/** A range takes time with the size of the overlay, a single row does not. */
+/** A range takes time with what the overlay has of the table, a single row does not. */
 export function readThrough(overlay: Overlay, database: StoreReader): StoreReader {
   return {
     get(table, key) {
-      const bytes = overlay.get(nameOf(table, key));
+      const bytes = overlay.get(table, key);
       return bytes === undefined ? database.get(table, key) : (bytes ?? undefined);
     },
     range: (range) =>
       merge<readonly [string, Uint8Array]>(range, {
         own: keysIn(overlay, range),
         rowOf(key) {
-          const bytes = overlay.get(nameOf(range.table, key));
+          const bytes = overlay.get(range.table, key);
           return bytes ? [key, bytes] : undefined;
         },
         database: database.range(range),
@@ -35,25 +39,22 @@ export function readThrough(overlay: Overlay, database: StoreReader): StoreReade
     keys: (range) =>
       merge<string>(range, {
         own: keysIn(overlay, range),
-        rowOf: (key) => (overlay.get(nameOf(range.table, key)) === null ? undefined : key),
+        rowOf: (key) => (overlay.get(range.table, key) === null ? undefined : key),
         database: database.keys(range),
         keyOf: (key) => key,
       }),
   };
 }
 
-/** Reads what is committed and what `writes` has already; writes into `writes` only. */
-export function collect(
-  reader: StoreReader,
-  writes: Map<string, Uint8Array | undefined>,
-): StoreTransaction {
+/** Reads what is committed and what the record has already; writes into the record only. */
+export function collect(reader: StoreReader, record: RecordWriter): StoreTransaction {
   return {
     get(table, key) {
-      const name = nameOf(table, key);
-      return writes.has(name) ? writes.get(name) : reader.get(table, key);
+      const bytes = record.get(table, key);
+      return bytes === undefined ? reader.get(table, key) : (bytes ?? undefined);
     },
-    put: (table, key, bytes) => writes.set(nameOf(table, key), bytes),
-    remove: (table, key) => writes.set(nameOf(table, key), undefined),
+    put: (table, key, bytes) => record.write(table, key, bytes),
+    remove: (table, key) => record.write(table, key, undefined),
   };
 }
 
@@ -89,11 +90,9 @@ function isBefore(left: string, right: string, reverse: boolean): boolean {
 }
 
 function keysIn(overlay: Overlay, { table, prefix, after, reverse }: KeyRange): string[] {
-  const start = nameOf(table, prefix);
   const keys: string[] = [];
-  for (const name of overlay.names()) {
-    if (!name.startsWith(start)) continue;
-    const key = name.slice(table.length + 1);
+  for (const key of overlay.keys(table)) {
+    if (!key.startsWith(prefix)) continue;
     if (after === '' || isBefore(after, key, reverse)) keys.push(key);
   }
   keys.sort(compareKeys);
