@@ -7,10 +7,10 @@
 import { join } from 'node:path';
 import { LogFile } from './log-file.ts';
 import type { RecordWriter } from './log-record.ts';
-import type { NamedRow, Overlay } from './overlay.ts';
+import type { NamedRows, Overlay } from './overlay.ts';
 
 /** Writes all of the rows to the database, or none; settles when they are durable. */
-export type MoveRows = (rows: Iterable<NamedRow>) => Promise<void>;
+export type MoveRows = (rows: NamedRows) => Promise<void>;
 
 export const LOG_FILES = ['commits-0.log', 'commits-1.log'] as const;
 
@@ -88,7 +88,7 @@ export class CommitLog implements Overlay {
     const full = this.#active;
     this.#active = this.#other;
     this.#other = full;
-    this.#moving = this.#move(full.rows()).then(() => full.beginAnew());
+    this.#moving = this.#move(full).then(() => full.beginAnew());
     this.#moving.catch((error: unknown) => {
       this.#failure = error;
     });

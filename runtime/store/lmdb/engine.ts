@@ -1,7 +1,7 @@
 /** The few parts of lmdb that the store uses, opened the one way that is durable and fails cleanly. */
 import type { RootDatabase, Transaction } from 'lmdb';
 import type { KeyRange, StoreReader } from '../reading.ts';
-import { type NamedRow, nameOf } from './overlay.ts';
+import { type NamedRows, nameOf } from './overlay.ts';
 import { within } from './within.ts';
 
 const CAUSE_TIMEOUT_MS = 1_000;
@@ -93,17 +93,14 @@ export function pin(database: Database): {
  * call and waits for nothing. The bytes stay as they are until it settles. Rejects with the cause where the commit failed;
  * then, as after any failed commit, nothing of it may be believed.
  */
-export async function writeAll(database: Database, rows: Iterable<NamedRow>): Promise<void> {
-  const left = rows[Symbol.iterator]();
-  let next = left.next();
-  if (next.done) return;
+export async function writeAll(database: Database, rows: NamedRows): Promise<void> {
+  if (rows.size === 0) return;
   const committed = database.batch(() => {
-    for (; !next.done; next = left.next()) {
-      const [name, row] = next.value;
+    rows.forEach((row, name) => {
       // Each of these ends with the batch.
       if (row === undefined) void database.remove(name);
       else void database.put(name, row as Buffer);
-    }
+    });
   });
   try {
     await committed;

@@ -2,7 +2,7 @@
 import { constants, write } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { nameAt, RecordWriter, rowAt } from './log-record.ts';
-import type { NamedRow } from './overlay.ts';
+import type { NamedRows } from './overlay.ts';
 import { RowMap } from './row-map.ts';
 
 /** A file with so many rows is full: they are handed to the database in one turn. */
@@ -11,7 +11,7 @@ const MAX_ROWS = 4_096;
 // On Linux the write itself is durable; elsewhere a flush follows it, which on macOS means more than the flag does.
 const DURABLE_WRITES = process.platform === 'linux' ? constants.O_DSYNC : 0;
 
-export class LogFile {
+export class LogFile implements NamedRows {
   readonly #file: FileHandle;
   /** It holds so much, or one commit that is larger. */
   readonly #maxBytes: number;
@@ -42,7 +42,7 @@ export class LogFile {
   /** An empty one takes everything. */
   takes(room: number): boolean {
     if (this.#end === 0) return true;
-    return this.#places.size < MAX_ROWS && this.#end + room <= this.#maxBytes;
+    return this.size < MAX_ROWS && this.#end + room <= this.#maxBytes;
   }
 
   /** The record of the next commit, with so much room; the file does not have it before it is appended. */
@@ -73,11 +73,17 @@ export class LogFile {
     return this.#places.keys(table);
   }
 
+  get size(): number {
+    return this.#places.size;
+  }
+
   /** The last write of each row; the bytes stay as they are until the file is begun anew. */
-  *rows(): Generator<NamedRow> {
+  forEach(visit: (row: Uint8Array | undefined, name: Buffer) => void): void {
     const image = this.#image;
     if (image === undefined) return;
-    for (const place of this.#places.values()) yield [nameAt(image, place), rowAt(image, place)];
+    this.#places.forEach((place) => {
+      visit(rowAt(image, place), nameAt(image, place));
+    });
   }
 
   /** The next record goes to the start, over records that the database has. */

@@ -7,7 +7,7 @@ import { followsHead } from '../journal.ts';
 import { LOG_FILES } from './commit-log.ts';
 import { DATA_FILE } from './data-file.ts';
 import { BLOCK_BYTES, type LogRecord, nameAt, placesIn, readRecord, rowAt } from './log-record.ts';
-import type { NamedRow, Overlay } from './overlay.ts';
+import type { NamedRows, Overlay } from './overlay.ts';
 import { RowMap } from './row-map.ts';
 
 export type LogImages = readonly Buffer[];
@@ -25,8 +25,8 @@ export function readLog(directory: string): LogImages {
 }
 
 /** The commits after `head`, the last link of the journal that the database has, as rows over it. */
-export class Unmoved implements Overlay {
-  readonly #rows = new RowMap<NamedRow>();
+export class Unmoved implements Overlay, NamedRows {
+  readonly #rows = new RowMap<UnmovedRow>();
   /** Of its last commit; the head's where there is none. */
   readonly lastSequence: number;
 
@@ -49,23 +49,36 @@ export class Unmoved implements Overlay {
 
   get(table: string, key: string): Uint8Array | null | undefined {
     const row = this.#rows.get(table, key);
-    return row === undefined ? undefined : (row[1] ?? null);
+    return row === undefined ? undefined : (row.bytes ?? null);
   }
 
   keys(table: string): Iterable<string> {
     return this.#rows.keys(table);
   }
 
-  rows(): Iterable<NamedRow> {
-    return this.#rows.values();
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  forEach(visit: (row: Uint8Array | undefined, name: Buffer) => void): void {
+    this.#rows.forEach(({ bytes, name }) => {
+      visit(bytes, name);
+    });
   }
 
   #take(image: Buffer, place: number): void {
     const name = nameAt(image, place);
     const tableEnd = name.indexOf(0);
     const table = name.toString('utf8', 0, tableEnd);
-    this.#rows.set(table, name.toString('utf8', tableEnd + 1), [name, rowAt(image, place)]);
+    const key = name.toString('utf8', tableEnd + 1);
+    this.#rows.set(table, key, { name, bytes: rowAt(image, place) });
   }
+}
+
+interface UnmovedRow {
+  readonly name: Buffer;
+  /** Undefined where it was removed. */
+  readonly bytes: Uint8Array | undefined;
 }
 
 interface Run {

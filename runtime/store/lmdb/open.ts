@@ -170,7 +170,7 @@ async function openParts(options: LmdbStoreOptions, opening: Opening): Promise<S
   const unmoved = new Unmoved(readLog(directory), readHead(rows));
   await checkJournal(directory, readThrough(unmoved, rows));
   if (found === undefined) await writeFormat(database, formatVersion);
-  await writeAll(database, unmoved.rows());
+  await writeAll(database, unmoved);
   const log = await CommitLog.create(directory, logBytes, (moved) => writeAll(database, moved));
   try {
     // What is in the files is flushed, but not the names under which they are found again after a power cut.
@@ -248,5 +248,5 @@ function checkFormat(
 }
 
 async function writeFormat(database: Database, version: number): Promise<void> {
-  await writeAll(database, [[nameOf(META_TABLE, FORMAT_KEY), pack([version])]]);
+  await writeAll(database, new Map([[nameOf(META_TABLE, FORMAT_KEY), pack([version])]]));
 }

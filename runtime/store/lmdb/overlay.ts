@@ -11,8 +11,11 @@ export interface Overlay {
   keys(table: string): Iterable<string>;
 }
 
-/** A row under its name over all tables; undefined = removed. */
-export type NamedRow = readonly [name: Buffer, row: Uint8Array | undefined];
+/** Rows under their names over all tables, each once; undefined = removed. */
+export interface NamedRows {
+  readonly size: number;
+  forEach(visit: (row: Uint8Array | undefined, name: Buffer) => void): void;
+}
 
 /** Table names hold no NUL, so tables cannot run into each other. */
 export function nameOf(table: string, key: string): Buffer {

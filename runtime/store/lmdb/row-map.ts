@@ -31,8 +31,10 @@ export class RowMap<T> {
   }
 
   /** Table by table. */
-  *values(): Generator<T> {
-    for (const rows of this.#tables.values()) yield* rows.values();
+  forEach(visit: (value: T) => void): void {
+    this.#tables.forEach((rows) => {
+      rows.forEach(visit);
+    });
   }
 
   get size(): number {
