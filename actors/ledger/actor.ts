@@ -196,10 +196,7 @@ function takeCommit(
     return { ok: false, code: 'busy', retryAfterMs: waitMs };
   }
   const later = self.defer<CommitReply>();
-  enqueueCommit(state, self, changes, {
-    answer: (outcome) => later.resolve(outcome),
-    refuse: (error) => later.reject(error),
-  });
+  enqueueCommit(state, self, changes, later);
   return later.promise;
 }
 

@@ -2,7 +2,7 @@
 import { codeOf, messageOf, RuntimeError } from '../../runtime/errors.ts';
 import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet, CommitOutcome, Store } from '../../runtime/store/store.ts';
-import type { QueuedCommit } from './commit-queue.ts';
+import type { CommitEnds } from './commit-queue.ts';
 import type { Flight, Landing, LedgerSelf, LedgerState } from './ledger-state.ts';
 import { checkSpace } from './space.ts';
 
@@ -17,8 +17,8 @@ const SPACE_CHECK_BYTES = 1_024 * 1_024;
 const HUNG_AFTER_MS = 60_000;
 
 /**
- * Takes a change set into the line. `answer` is called after the flush, or `refuse` at once where no store takes such a
- * one. It is encoded here, one by one, and not when a batch takes off: the disk would have nothing to do meanwhile.
+ * Takes a change set into the line: its end is told after the flush, or at once where no store takes such a one. It is
+ * encoded here, one by one, and not when a batch takes off: the disk would have nothing to do meanwhile.
  */
 export function enqueueCommit(
   state: LedgerState,
@@ -30,24 +30,18 @@ export function enqueueCommit(
   try {
     encoded = encodeChangeSet(changes);
   } catch (error) {
-    ends.refuse(error instanceof Error ? error : new Error(messageOf(error)));
+    ends.reject(error instanceof Error ? error : new Error(messageOf(error)));
     return;
   }
-  state.queue.push({ type: 'commit', changes: encoded, answer: ends.answer });
+  state.queue.push({ type: 'commit', changes: encoded, ends });
   pumpSoon(state, self);
 }
 
-export interface CommitEnds {
-  readonly answer: QueuedCommit['answer'];
-  /** Its maker's defect; nothing was written. */
-  readonly refuse: (error: Error) => void;
-}
-
 /** The ends of a change set of the ledger's own making: a refused one is a defect here. */
-export function own(answer: QueuedCommit['answer']): CommitEnds {
+export function own(written: CommitEnds['resolve']): CommitEnds {
   return {
-    answer,
-    refuse(error) {
+    resolve: written,
+    reject(error) {
       throw error;
     },
   };
@@ -106,12 +100,12 @@ export function land(state: LedgerState, self: LedgerSelf, { flight, settled }: 
 function answerAll(state: LedgerState, flight: Flight, outcomes: readonly CommitOutcome[]): void {
   state.counts.batches += 1;
   state.counts.changeSets += flight.commits.length;
-  for (const [index, commit] of flight.commits.entries()) {
+  flight.commits.forEach(({ ends }, index) => {
     const outcome = outcomes[index];
     if (outcome === undefined) throw storeFailed(state, new Error('a change set has no outcome'));
     if (!outcome.ok) state.counts.conflicts += 1;
-    commit.answer(outcome);
-  }
+    ends.resolve(outcome);
+  });
   state.queue.pushFront(flight.looks);
 }
 

@@ -5,8 +5,14 @@ import type { CommitOutcome } from '../../runtime/store/store.ts';
 export interface QueuedCommit {
   readonly type: 'commit';
   readonly changes: EncodedChangeSet;
-  /** Called after the flush. */
-  readonly answer: (outcome: CommitOutcome) => void;
+  readonly ends: CommitEnds;
+}
+
+export interface CommitEnds {
+  /** After the flush. */
+  resolve(outcome: CommitOutcome): void;
+  /** Its maker's defect; nothing was written. */
+  reject(error: Error): void;
 }
 
 /** Anything that reads: called while no commit is on its way, so that it never sees a row that is not flushed. */

@@ -37,7 +37,7 @@ test('a batch is the head of the line within its bounds, and its looks stand now
               : {
                   type: 'commit' as const,
                   changes: { ...NOTHING, bytes: step.bytes },
-                  answer: () => undefined,
+                  ends: { resolve: () => undefined, reject: () => undefined },
                 };
           queue.push(entry);
           line.push(entry);
