@@ -155,11 +155,12 @@ function reasonToRefuse(
   if (request.body.byteLength > maxPayloadBytes) {
     return refuse('payload_too_large', `the body is longer than ${maxPayloadBytes} bytes`);
   }
-  const verdict = verifyMessage(presentKeys(state), request, request.webhookSignature, nowMs);
+  const keys = presentKeys(state);
+  const verdict = verifyMessage(keys, request, request.webhookSignature, nowMs);
   if (verdict === 'signature_missing') {
     return refuse(verdict, 'webhook-id, webhook-timestamp and webhook-signature are needed');
   }
-  if (presentKeys(state).length === 0) {
+  if (keys.length === 0) {
     const message = 'the secret of this webhook is not available';
     return refuse('unavailable', message, state.secretsWaitMs);
   }
