@@ -22,9 +22,6 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const CONNECTOR = /^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,95}$/;
 const CHANNEL_PREFIX = 'channel:';
 const INTEGRATION = /^[a-z0-9._-]{1,64}$/;
-const RANDOM_BYTES = 10;
-/** Asked for together: the system takes ten times as long to give some bytes as an id takes to be made. */
-const IDS_A_DRAW = 100;
 
 export interface UlidSource {
   /** Milliseconds since the Unix epoch. */
@@ -40,8 +37,6 @@ export interface UlidSource {
 export function createUlids(source: UlidSource, afterMs = -1): () => string {
   let lastMs = -1;
   let time = '';
-  let random: Uint8Array = new Uint8Array(0);
-  let used = 0;
   /** 16 base-32 digits, counted up within a millisecond. */
   let digits: number[] = [];
   /** All of the id but its last digit, which is what changes from one to the next. */
@@ -51,12 +46,7 @@ export function createUlids(source: UlidSource, afterMs = -1): () => string {
     if (nowMs > lastMs) {
       lastMs = nowMs;
       time = encodeTime(nowMs);
-      if (used + RANDOM_BYTES > random.length) {
-        random = source.randomBytes(IDS_A_DRAW * RANDOM_BYTES);
-        used = 0;
-      }
-      digits = toDigits(random, used);
-      used += RANDOM_BYTES;
+      digits = toDigits(source.randomBytes(10));
       // Room to count up: the first digit never begins at its end.
       digits[0] = (digits[0] ?? 0) >> 1;
       head = '';
@@ -154,12 +144,12 @@ function encodeTime(ms: number): string {
   return text;
 }
 
-/** 80 bits from `at` on as 16 digits of five bits. */
-function toDigits(bytes: Uint8Array, at = 0): number[] {
+/** The first 80 bits as 16 digits of five bits. */
+function toDigits(bytes: Uint8Array): number[] {
   const digits: number[] = [];
   let bits = 0;
   let held = 0;
-  for (let i = at; i < at + RANDOM_BYTES; i += 1) {
+  for (let i = 0; i < 10; i += 1) {
     bits = ((bits << 8) | (bytes[i] ?? 0)) & 0xfff;
     held += 8;
     while (held >= 5) {
