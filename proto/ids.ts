@@ -18,8 +18,6 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const DIGIT_OF = Uint8Array.from({ length: 128 }, (_, code) =>
   Math.max(0, ALPHABET.indexOf(String.fromCharCode(code))),
 );
-/** By the byte: `toString(16)` takes ten times as long. */
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const CONNECTOR = /^[a-z][a-z0-9_-]{0,31}:[A-Za-z0-9._-]{1,95}$/;
 const CHANNEL_PREFIX = 'channel:';
@@ -131,16 +129,9 @@ function escapeKeyPart(value: string, blank: string): string {
 
 /** 32 hex digits for an event that came without a trace id. Not a secret. */
 export function createTraceId(random: () => number): string {
-  let trace = '';
-  for (let i = 0; i < 4; i += 1) {
-    const word = Math.floor(random() * 2 ** 32) >>> 0;
-    trace += hexOf(word >>> 24) + hexOf(word >>> 16) + hexOf(word >>> 8) + hexOf(word);
-  }
-  return trace;
-}
-
-function hexOf(word: number): string {
-  return HEX[word & 0xff] ?? '';
+  const bytes = Buffer.allocUnsafe(16);
+  for (let at = 0; at < 16; at += 4) bytes.writeUInt32BE(Math.floor(random() * 2 ** 32), at);
+  return bytes.toString('hex');
 }
 
 function encodeTime(ms: number): string {

@@ -1,9 +1,10 @@
 /** An event's way in: its integration's actor checks it, the router admits it. Kept here is nothing: a sender who hears nothing sends again. */
 import { assertNever, type ErrorCode } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
-import type { WebhookAnswer } from '../../transports/http/gateway-ports.ts';
+import type { WebhookAnswer, WebhookRequest } from '../../transports/http/gateway-ports.ts';
 import type { AdmitReply, RouterProtocol } from '../router/protocol.ts';
-import type { CheckReply, CheckRequest, WebhookProtocol } from '../webhooks/protocol.ts';
+import type { CheckReply, WebhookEntry } from '../webhooks/protocol.ts';
+import { toAdmitRequest } from './admission.ts';
 
 const DEADLINE_MS = 15_000;
 
@@ -17,11 +18,12 @@ export interface IngestEnd {
 /** Throws where the first ask cannot be made. Promises of asks only: each event of every sender passes here. */
 export function ingest(
   self: Pick<Self<unknown>, 'ask' | 'clock'>,
-  to: { readonly router: ActorRef<RouterProtocol>; readonly webhook: ActorRef<WebhookProtocol> },
-  request: CheckRequest,
+  to: { readonly router: ActorRef<RouterProtocol>; readonly webhook: WebhookEntry },
+  request: WebhookRequest,
   end: IngestEnd,
 ): void {
   const startedAtMs = self.clock.monotonicMs();
+  const receivedAtMs = self.clock.wallMs();
   const failed = (error: unknown) => end.failed(error);
   const admitted = (reply: AdmitReply) => {
     let answer: WebhookAnswer;
@@ -41,12 +43,15 @@ export function ingest(
     const leftMs = DEADLINE_MS - (self.clock.monotonicMs() - startedAtMs);
     const deadline = { inMs: Math.max(1, leftMs) };
     try {
-      self.ask(to.router, 'admit', reply.admission, deadline).then(admitted, failed);
+      const admission = toAdmitRequest(to.webhook, request, reply, receivedAtMs);
+      self.ask(to.router, 'admit', admission, deadline).then(admitted, failed);
     } catch (error) {
       failed(error);
     }
   };
-  self.ask(to.webhook, 'check', request, { inMs: DEADLINE_MS }).then(checked, failed);
+  const { webhookId, webhookTimestamp, webhookSignature, body } = request;
+  const event = { webhookId, webhookTimestamp, webhookSignature, body };
+  self.ask(to.webhook.ref, 'check', event, { inMs: DEADLINE_MS }).then(checked, failed);
 }
 
 function toAnswer(reply: AdmitReply): WebhookAnswer {

@@ -59,7 +59,7 @@ function take(
   self: ListenerSelf,
   done: (answer: WebhookAnswer) => void,
 ): void {
-  const { integrationId, webhookId, webhookTimestamp, webhookSignature, body, trace } = request;
+  const { integrationId, body } = request;
   const entry = state.directory?.get(integrationId);
   if (entry === undefined) {
     done(refuse(state.directory === undefined ? UNAVAILABLE : NO_SUCH_WEBHOOK));
@@ -85,9 +85,8 @@ function take(
       end.answered(refuse(toUnavailable(error)));
     },
   };
-  const event = { webhookId, webhookTimestamp, webhookSignature, body, trace };
   try {
-    ingest(self, { router: state.args.router, webhook: entry.ref }, event, end);
+    ingest(self, { router: state.args.router, webhook: entry }, request, end);
   } catch (error) {
     end.failed(error);
   }

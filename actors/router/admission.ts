@@ -1,5 +1,4 @@
 /** What admitting one event makes durable and what its sender hears, as values. Asking the ledger is the actor's business. */
-import type { InboundMessageEvent, InboundOffer } from '../../proto/channel-messages.ts';
 import { type EnvelopeId, ulidTimeMs } from '../../proto/ids.ts';
 import {
   type EncodedChangeSet,
@@ -16,7 +15,6 @@ import {
   acceptedChanges,
   dedupeKey,
   INBOX,
-  type InboxRow,
   parseDedupeRow,
   rejectedChanges,
 } from './rows.ts';
@@ -45,11 +43,10 @@ export function planAdmission(
   const { offer, bodySha256, replyTo, trace } = request;
   // Without a native id nothing tells two messages apart: each is its own.
   const nativeId = offer.nativeId === '' ? envelopeId : offer.nativeId;
-  const event = toEvent(offer, envelopeId);
   // The instant is told by the id itself, so that whoever knows the id knows it.
   const atMs = ulidTimeMs(envelopeId);
-  const key = dedupeKey(event.connectorId, nativeId);
-  const admission: Admission = { key, event, envelopeId, nativeId, bodySha256, atMs, trace };
+  const key = dedupeKey(offer.connectorId, nativeId);
+  const admission: Admission = { key, offer, envelopeId, nativeId, bodySha256, atMs, trace };
   if (!decision.accepted) {
     const { reason } = decision;
     return {
@@ -61,17 +58,8 @@ export function planAdmission(
     };
   }
   const { sessionKey, responsePrefix } = decision;
-  const row: InboxRow = {
-    v: 1,
-    event,
-    replyTo,
-    responsePrefix,
-    trace,
-    attempts: 0,
-    crashes: 0,
-    processEnds: 0,
-  };
-  const changes = encodeChangeSet(acceptedChanges(admission, sessionKey, row));
+  const route = { sessionKey, responsePrefix, replyTo };
+  const changes = encodeChangeSet(acceptedChanges(admission, route));
   return {
     dedupeKey: key,
     bodySha256,
@@ -79,25 +67,6 @@ export function planAdmission(
     reply: { type: 'accepted', envelopeId },
     run: { sessionKey, envelopeId, after, row: encodedRow(changes, INBOX) },
     trace,
-  };
-}
-
-/** Field by field: copying the rest of an object costs more than all else here. */
-function toEvent(offer: InboundOffer, envelopeId: EnvelopeId): InboundMessageEvent {
-  return {
-    envelopeId,
-    connectorId: offer.connectorId,
-    conversationId: offer.conversationId,
-    threadId: offer.threadId,
-    senderId: offer.senderId,
-    senderDisplay: offer.senderDisplay,
-    senderVerified: offer.senderVerified,
-    body: offer.body,
-    adapterMessageId: offer.adapterMessageId,
-    receivedAtMs: offer.receivedAtMs,
-    isDirectMessage: offer.isDirectMessage,
-    requestedBroadcast: offer.requestedBroadcast,
-    attachments: offer.attachments,
   };
 }
 

@@ -4,10 +4,8 @@ import { type SessionKey, sessionKeyOf } from '../../proto/ids.ts';
 import { matchMention } from './mention.ts';
 import type { RouteStep } from './protocol.ts';
 
-/** What one channel allows, defaults merged in. */
-export interface ChannelRule {
-  /** Lower case; a channel matches it in any case. */
-  readonly channel: string;
+/** What a channel allows, defaults merged in. */
+interface Allowance {
   readonly enabled: boolean;
   /** Lower case; `*` matches any text that is not blank. */
   readonly mentionPatterns: readonly string[];
@@ -23,11 +21,16 @@ export interface ChannelRule {
   readonly broadcastStrategy: 'deny' | 'mention_only' | 'allow';
 }
 
+export interface ChannelRule extends Allowance {
+  /** Lower case; a channel matches it in any case. */
+  readonly channel: string;
+}
+
 export interface RouterRules {
   readonly enabled: boolean;
   readonly maxMessageBytes: number;
   /** For a channel without a rule. */
-  readonly defaults: Omit<ChannelRule, 'channel' | 'mentionPatterns' | 'allowFrom' | 'denyFrom'>;
+  readonly defaults: Omit<Allowance, 'mentionPatterns' | 'allowFrom' | 'denyFrom'>;
   readonly channels: readonly ChannelRule[];
 }
 
@@ -42,7 +45,7 @@ export interface Decision {
 interface Case {
   readonly rules: RouterRules;
   readonly offer: InboundOffer;
-  readonly rule: ChannelRule;
+  readonly rule: Allowance;
   readonly ruleSource: 'configured' | 'webhook' | 'defaults';
   /** Lower case; '' for none. */
   readonly sender: string;
@@ -58,6 +61,19 @@ interface Check {
 }
 
 const WEBHOOK = 'webhook:';
+
+/** Declaring a webhook is its rule: its sender proves itself by signature, so nothing else is asked of it. */
+const WEBHOOK_RULE: Allowance = {
+  enabled: true,
+  mentionPatterns: ['*'],
+  allowFrom: [],
+  denyFrom: [],
+  allowDirectMessages: true,
+  directMessagePolicy: 'allow',
+  isolateSessionBySender: false,
+  responsePrefix: '',
+  broadcastStrategy: 'deny',
+};
 
 /** In the order they are tried; the first that fails decides. */
 const CHECKS: readonly Check[] = [
@@ -160,7 +176,7 @@ function toCase(rules: RouterRules, offer: InboundOffer): Case {
   const channel = offer.connectorId.toLowerCase();
   const configured = rules.channels.find((rule) => rule.channel === channel);
   const isWebhook = channel.startsWith(WEBHOOK);
-  const rule = configured ?? (isWebhook ? webhookRule(channel) : defaultRule(channel, rules));
+  const rule = configured ?? (isWebhook ? WEBHOOK_RULE : defaultRule(rules));
   return {
     rules,
     offer,
@@ -171,24 +187,8 @@ function toCase(rules: RouterRules, offer: InboundOffer): Case {
   };
 }
 
-/** Declaring a webhook is its rule: its sender proves itself by signature, so nothing else is asked of it. */
-function webhookRule(channel: string): ChannelRule {
-  return {
-    channel,
-    enabled: true,
-    mentionPatterns: ['*'],
-    allowFrom: [],
-    denyFrom: [],
-    allowDirectMessages: true,
-    directMessagePolicy: 'allow',
-    isolateSessionBySender: false,
-    responsePrefix: '',
-    broadcastStrategy: 'deny',
-  };
-}
-
-function defaultRule(channel: string, rules: RouterRules): ChannelRule {
-  return { ...rules.defaults, channel, mentionPatterns: [], allowFrom: [], denyFrom: [] };
+function defaultRule({ defaults }: RouterRules): Allowance {
+  return { ...defaults, mentionPatterns: [], allowFrom: [], denyFrom: [] };
 }
 
 function judgeIds({ offer }: Case): string {

@@ -13,7 +13,7 @@ export function matchMention(patterns: readonly string[], text: string): boolean
   const wanted = patterns.map((pattern) => pattern.trim().toLowerCase()).filter((p) => p !== '');
   const isMassWanted = MASS_MENTIONS.some((mention) => wanted.includes(mention));
   const lower = text.toLowerCase();
-  const subject = isMassWanted ? lower : blankMassMentions(lower);
+  const subject = isMassWanted || !lower.includes('@') ? lower : blankMassMentions(lower);
   return wanted.some((pattern) =>
     pattern === '*' ? subject.trim() !== '' : hasWhole(subject, pattern),
   );

@@ -1,6 +1,10 @@
 /** The router's tables: `inbox` (one row for each run that has not ended) and `dedupe` (native ids seen), and their change-set parts. */
 import { createHash } from 'node:crypto';
-import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
+import type {
+  InboundMessageEvent,
+  InboundOffer,
+  ReplyTarget,
+} from '../../proto/channel-messages.ts';
 import type { EnvelopeId, SessionKey } from '../../proto/ids.ts';
 import type { ChangeSet, Row, StoredRow } from '../../runtime/store/store.ts';
 
@@ -45,7 +49,7 @@ export interface DedupeRow extends Row {
 export interface Admission {
   /** Of its row in `dedupe`. */
   readonly key: string;
-  readonly event: InboundMessageEvent;
+  readonly offer: InboundOffer;
   readonly envelopeId: EnvelopeId;
   readonly nativeId: string;
   readonly bodySha256: string;
@@ -77,28 +81,32 @@ export function parseInboxKey(key: string): OpenRun {
 /** Accept + route: refused when the native id was seen before. */
 export function acceptedChanges(
   admission: Admission,
-  sessionKey: SessionKey,
-  row: InboxRow,
+  route: { readonly sessionKey: SessionKey } & Pick<InboxRow, 'responsePrefix' | 'replyTo'>,
 ): ChangeSet {
-  const { key, event, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
+  const { key, offer, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
+  const { sessionKey, responsePrefix, replyTo } = route;
   const seen: DedupeRow = { v: 1, envelopeId, bodySha256, acceptedAtMs: atMs };
   return {
     expect: [{ table: DEDUPE, key, revision: 0 }],
     put: [
       { table: DEDUPE, key, row: seen },
-      { table: INBOX, key: inboxKey(sessionKey, envelopeId), row: writtenInbox(row) },
+      {
+        table: INBOX,
+        key: inboxKey(sessionKey, envelopeId),
+        row: newInbox(offer, trace, responsePrefix, replyTo),
+      },
     ],
     remove: [],
     facts: [
       {
         type: 'message.accepted',
         envelopeId,
-        channel: event.connectorId,
+        channel: offer.connectorId,
         nativeId,
         sessionKey,
-        bodyBytes: Buffer.byteLength(event.body),
+        bodyBytes: Buffer.byteLength(offer.body),
         bodySha256,
-        replies: row.replyTo !== null,
+        replies: replyTo !== null,
         trace,
       },
     ],
@@ -107,7 +115,7 @@ export function acceptedChanges(
 
 /** Accept + rejected: durable, so that the same event offered again hears the same and is not judged anew. */
 export function rejectedChanges(admission: Admission, reason: string): ChangeSet {
-  const { key, event, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
+  const { key, offer, nativeId, envelopeId, bodySha256, atMs, trace } = admission;
   const seen: DedupeRow = {
     v: 1,
     envelopeId,
@@ -123,9 +131,9 @@ export function rejectedChanges(admission: Admission, reason: string): ChangeSet
       {
         type: 'message.rejected',
         envelopeId,
-        channel: event.connectorId,
+        channel: offer.connectorId,
         nativeId,
-        bodyBytes: Buffer.byteLength(event.body),
+        bodyBytes: Buffer.byteLength(offer.body),
         bodySha256,
         reason,
         trace,
@@ -172,16 +180,27 @@ interface WrittenInbox extends Row {
 
 /** Field by field, here and below: it is done for each message, and a loop over names costs ten times as much. */
 export function writtenInbox(row: InboxRow): Row {
-  const written: WrittenInbox = { v: 1, event: writtenEvent(row.event), trace: row.trace };
-  if (row.replyTo !== null) written.replyTo = row.replyTo;
-  if (row.responsePrefix !== '') written.responsePrefix = row.responsePrefix;
+  const written = newInbox(row.event, row.trace, row.responsePrefix, row.replyTo);
   if (row.attempts !== 0) written.attempts = row.attempts;
   if (row.crashes !== 0) written.crashes = row.crashes;
   if (row.processEnds !== 0) written.processEnds = row.processEnds;
   return written;
 }
 
-function writtenEvent(event: InboundMessageEvent): WrittenEvent {
+/** Of a run that was never cut. */
+function newInbox(
+  event: InboundOffer | InboundMessageEvent,
+  trace: string,
+  responsePrefix: string,
+  replyTo: ReplyTarget | null,
+): WrittenInbox {
+  const written: WrittenInbox = { v: 1, event: writtenEvent(event), trace };
+  if (replyTo !== null) written.replyTo = replyTo;
+  if (responsePrefix !== '') written.responsePrefix = responsePrefix;
+  return written;
+}
+
+function writtenEvent(event: InboundOffer | InboundMessageEvent): WrittenEvent {
   const written: WrittenEvent = {
     connectorId: event.connectorId,
     conversationId: event.conversationId,

@@ -43,7 +43,7 @@ function textOf(payload: unknown): string | undefined {
   const { text } = payload as { readonly text: unknown };
   if (typeof text !== 'string' || text.trim() === '') return undefined;
   // An escaped half of a surrogate pair is JSON, but not text that could be stored or sent.
-  return Buffer.from(text).toString();
+  return text.toWellFormed();
 }
 
 // Not stringify(parse()): that would round large numbers and drop repeated keys.

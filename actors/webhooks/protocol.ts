@@ -1,27 +1,35 @@
 /** What others say to the webhooks and to one integration's actor. */
 
+import type { ReplyTarget } from '../../proto/channel-messages.ts';
 import type { OperationOwner } from '../../proto/control/owner.ts';
 import type { WireError } from '../../proto/errors.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
-import type { AdmitRequest } from '../router/protocol.ts';
 
 export interface CheckRequest {
   readonly webhookId: string;
   readonly webhookTimestamp: string;
   readonly webhookSignature: string;
   readonly body: Uint8Array;
-  readonly trace: string;
 }
 
 export type CheckReply =
-  /** As the router takes it. */
-  | { readonly type: 'genuine'; readonly admission: AdmitRequest }
+  | {
+      readonly type: 'genuine';
+      /** The message in the body. */
+      readonly text: string;
+      /** Hex, of the body as it was sent. */
+      readonly bodySha256: string;
+    }
   | { readonly type: 'refused'; readonly error: WireError };
 
 export interface WebhookEntry {
   readonly integrationId: string;
+  /** Every webhook is a channel of its own: `webhook:<integration>`. */
+  readonly channel: string;
   readonly enabled: boolean;
   readonly maxPayloadBytes: number;
+  /** Null: outputs end on the run's tape. */
+  readonly replyTo: ReplyTarget | null;
   readonly ref: ActorRef<WebhookProtocol>;
 }
 

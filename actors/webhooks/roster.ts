@@ -100,8 +100,10 @@ export function enlist(state: WebhooksState, self: WebhooksSelf, integration: In
 export function directory(state: WebhooksState): readonly WebhookEntry[] {
   return [...state.members.values()].map(({ integration, ref }) => ({
     integrationId: integration.integrationId,
+    channel: `webhook:${integration.integrationId}`,
     enabled: integration.enabled,
     maxPayloadBytes: integration.maxPayloadBytes,
+    replyTo: integration.replyTo ?? null,
     ref,
   }));
 }

@@ -10,7 +10,7 @@ import {
 import { codeOf } from '../../runtime/errors.ts';
 import type { JobReply, JobsProtocol } from '../../runtime/jobs/protocol.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
-import { isSaneWebhookId, refuse, toError, toOffer, UNAVAILABLE_RETRY_MS } from './decide.ts';
+import { isSaneWebhookId, refuse, toError, UNAVAILABLE_RETRY_MS } from './decide.ts';
 import { type DigestOutput, digestBody, digestJob } from './digest-body.ts';
 import type { CheckReply, CheckRequest, WebhookProtocol } from './protocol.ts';
 import type { Integration } from './rows.ts';
@@ -48,8 +48,8 @@ interface WebhookOwn {
 }
 
 interface Digested {
-  readonly request: CheckRequest;
-  readonly receivedAtMs: number;
+  /** Of its body. */
+  readonly bytes: number;
   readonly answer: Deferred<CheckReply>;
   readonly settled: Settled<JobReply>;
 }
@@ -86,20 +86,18 @@ export const webhookActor = defineActor<
   },
   receive: {
     check(state, request, self) {
-      const receivedAtMs = self.clock.wallMs();
-      const refusal = reasonToRefuse(state, request, receivedAtMs);
+      const refusal = reasonToRefuse(state, request, self.clock.wallMs());
       if (refusal !== undefined) return refusal;
       if (request.body.byteLength > MAX_INLINE_BYTES) {
-        return digestLater(state, request, receivedAtMs, self);
+        return digestLater(state, request, self);
       }
-      const digest = digestBody({ body: request.body });
-      return toReply(state, request, receivedAtMs, digest);
+      return toReply(digestBody({ body: request.body }));
     },
-    digested(state, { request, receivedAtMs, answer, settled }) {
-      state.waitingBytes -= request.body.byteLength;
+    digested(state, { bytes, answer, settled }) {
+      state.waitingBytes -= bytes;
       const reply =
         settled.ok && settled.value.ok
-          ? toReply(state, request, receivedAtMs, settled.value.output as DigestOutput)
+          ? toReply(settled.value.output as DigestOutput)
           : noDigest(state, settled);
       answer.resolve(reply);
     },
@@ -157,11 +155,12 @@ function reasonToRefuse(
   if (request.body.byteLength > maxPayloadBytes) {
     return refuse('payload_too_large', `the body is longer than ${maxPayloadBytes} bytes`);
   }
-  const verdict = verifyMessage(presentKeys(state), request, request.webhookSignature, nowMs);
+  const keys = presentKeys(state);
+  const verdict = verifyMessage(keys, request, request.webhookSignature, nowMs);
   if (verdict === 'signature_missing') {
     return refuse(verdict, 'webhook-id, webhook-timestamp and webhook-signature are needed');
   }
-  if (presentKeys(state).length === 0) {
+  if (keys.length === 0) {
     const message = 'the secret of this webhook is not available';
     return refuse('unavailable', message, state.secretsWaitMs);
   }
@@ -178,40 +177,26 @@ function reasonToRefuse(
 /** This thread has other actors: a large body is hashed and parsed elsewhere. */
 function digestLater(
   state: WebhookState,
-  request: CheckRequest,
-  receivedAtMs: number,
+  { body }: CheckRequest,
   self: WebhookSelf,
 ): CheckReply | PromiseLike<CheckReply> {
-  const { body } = request;
-  if (state.waitingBytes + body.byteLength > MAX_WAITING_BYTES) {
+  const bytes = body.byteLength;
+  if (state.waitingBytes + bytes > MAX_WAITING_BYTES) {
     return refuse('busy', 'too many large bodies', BUSY_RETRY_MS);
   }
-  state.waitingBytes += body.byteLength;
+  state.waitingBytes += bytes;
   const answer = self.defer<CheckReply>();
   self.run(
     () => self.ask(state.args.jobs, 'run', digestJob(body), { inMs: JOB_DEADLINE_MS }),
     'digested',
-    (settled) => ({ request, receivedAtMs, answer, settled }),
+    (settled) => ({ bytes, answer, settled }),
   );
   return answer.promise;
 }
 
-function toReply(
-  { args: { integration } }: WebhookState,
-  { webhookId, trace }: CheckRequest,
-  receivedAtMs: number,
-  digest: DigestOutput,
-): CheckReply {
+function toReply(digest: DigestOutput): CheckReply {
   if (!digest.ok) return refuse('malformed', digest.reason);
-  return {
-    type: 'genuine',
-    admission: {
-      offer: toOffer(integration, { webhookId, text: digest.text, receivedAtMs }),
-      bodySha256: digest.sha256,
-      replyTo: integration.replyTo ?? null,
-      trace,
-    },
-  };
+  return { type: 'genuine', text: digest.text, bodySha256: digest.sha256 };
 }
 
 /** The job pool is full or broken. */

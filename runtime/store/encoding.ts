@@ -1,6 +1,7 @@
 /** Change sets and rows as bytes: msgpack of `[revision, row]`, with the revision at a fixed place. Stores nothing. */
 import { Packr } from 'msgpackr';
 import { RuntimeError } from '../errors.ts';
+import { MsgpackWriter } from '../msgpack-writer.ts';
 import { checkKey, checkTable } from './keys.ts';
 import type { ChangeSet, Fact, Row, StoredRow } from './store.ts';
 
@@ -31,8 +32,7 @@ const ARRAY_OF_TWO = 0x92;
 const FLOAT64 = 0xcb;
 const REVISION_AT = 2;
 const ROW_AT = 10;
-// No integer: msgpackr gives it the eight bytes of a float64.
-const UNSTAMPED = 0.1;
+const UNSTAMPED = 0;
 
 // Bodies are at most 1 MiB; a row far beyond that is a mistake, and would stall every commit behind it.
 const MAX_ROW_BYTES = 16 * 1_024 * 1_024;
@@ -41,38 +41,40 @@ const MAX_FACT_BYTES = 64 * 1_024;
 // Deeper is a cycle, or was made to break something.
 const MAX_DEPTH = 64;
 
+const writer = new MsgpackWriter();
+
 /** Throws `bad_option` or `not_encodable` where no store takes this change set. One that is encoded stays as it is. */
 export function encodeChangeSet(changes: ChangeSet | EncodedChangeSet): EncodedChangeSet {
   if ('bytes' in changes) return changes;
-  const parts: Uint8Array[] = [];
-  const expect = changes.expect.map(toExpected);
-  const put = changes.put.map(({ table, key, row }) => {
-    checkTable(table);
-    checkKey(key);
-    const bytes = encodeRow(table, row);
-    parts.push(bytes);
-    return [table, key, bytes.length] as const;
-  });
-  const remove = changes.remove.map(({ table, key }) => {
-    checkTable(table);
-    checkKey(key);
-    return [table, key] as const;
-  });
-  const facts = changes.facts.map((fact) => {
-    const bytes = encodeFact(fact);
-    parts.push(bytes);
-    return bytes.length;
-  });
-  const body = Buffer.concat(parts);
-  let bytes = OVERHEAD_BYTES * (expect.length + put.length + remove.length + facts.length);
-  for (const [, key] of put) bytes += key.length;
-  return { expect, put, remove, facts, body, bytes: bytes + body.length };
+  writer.begin();
+  try {
+    const expect = changes.expect.map(toExpected);
+    const put = changes.put.map(toWritten);
+    const remove = changes.remove.map(toRemoved);
+    const facts = changes.facts.map(writeFact);
+    const body = writer.toBytes();
+    let bytes = OVERHEAD_BYTES * (expect.length + put.length + remove.length + facts.length);
+    for (const [, key] of put) bytes += key.length;
+    return { expect, put, remove, facts, body, bytes: bytes + body.length };
+  } catch (error) {
+    throw refusal(error);
+  } finally {
+    writer.end();
+  }
 }
 
 /** A value that stands in a row as bytes, for `unpack` to read. Throws `not_encodable`. */
 export function encodeValue(value: unknown, table: string, maxBytes: number): Uint8Array {
-  checkPlain(value, table, 0);
-  return packed(value, () => `a value of ${table}`, maxBytes);
+  writer.begin();
+  try {
+    writeValue(value, table, 0);
+    checkSize(writer.length, maxBytes, 'a value', table);
+    return writer.toBytes();
+  } catch (error) {
+    throw refusal(error);
+  } finally {
+    writer.end();
+  }
 }
 
 /** The first row that the change set writes in a table: a view, which `decodeRow` reads once it is committed. */
@@ -104,6 +106,18 @@ export function joinEncoded(first: EncodedChangeSet, second: EncodedChangeSet): 
 
 function rowBytes({ put }: EncodedChangeSet): number {
   return put.reduce((sum, [, , bytes]) => sum + bytes, 0);
+}
+
+function toWritten({ table, key, row }: ChangeSet['put'][number]) {
+  checkTable(table);
+  checkKey(key);
+  return [table, key, writeRow(table, row)] as const;
+}
+
+function toRemoved({ table, key }: ChangeSet['remove'][number]) {
+  checkTable(table);
+  checkKey(key);
+  return [table, key] as const;
 }
 
 function toExpected({ table, key, revision }: ChangeSet['expect'][number]) {
@@ -182,49 +196,78 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-function encodeRow(table: string, row: Row): Buffer {
+/** Gives the number of bytes. */
+function writeRow(table: string, row: Row): number {
   if (typeof row !== 'object' || row === null || !Number.isInteger(row.v)) {
     throw new RuntimeError('not_encodable', `store: a row of ${table} has no whole-number v`);
   }
-  checkPlain(row, table, 0);
-  return packed([UNSTAMPED, row], () => `a row of ${table}`, MAX_ROW_BYTES);
+  const start = writer.length;
+  writer.byte(ARRAY_OF_TWO);
+  writer.float64(UNSTAMPED);
+  writeValue(row, table, 0);
+  return checkSize(writer.length - start, MAX_ROW_BYTES, 'a row', table);
 }
 
 /** Functions and instances would be stored as something else without a word. */
-function checkPlain(value: unknown, table: string, depth: number): void {
+function writeValue(value: unknown, table: string, depth: number): void {
   switch (typeof value) {
     case 'string':
+      writer.text(value);
+      break;
     case 'number':
+      writer.number(value);
+      break;
     case 'boolean':
+      writer.boolean(value);
+      break;
     case 'undefined':
-      return;
+      writer.undefined();
+      break;
     case 'object':
+      if (value === null) writer.null();
+      else writeObject(value, table, depth);
       break;
     default:
       throw new RuntimeError('not_encodable', `store: a row of ${table} holds a ${typeof value}`);
   }
-  if (value === null || value instanceof Uint8Array) return;
+}
+
+function writeObject(value: object, table: string, depth: number): void {
   if (depth === MAX_DEPTH) {
     throw new RuntimeError('not_encodable', `store: a row of ${table} is nested too deeply`);
   }
-  if (Array.isArray(value)) {
-    for (const item of value) checkPlain(item, table, depth + 1);
-    return;
-  }
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
+  if (prototype === Object.prototype || prototype === null) {
+    writeRecord(value as Record<string, unknown>, table, depth + 1);
+  } else if (value instanceof Uint8Array) writer.binary(value);
+  else if (Array.isArray(value)) {
+    writer.arrayHead(value.length);
+    for (const item of value) writeValue(item, table, depth + 1);
+  } else {
     const { name } = value.constructor;
     throw new RuntimeError(
       'not_encodable',
       `store: a row of ${table} holds an instance of ${name}`,
     );
   }
-  for (const field in value) {
-    checkPlain((value as Record<string, unknown>)[field], table, depth + 1);
+}
+
+function writeRecord(record: Record<string, unknown>, table: string, depth: number): void {
+  let left = 0;
+  for (const _ in record) left += 1;
+  writer.mapHead(left);
+  for (const field in record) {
+    writer.text(field);
+    writeValue(record[field], table, depth);
+    left -= 1;
+  }
+  if (left !== 0) {
+    throw new RuntimeError('not_encodable', `store: a row of ${table} changes as it is read`);
   }
 }
 
-function encodeFact(fact: Fact): Buffer {
+/** Gives the number of bytes. */
+function writeFact(fact: Fact): number {
   if (typeof fact !== 'object' || fact === null || typeof fact.type !== 'string') {
     throw new RuntimeError('not_encodable', 'store: a fact has no type');
   }
@@ -237,21 +280,24 @@ function encodeFact(fact: Fact): Buffer {
       );
     }
   }
-  return packed(fact, () => `the fact ${fact.type}`, MAX_FACT_BYTES);
+  const start = writer.length;
+  writeRecord(fact, fact.type, 0);
+  return checkSize(writer.length - start, MAX_FACT_BYTES, 'a fact', fact.type);
 }
 
-function packed(value: unknown, what: () => string, maxBytes: number): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = packr.pack(value);
-  } catch (error) {
-    throw new RuntimeError('not_encodable', `store: ${what()} cannot be encoded`, { cause: error });
-  }
-  if (bytes.length <= maxBytes) return bytes;
+/** Gives the number back. */
+function checkSize(bytes: number, maxBytes: number, what: string, of: string): number {
+  if (bytes <= maxBytes) return bytes;
   throw new RuntimeError(
     'not_encodable',
-    `store: ${what()} has ${bytes.length} bytes, at most ${maxBytes} are taken`,
+    `store: ${what} of ${of} has ${bytes} bytes, at most ${maxBytes} are taken`,
   );
+}
+
+/** What a getter throws, or a text that is longer than memory. */
+function refusal(error: unknown): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  return new RuntimeError('not_encodable', 'store: a value cannot be encoded', { cause: error });
 }
 
 function unreadable(cause?: unknown): RuntimeError {

@@ -3,15 +3,15 @@ import type { Metric } from '../../proto/control/owner.ts';
 import type { HttpRefusal } from './http-server.ts';
 
 export class HttpCounters {
-  readonly #answers = new Map<string, { route: string; status: number; count: number }>();
+  /** By route, then by status. */
+  readonly #answers = new Map<string, Map<number, number>>();
   readonly #refusals = new Map<HttpRefusal, number>();
 
   /** `route` is a pattern, never a path: a path may hold the id of a conversation. */
   answered(route: string, status: number): void {
-    const key = `${route} ${status}`;
-    const entry = this.#answers.get(key) ?? { route, status, count: 0 };
-    entry.count += 1;
-    this.#answers.set(key, entry);
+    const counts = this.#answers.get(route);
+    if (counts === undefined) this.#answers.set(route, new Map([[status, 1]]));
+    else counts.set(status, (counts.get(status) ?? 0) + 1);
   }
 
   refused(reason: HttpRefusal): void {
@@ -24,10 +24,12 @@ export class HttpCounters {
         name: 'palyra_http_requests_total',
         help: 'Requests answered, by route and status.',
         type: 'counter',
-        samples: [...this.#answers.values()].map(({ route, status, count }) => ({
-          labels: { route, status: String(status) },
-          value: count,
-        })),
+        samples: [...this.#answers].flatMap(([route, counts]) =>
+          [...counts].map(([status, value]) => ({
+            labels: { route, status: String(status) },
+            value,
+          })),
+        ),
       },
       {
         name: 'palyra_http_refused_total',

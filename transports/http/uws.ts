@@ -62,16 +62,39 @@ async function openUws(
   return front.opened(app, library, socket);
 }
 
-/** One request whose body is still coming. */
-class Upload implements Linked<Upload> {
+/** One request that waits: for its body, then for its answer. */
+class Upload extends RequestClient implements Linked<Upload> {
   previous: Upload | undefined = undefined;
   next: Upload | undefined = undefined;
   readonly response: RawResponse;
+  readonly method: string;
+  readonly intake: HttpIntake;
   readonly startedAtMs = performance.now();
+  #parts: Uint8Array[] | undefined = undefined;
+  sizeBytes = 0;
+  /** Its body is here, or comes no more. */
+  isUploaded = false;
   isOver = false;
 
-  constructor(response: RawResponse) {
+  constructor(response: RawResponse, method: string, intake: HttpIntake) {
+    super();
     this.response = response;
+    this.method = method;
+    this.intake = intake;
+  }
+
+  /** The library takes the memory back when this returns. */
+  take(chunk: ArrayBuffer): void {
+    const part = Buffer.from(new Uint8Array(chunk));
+    if (this.#parts === undefined) this.#parts = [part];
+    else this.#parts.push(part);
+  }
+
+  /** Once. */
+  body(): Uint8Array {
+    const parts = this.#parts ?? [];
+    this.#parts = undefined;
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
   }
 }
 
@@ -133,50 +156,49 @@ class Front {
   }
 
   #read(response: RawResponse, method: string, intake: HttpIntake): void {
-    const client = new RequestClient();
-    const upload = new Upload(response);
-    const parts: Uint8Array[] = [];
-    let sizeBytes = 0;
-    let isOver = false;
-    const end = () => {
-      isOver = true;
-      this.#uploaded(upload);
-      this.#exchanges.leave(intake);
-    };
-    const finish = (answer: HttpAnswer) => {
-      if (isOver) return;
-      end();
-      try {
-        send(response, method, answer, this.#stopping);
-      } catch (error) {
-        this.#options.observer?.defect(error);
-        response.close();
-      }
-    };
+    const upload = new Upload(response, method, intake);
     this.#uploads.add(upload);
     response.onAborted(() => {
-      if (isOver) return;
-      end();
-      client.gone();
+      if (upload.isOver) return;
+      this.#end(upload);
+      upload.gone();
     });
     response.onData((chunk, isLast) => {
-      if (isOver) return;
-      sizeBytes += chunk.byteLength;
-      if (sizeBytes > intake.maxBodyBytes) {
-        finish(this.#exchanges.tooLarge(intake));
+      if (upload.isOver) return;
+      upload.sizeBytes += chunk.byteLength;
+      if (upload.sizeBytes > intake.maxBodyBytes) {
+        this.#finish(upload, this.#exchanges.tooLarge(intake));
         return;
       }
-      // The library takes the memory back when this returns.
-      if (chunk.byteLength > 0) parts.push(Buffer.from(new Uint8Array(chunk)));
+      if (chunk.byteLength > 0) upload.take(chunk);
       if (!isLast) return;
       this.#uploaded(upload);
-      this.#exchanges.answer(intake, join(parts, sizeBytes), client, finish);
+      const done = (answer: HttpAnswer) => this.#finish(upload, answer);
+      this.#exchanges.answer(intake, upload.body(), upload, done);
     });
   }
 
-  #uploaded(upload: Upload): void {
+  #finish(upload: Upload, answer: HttpAnswer): void {
     if (upload.isOver) return;
+    this.#end(upload);
+    const { response, method } = upload;
+    try {
+      send(response, method, answer, this.#stopping);
+    } catch (error) {
+      this.#options.observer?.defect(error);
+      response.close();
+    }
+  }
+
+  #end(upload: Upload): void {
     upload.isOver = true;
+    this.#uploaded(upload);
+    this.#exchanges.leave(upload.intake);
+  }
+
+  #uploaded(upload: Upload): void {
+    if (upload.isUploaded) return;
+    upload.isUploaded = true;
     this.#uploads.remove(upload);
   }
 
@@ -236,18 +258,6 @@ function send(response: RawResponse, method: string, answer: HttpAnswer, close: 
     }
     response.end(answer.body, close);
   });
-}
-
-function join(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(sizeBytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }
 
 function listen(

@@ -25,8 +25,10 @@ export const ARGS: HttpListenerArgs = {
 
 export const ENTRY = {
   integrationId: 'orders',
+  channel: 'webhook:orders',
   enabled: true,
   maxPayloadBytes: 9,
+  replyTo: null,
   ref: { address: 'webhook:orders' },
 };
 
@@ -38,7 +40,7 @@ type Answer = (to: string, kind: string) => unknown;
 export function ordinary(to: string, kind: string): unknown {
   if (kind === 'directory') return [ENTRY, OFF, QUIET];
   if (kind === 'reveal') return { ok: true, secret: 'the-token' };
-  if (kind === 'check') return { type: 'genuine', admission: { offer: 'as checked' } };
+  if (kind === 'check') return { type: 'genuine', text: 'hi', bodySha256: 'a' };
   if (kind === 'admit') return { type: 'accepted', envelopeId: 'E' };
   if (kind === 'health') return { admitting: true, commitAgeMs: 0 };
   if (kind === 'ping') return { alive: true };

@@ -86,11 +86,12 @@ async function entryOf(system: System, id: string): Promise<WebhookEntry> {
 
 function post(
   system: System,
-  ref: WebhookEntry['ref'],
+  webhook: WebhookEntry,
   sent: { id: string; body: string; secret?: string },
 ) {
   const now = new Date();
   const request = {
+    integrationId: webhook.integrationId,
     webhookId: sent.id,
     webhookTimestamp: String(Math.floor(now.getTime() / 1_000)),
     webhookSignature: new Webhook(sent.secret ?? SECRET).sign(sent.id, now, sent.body),
@@ -98,11 +99,7 @@ function post(
     trace: 'trace',
   };
   const self = { ask: system.ask.bind(system), clock: createNodeHost() };
-  return ingested(
-    self as Parameters<typeof ingested>[0],
-    { router, webhook: ref } as never,
-    request,
-  );
+  return ingested(self as Parameters<typeof ingested>[0], { router, webhook }, request);
 }
 
 const typeOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error.code : reply.type);
@@ -110,13 +107,13 @@ const typeOf = (reply: WebhookAnswer) => (reply.type === 'refused' ? reply.error
 for (const mode of ['inline', 'threads'] as const) {
   test(`${mode}: an event is accepted, then a duplicate, then a conflict, and refused when tampered`, () =>
     withGateway(mode, async (system) => {
-      const { ref } = await entryOf(system, 'orders');
-      const send = (id: string, body: string) => post(system, ref, { id, body });
+      const orders = await entryOf(system, 'orders');
+      const send = (id: string, body: string) => post(system, orders, { id, body });
       assert.is(typeOf(await send('m1', '{"text":"hi"}')), 'accepted');
       assert.is(typeOf(await send('m1', '{"text":"hi"}')), 'duplicate');
       assert.is(typeOf(await send('m1', '{"text":"other"}')), 'idempotency_conflict');
       const forged = `whsec_${Buffer.alloc(24, 'z').toString('base64')}`;
-      const wrong = await post(system, ref, { id: 'm2', body: '{}', secret: forged });
+      const wrong = await post(system, orders, { id: 'm2', body: '{}', secret: forged });
       assert.is(typeOf(wrong), 'signature_invalid');
       const seen = await system.ask(router, 'seen', null, SOON);
       assert.equal(
@@ -127,9 +124,9 @@ for (const mode of ['inline', 'threads'] as const) {
 
   test(`${mode}: a large body goes through the job pool, and its whole text arrives`, () =>
     withGateway(mode, async (system) => {
-      const { ref } = await entryOf(system, 'orders');
+      const orders = await entryOf(system, 'orders');
       const text = 'ž'.repeat(50_000);
-      const reply = await post(system, ref, { id: 'big', body: JSON.stringify({ text }) });
+      const reply = await post(system, orders, { id: 'big', body: JSON.stringify({ text }) });
       assert.is(typeOf(reply), 'accepted');
       const [request] = await system.ask(router, 'seen', null, SOON);
       assert.is(request?.offer.body, text);
@@ -150,19 +147,19 @@ for (const mode of ['inline', 'threads'] as const) {
       assert.ok(added.ok, JSON.stringify(added));
       const { secret } = added.output as { secret: string };
       const heard = await system.ask(listener, 'heard', null, SOON);
-      const { ref } = heard.find(({ integrationId }) => integrationId === 'new') ?? {};
-      assert.ok(ref);
-      assert.is(typeOf(await post(system, ref, { id: 'm1', body: '{}', secret })), 'accepted');
+      const entry = heard.find(({ integrationId }) => integrationId === 'new');
+      assert.ok(entry);
+      assert.is(typeOf(await post(system, entry, { id: 'm1', body: '{}', secret })), 'accepted');
       const stored = await system.ask(ledger, 'read', { table: 'webhooks', key: 'new' }, SOON);
       assert.is(stored.length, 1);
     }));
 
   test(`${mode}: a router that crashed leaves events unanswered, not accepted; then it goes on`, () =>
     withGateway(mode, async (system) => {
-      const { ref } = await entryOf(system, 'orders');
+      const orders = await entryOf(system, 'orders');
       system.tell(router, 'crash', null);
       await until('the router is back', async () => {
-        const outcome = await post(system, ref, { id: 'm1', body: '{}' }).then(typeOf, codeOf);
+        const outcome = await post(system, orders, { id: 'm1', body: '{}' }).then(typeOf, codeOf);
         const outcomes = ['accepted', 'actor_crashed', 'ask_timeout'];
         assert.ok(outcomes.includes(outcome), outcome);
         return outcome === 'accepted';
