@@ -30,6 +30,8 @@ const MAX_OPEN = 1_024;
 const AGAIN_MIN_MS = 100;
 const AGAIN_MAX_MS = 10_000;
 const RUN_SHUTDOWN_MS = 1_000;
+/** Whether it was written its rows know, at the next try. */
+const UNANSWERED = { ok: false, code: 'busy', retryAfterMs: 0 } as const;
 
 export const sessionActor = defineActor<
   SessionProtocol,
@@ -141,20 +143,20 @@ export const sessionActor = defineActor<
       const head = headOf(state, 'finishing', runId);
       if (head?.task !== undefined) begin(state, head.task, self);
     },
-    finished(state, { about: { runId, plan }, outcome }, self) {
+    finished(state, { about: { runId, status, turns, leftOut }, outcome }, self) {
       if (headOf(state, 'finishing', runId) === undefined) return;
-      if (outcome.ok && outcome.value.type === 'finished') {
-        state.history.leaveOut(plan.leftOut);
-        state.history.append(plan.turns);
+      const reply = outcome.ok ? outcome.value : UNANSWERED;
+      if (reply.ok) {
+        state.history.leaveOut(leftOut);
+        state.history.append(turns);
         sayGivenBack(state, self);
-        complete(state, plan.status, self);
-      } else if (outcome.ok && outcome.value.type === 'conflict') {
+        complete(state, status, self);
+      } else if (reply.code === 'conflict') {
         // Another end was first, or a crash was counted meanwhile: the rows know which.
         load(state, self);
       } else {
-        const askedMs =
-          outcome.ok && outcome.value.type === 'busy' ? outcome.value.retryAfterMs : 0;
-        self.after('finish', Math.max(askedMs, backoffMs(state, self)), 'finish', { runId });
+        const waitMs = Math.max(reply.retryAfterMs, backoffMs(state, self));
+        self.after('finish', waitMs, 'finish', { runId });
       }
     },
     sayEnded: (state, _nothing, self) => sayEnded(state, self),
@@ -336,7 +338,7 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   let changes: EncodedChangeSet;
   try {
     // The rows become bytes on this thread: the ledger's has the most to do.
-    changes = encodeChangeSet(plan.request.changes);
+    changes = encodeChangeSet(plan.changes);
   } catch (error) {
     if (outcome.type !== 'answered') throw error;
     const reason = codeOf(error);
@@ -345,11 +347,16 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   }
   state.phase = 'finishing';
   state.outcome = { runId, result: outcome };
-  const { trace, outputs } = plan.request;
+  const { trace, outputs, end } = plan;
+  const { ledger, outbox } = state.args;
   self.trace = trace;
-  const about = { runId, plan };
-  const request = { runId, trace, changes, outputs };
-  self.request(state.args.outbox, 'finish', request, LEDGER_DEADLINE, 'finished', about);
+  if (outputs.length === 0) {
+    const request = { changes, admits: false };
+    self.request(ledger, 'commit', request, LEDGER_DEADLINE, 'finished', end);
+  } else {
+    const request = { runId, trace, changes, outputs };
+    self.request(outbox, 'finish', request, LEDGER_DEADLINE, 'finished', end);
+  }
 }
 
 /** The head's end is durable. */

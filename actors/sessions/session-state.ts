@@ -2,10 +2,10 @@
 import type { ActorRef, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
-import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
+import type { OutboxProtocol } from '../outbox/protocol.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { Cut } from './cuts.ts';
-import type { Finish, RunOutcome } from './finish.ts';
+import type { Finished, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
 import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { RunEndStatus, Turn } from './rows.ts';
@@ -68,7 +68,7 @@ export interface SessionOwn {
   counted(done: Replied<Subject & { readonly row: InboxRow }, CommitReply>): void;
   runLost(lost: Subject): void;
   finish(subject: Subject): void;
-  finished(done: Replied<Subject & { readonly plan: Finish }, FinishReply>): void;
+  finished(done: Replied<Finished, CommitReply>): void;
   refreshed(outcome: Settled<Refreshed>): void;
   sayEnded(nothing: null): void;
 }
