@@ -1,6 +1,6 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
 import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
-import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
+import { type ActorRef, defineActor } from '../../runtime/actor.ts';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
 import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
@@ -127,13 +127,11 @@ export const sessionActor = defineActor<
     answered(state, { runId, result }, self) {
       const head = headOf(state, 'running', runId);
       if (head?.task === undefined) return;
-      state.runChildId = '';
       finish(state, head.task, result, self);
     },
     runLost(state, { runId }, self) {
       const head = headOf(state, 'running', runId);
       if (head === undefined) return;
-      state.runChildId = '';
       const { envelopeId } = head;
       state.cut = { envelopeId, countedAs: 0, attempt: true, blamed: true, processEnd: false };
       state.phase = 'idle';
@@ -162,8 +160,12 @@ export const sessionActor = defineActor<
     sayEnded: (state, _nothing, self) => sayEnded(state, self),
   },
   supervise: () => ({ strategy: 'one_for_one', intensity: 1, periodMs: 1_000 }),
-  childEnded(state, ended, self) {
-    lose(state, ended, self);
+  /** A run that ended without an answer was cut by its own crash. */
+  childEnded(state, { cause }, self) {
+    const { head } = state.queue;
+    state.run = undefined;
+    if (cause.kind === 'stopped' || head === undefined) return;
+    self.after('run-lost', 0, 'runLost', { runId: head.runId });
   },
   stop(state) {
     state.history.close();
@@ -308,28 +310,23 @@ function count(
 }
 
 function startRun(state: SessionState, runId: string, inbox: InboxRow, self: SessionSelf): void {
-  const args: RunArgs = { owner: self.ref };
   state.phase = 'running';
-  state.runsStarted += 1;
-  // Its own id each time: the child before it may still be stopping.
-  state.runChildId = `${runId}-${state.runsStarted}`;
-  const run: ActorRef<RunProtocol> = self.spawn<RunProtocol, RunArgs>({
-    id: state.runChildId,
-    start: { module: state.args.run.module, export: state.args.run.export, args },
+  state.run ??= spawnRun(state, self);
+  self.trace = inbox.trace;
+  const turns = state.history.toRequest(inbox.event.body);
+  self.tell(state.run, 'begin', { runId, turns, trace: inbox.trace });
+}
+
+/** It makes all runs of this session, until one of them crashes it. */
+function spawnRun({ args }: SessionState, self: SessionSelf): ActorRef<RunProtocol> {
+  const { module, export: name } = args.run;
+  return self.spawn<RunProtocol, RunArgs>({
+    id: 'run',
+    start: { module, export: name, args: { owner: self.ref } },
     restart: 'temporary',
     shutdownTimeoutMs: RUN_SHUTDOWN_MS,
     placement: 'with-parent',
   });
-  self.trace = inbox.trace;
-  const turns = state.history.toRequest(inbox.event.body);
-  self.tell(run, 'begin', { runId, turns, trace: inbox.trace });
-}
-
-/** A run that ended without an answer was cut by its own crash. */
-function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
-  const { head } = state.queue;
-  if (ended.cause.kind === 'stopped' || ended.id !== state.runChildId || head === undefined) return;
-  self.after('run-lost', 0, 'runLost', { runId: head.runId });
 }
 
 function finish(state: SessionState, task: Task, outcome: RunOutcome, self: SessionSelf): void {

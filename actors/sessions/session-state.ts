@@ -4,6 +4,7 @@ import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { OutboxProtocol } from '../outbox/protocol.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
+import type { RunProtocol } from '../runs/protocol.ts';
 import type { Cut } from './cuts.ts';
 import type { Finished, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
@@ -93,9 +94,8 @@ export interface SessionState {
   cut: HeadCut | undefined;
   /** Of a run whose end is not yet durable. */
   outcome: { readonly runId: string; readonly result: RunOutcome } | undefined;
-  /** Of the run under way; '' = none. */
-  runChildId: string;
-  runsStarted: number;
+  /** Who makes its runs; undefined before the first one, and after one that crashed it. */
+  run: ActorRef<RunProtocol> | undefined;
   failures: number;
   /** The newest envelope that ended here. */
   lastEnded: string;
@@ -122,8 +122,7 @@ export function createSession(args: SessionArgs, deps: SessionDeps): SessionStat
     isNew: true,
     cut: undefined,
     outcome: undefined,
-    runChildId: '',
-    runsStarted: 0,
+    run: undefined,
     failures: 0,
     lastEnded: '',
     newest: '',

@@ -49,6 +49,32 @@ test('the next run begins only after the end of the one before is durable', asyn
   assert.is(finishes.length, 2);
 });
 
+test('one actor makes all runs of a session, until one of them crashes it', async () => {
+  const { route, open, inbox } = await openSession();
+  const { kit, begun, answer } = await open();
+  const runs = [await route('a'), await route('b'), await route('c')];
+  const [a, b, c] = runs;
+  if (a === undefined || b === undefined || c === undefined) throw new Error('not routed');
+  for (const run of runs) kit.receive('enqueue', run);
+  await kit.settle();
+  const spawned = () => kit.effects.filter(({ type }) => type === 'spawn').length;
+  await answer(idOf(a));
+  assert.equal(begun(), [idOf(a), idOf(b)]);
+  assert.is(spawned(), 1);
+  const [child] = kit.self.children();
+  if (child === undefined) throw new Error('no run was spawned');
+  const cause = { kind: 'crashed', code: 'oops' } as const;
+  await sessionActor.childEnded?.(kit.state, { ...child, incarnation: 1, cause }, kit.self);
+  await kit.advance(0);
+  await kit.settle();
+  assert.equal(begun(), [idOf(a), idOf(b), idOf(b)]);
+  assert.is(inbox(b)?.row.crashes, 1);
+  assert.is(spawned(), 2);
+  await answer(idOf(b));
+  assert.equal(begun().at(-1), idOf(c));
+  assert.is(spawned(), 2);
+});
+
 test('the end of a run without deliveries is made durable without the outbox, once, also where the answer is lost', async () => {
   const { route, open, store, script, finishes } = await openSession();
   const { kit, begun, answer } = await open();
