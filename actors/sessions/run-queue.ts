@@ -43,12 +43,16 @@ export class RunQueue implements HeldText {
     const floor = isHeadTaken ? 1 : 0;
     let at = waiting.length;
     while (at > floor && (waiting[at - 1]?.envelopeId ?? '') > run.envelopeId) at -= 1;
+    let known = waiting[at - 1];
     // A head that is being worked on may stand before one that should go first.
-    const known = [waiting[at - 1], waiting[0]].find((one) => one?.envelopeId === run.envelopeId);
-    run.task = known?.task ?? this.#hold(run.task);
-    if (known !== undefined) known.task = run.task;
-    else if (at === waiting.length) waiting.push(run);
-    else waiting.splice(at, 0, run);
+    if (known?.envelopeId !== run.envelopeId) known = waiting[0];
+    if (known?.envelopeId === run.envelopeId) {
+      known.task ??= this.#hold(run.task);
+    } else {
+      run.task = this.#hold(run.task);
+      if (at === waiting.length) waiting.push(run);
+      else waiting.splice(at, 0, run);
+    }
     this.#weigh();
   }
 

@@ -48,7 +48,7 @@ export const sessionActor = defineActor<
     self.tell(self.ref, 'next', null);
     return createSession(args, deps);
   },
-  subject: (_kind, payload) => subjectOf(payload),
+  subject: subjectOf,
   receive: {
     enqueue(state, routed, self) {
       const { sessionKey, envelopeId } = routed;

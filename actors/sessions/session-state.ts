@@ -8,7 +8,7 @@ import type { RunProtocol } from '../runs/protocol.ts';
 import type { Cut } from './cuts.ts';
 import type { Finished, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
-import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import type { RoutedRun, RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -142,11 +142,21 @@ export function headOf(state: SessionState, phase: Phase, runId: string): Waitin
   return state.phase === phase && head?.runId === runId ? head : undefined;
 }
 
-/** Which run a message is about; '' for none. */
-export function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null) return '';
-  // What comes from outside names the envelope, what it tells itself the run.
-  const { runId, envelopeId, about } = payload as Partial<Record<string, unknown>>;
-  const id = runId ?? envelopeId ?? (about as Subject | undefined)?.runId;
-  return typeof id === 'string' ? id : '';
+/** Which run a message is about; '' for none. What comes from the dispatcher names the envelope, everything else the run. */
+export function subjectOf(kind: string, payload: unknown): string {
+  switch (kind) {
+    case 'enqueue':
+      return (payload as RoutedRun).envelopeId;
+    case 'finished':
+    case 'counted':
+      return (payload as { readonly about: Subject }).about.runId;
+    case 'answered':
+    case 'loaded':
+    case 'count':
+    case 'runLost':
+    case 'finish':
+      return (payload as Subject).runId;
+    default:
+      return '';
+  }
 }
