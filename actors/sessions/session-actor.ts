@@ -1,8 +1,7 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
-import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import { type ActorRef, defineActor } from '../../runtime/actor.ts';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
-import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
+import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
@@ -22,6 +21,7 @@ import {
   type SessionSelf,
   type SessionState,
   subjectOf,
+  waitingOf,
 } from './session-state.ts';
 import { type Task, toTask } from './task.ts';
 
@@ -51,15 +51,13 @@ export const sessionActor = defineActor<
   subject: subjectOf,
   receive: {
     enqueue(state, routed, self) {
-      const { sessionKey, envelopeId } = routed;
-      const runId = runIdOf(envelopeId as EnvelopeId);
+      const { envelopeId } = routed;
+      const run = waitingOf(state, envelopeId);
       // Told late, it may have ended meanwhile: then its row says so.
-      const isNew = envelopeId > state.lastEnded;
-      const run = { sessionKey, envelopeId, runId };
-      const task = isNew ? toTask(run, decodeRow(routed.row)) : undefined;
+      if (envelopeId > state.lastEnded) run.row = routed.row;
       if (routed.after > state.newest) state.hasGap = true;
       if (envelopeId > state.newest) state.newest = envelopeId;
-      state.queue.add({ sessionKey, envelopeId, runId, task }, isHeadTaken(state));
+      state.queue.add(run, isHeadTaken(state));
       takeNext(state, self);
     },
     refresh(state, _nothing, self) {
@@ -175,11 +173,13 @@ export const sessionActor = defineActor<
 
 function takeNext(state: SessionState, self: SessionSelf): void {
   if (state.phase !== 'idle') return;
-  const { head } = state.queue;
-  if (state.hasGap) refresh(state, self);
-  else if (head === undefined) return;
-  else if (head.task === undefined) load(state, self);
-  else begin(state, head.task, self);
+  if (state.hasGap) {
+    refresh(state, self);
+    return;
+  }
+  const task = state.queue.openHead();
+  if (task === undefined) load(state, self);
+  else begin(state, task, self);
 }
 
 function refresh(state: SessionState, self: SessionSelf): void {
@@ -201,10 +201,9 @@ function refresh(state: SessionState, self: SessionSelf): void {
 }
 
 function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean): void {
-  for (const run of found.open) {
-    if (run.envelopeId > state.newest) state.newest = run.envelopeId;
-    const runId = runIdOf(run.envelopeId as EnvelopeId);
-    state.queue.add({ ...run, runId, task: undefined }, false);
+  for (const { envelopeId } of found.open) {
+    if (envelopeId > state.newest) state.newest = envelopeId;
+    state.queue.add(waitingOf(state, envelopeId), false);
   }
   if (!state.isNew) return;
   state.isNew = false;

@@ -1,4 +1,5 @@
 /** What one session holds, and what it sends to itself. Memory only: all of it can be read again from the ledger. */
+import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import type { ActorRef, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
@@ -8,7 +9,7 @@ import type { RunProtocol } from '../runs/protocol.ts';
 import type { Cut } from './cuts.ts';
 import type { Finished, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
-import type { RoutedRun, RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import type { QueuedRun, RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -142,11 +143,17 @@ export function headOf(state: SessionState, phase: Phase, runId: string): Waitin
   return state.phase === phase && head?.runId === runId ? head : undefined;
 }
 
+/** A run that is known by name only. */
+export function waitingOf({ args }: SessionState, envelopeId: string): Waiting {
+  const runId = runIdOf(envelopeId as EnvelopeId);
+  return { sessionKey: args.sessionKey, envelopeId, runId, row: undefined, task: undefined };
+}
+
 /** Which run a message is about; '' for none. What comes from the dispatcher names the envelope, everything else the run. */
 export function subjectOf(kind: string, payload: unknown): string {
   switch (kind) {
     case 'enqueue':
-      return (payload as RoutedRun).envelopeId;
+      return (payload as QueuedRun).envelopeId;
     case 'finished':
     case 'counted':
       return (payload as { readonly about: Subject }).about.runId;

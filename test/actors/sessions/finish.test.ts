@@ -5,7 +5,7 @@ import { type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
 import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
 import { DEFAULT_HISTORY_LIMITS, History } from '../../../actors/sessions/history.ts';
 import type { RunRow } from '../../../actors/sessions/rows.ts';
-import { RunQueue } from '../../../actors/sessions/run-queue.ts';
+import { RunQueue, type Waiting } from '../../../actors/sessions/run-queue.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Task } from '../../../actors/sessions/task.ts';
 import { ulidTimeMs } from '../../../proto/ids.ts';
@@ -34,6 +34,14 @@ function taskOf(more: Partial<InboxRow> = {}): Task & { readonly row: InboxRow }
   };
   return { sessionKey: SESSION, envelopeId: ENVELOPE, runId: RUN, revision: 3, row };
 }
+
+const waiting = (envelopeId: string, bytes: number): Waiting => ({
+  sessionKey: SESSION,
+  envelopeId,
+  runId: envelopeId,
+  row: new Uint8Array(bytes),
+  task: undefined,
+});
 
 const tapeOf = ({ put }: ChangeSet) =>
   put.flatMap(({ table, row }) => (table === 'runs' ? (row as RunRow).tape : []));
@@ -201,14 +209,10 @@ test('what the model had no room for is on the tape, and the next request is wit
   assert.is(history.toRequest('now').length, 1);
 });
 
-test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole as far as memory is given', () => {
+test('runs stand in the order of their envelopes, behind the one that is under way, and are held with their rows as far as memory is given', () => {
   const queue = new RunQueue(new SessionMemory());
-  const { event } = taskOf().row;
-  const large = { ...event, body: 'x'.repeat(20_000) };
   const add = (envelopeId: string, isHeadTaken: boolean) => {
-    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
-    const task = { ...taskOf({ event: large }), ...run };
-    queue.add({ ...run, task }, isHeadTaken);
+    queue.add(waiting(envelopeId, 40_000), isHeadTaken);
   };
   add('C', false);
   add('B', false);
@@ -222,28 +226,27 @@ test('runs stand in the order of their envelopes, behind the one that is under w
   let held = 0;
   for (let head = queue.head; head !== undefined; head = queue.head) {
     order.push(head.envelopeId);
-    if (head.task !== undefined) held += 1;
+    if (head.row !== undefined) held += 1;
     queue.shift();
   }
   assert.equal(order.slice(0, 4), ['B', 'A', 'C', 'D00']);
-  assert.ok(held > 0 && held <= 7, `${held} of them are held whole`);
+  assert.ok(held > 0 && held <= 7, `${held} of them are held with their rows`);
 });
 
 test('what a queue gives back is what waits behind its head, and all is given back at its close', () => {
   const memory = new SessionMemory();
   const queue = new RunQueue(memory);
   for (const envelopeId of ['A', 'B', 'C']) {
-    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
-    queue.add({ ...run, task: { ...taskOf(), ...run } }, true);
+    queue.add(waiting(envelopeId, 100), true);
   }
   const held = memory.bytes;
   assert.ok(held > 0);
   queue.shift();
   assert.ok(memory.bytes > 0 && memory.bytes < held);
   queue.giveBack();
-  assert.is(queue.head?.task?.envelopeId, 'B');
+  assert.equal([queue.head?.envelopeId, queue.head?.row?.length], ['B', 100]);
   queue.shift();
-  assert.equal([queue.head?.envelopeId, queue.head?.task], ['C', undefined]);
+  assert.equal([queue.head?.envelopeId, queue.head?.row], ['C', undefined]);
   queue.close();
   assert.is(memory.bytes, 0);
 });
