@@ -11,30 +11,30 @@ interface Opened {
  * What `openModel` of a thread is. A refused key is transient once, so that the run asks again with the key as it is
  * then; a key that is refused right after it was read is permanent, and the next run reads it again.
  */
-export function keepModel(open: () => Promise<Model>): () => Promise<Model> {
-  let kept: Promise<Model> | undefined;
+export function keepModel(open: () => Promise<Model>): () => Model | Promise<Model> {
+  let kept: Model | Promise<Model> | undefined;
   let wasRefused = false;
   const openAnew = async (): Promise<Model> => {
     const opened: Opened = { model: await open(), isSecondTry: wasRefused };
-    const answering: Model = {
-      async answer(request, options) {
-        const outcome = await opened.model.answer(request, options);
-        if (outcome.type === 'permanent' && outcome.isKeyRefused === true) return refused(outcome);
-        if (outcome.type === 'answer') {
-          opened.isSecondTry = false;
-          wasRefused = false;
-        }
-        return outcome;
-      },
+    const heard = (outcome: ModelOutcome): ModelOutcome => {
+      if (outcome.type === 'permanent' && outcome.isKeyRefused === true) return refused(outcome);
+      if (outcome.type === 'answer') {
+        opened.isSecondTry = false;
+        wasRefused = false;
+      }
+      return outcome;
     };
-    const own = kept;
+    const answering: Model = {
+      answer: (request, options) => opened.model.answer(request, options).then(heard),
+    };
     const refused = ({ reason }: { readonly reason: string }): ModelOutcome => {
-      if (kept === own) {
+      if (kept === answering) {
         kept = undefined;
         wasRefused = true;
       }
       return { type: opened.isSecondTry ? 'permanent' : 'transient', reason };
     };
+    kept = answering;
     return answering;
   };
   return () => {

@@ -2,11 +2,12 @@
 import { deliveryIdOf, type RunId } from '../../proto/ids.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import { encodeChangeSet, joinEncoded } from '../../runtime/store/encoding.ts';
+import type { CommitReply } from '../ledger/protocol.ts';
 import type { Lane } from './book.ts';
 import { commit } from './commits.ts';
 import { decide } from './decide.ts';
 import { hasPlace, isOpen, occupy, termsOf } from './lanes.ts';
-import type { FinishReply, FinishRequest } from './protocol.ts';
+import type { FinishRequest } from './protocol.ts';
 import { type DeliveryRow, queuedPart, queuedRow } from './rows.ts';
 import { type Arrival, bump, type OutboxSelf, type OutboxState } from './state.ts';
 
@@ -16,20 +17,17 @@ export function finish(
   state: OutboxState,
   self: OutboxSelf,
   request: FinishRequest,
-): FinishReply | PromiseLike<FinishReply> {
+): CommitReply | PromiseLike<CommitReply> {
   if (request.outputs.some(({ target }) => isFull(state, target.connectorId))) {
     bump(state, 'finishes:full');
-    return { type: 'busy', retryAfterMs: FULL_RETRY_MS };
+    return { ok: false, code: 'busy', retryAfterMs: FULL_RETRY_MS };
   }
   const arrivals = request.outputs.map((_, n) => arrive(state, self, request, n));
-  const later = self.defer<FinishReply>();
-  const changes =
-    arrivals.length === 0
-      ? request.changes
-      : joinEncoded(
-          encodeChangeSet(request.changes),
-          encodeChangeSet(joinChanges(queuedPart(arrivals))),
-        );
+  const later = self.defer<CommitReply>();
+  const changes = joinEncoded(
+    encodeChangeSet(request.changes),
+    encodeChangeSet(joinChanges(queuedPart(arrivals))),
+  );
   commit(state, self, { kind: 'finish', arrivals, changes, later });
   return later.promise;
 }

@@ -3,7 +3,7 @@ import type { OperationReply, OwnedCall } from '../../proto/control/owner.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
-import type { LedgerProtocol } from '../ledger/protocol.ts';
+import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
 import type { OpenRun } from '../router/rows.ts';
 import { type Entry, forgetDead, type Intervention } from './book.ts';
 import { commit } from './commits.ts';
@@ -148,9 +148,9 @@ function revive(
   state.nextOrder += 1;
   state.book.reserve(lane, row);
   const later = {
-    resolve({ type }: { readonly type: 'finished' | 'conflict' | 'busy' }) {
-      if (type === 'conflict') answer.resolve(changedMeanwhile(deliveryId));
-      else if (type === 'busy') answer.resolve(refusal('busy', 'nothing was written', RETRY_MS));
+    resolve(reply: CommitReply) {
+      if (!reply.ok && reply.code === 'conflict') answer.resolve(changedMeanwhile(deliveryId));
+      else if (!reply.ok) answer.resolve(refusal('busy', 'nothing was written', RETRY_MS));
       else {
         forgetDead(account, deliveryId);
         sayTurnsChanged(state, self, exchange);

@@ -37,7 +37,7 @@ export function committed(
     bump(state, `commits:${reply.code}`);
     giveUp(state, self, step, Math.max(BUSY_RETRY_MS, reply.retryAfterMs));
   } else if (step.kind === 'finish') {
-    step.later.resolve({ type: 'conflict', table: reply.table, key: reply.key });
+    step.later.resolve(reply);
     release(state, self, step);
   } else {
     bump(state, 'commits:conflict');
@@ -101,10 +101,7 @@ function applyFinish(
     state.book.add(deliveryId, row, revision, now);
     if (row.status === 'sending') lane.isBusy = false;
   }
-  step.later.resolve({
-    type: 'finished',
-    deliveryIds: arrivals.map(({ deliveryId }) => deliveryId),
-  });
+  step.later.resolve({ ok: true, revision });
   for (const lane of lanesOf(step)) pump(state, self, lane);
 }
 
@@ -147,7 +144,7 @@ function answerCause(
 /** Nothing of it was written. */
 function giveUp(state: OutboxState, self: OutboxSelf, step: Step, retryAfterMs: number): void {
   if (step.kind === 'finish') {
-    step.later.resolve({ type: 'busy', retryAfterMs });
+    step.later.resolve({ ok: false, code: 'busy', retryAfterMs });
     release(state, self, step);
     return;
   }

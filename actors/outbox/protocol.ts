@@ -10,7 +10,7 @@ import type { ActorRef } from '../../runtime/actor.ts';
 import type { EncodedChangeSet } from '../../runtime/store/encoding.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
 import type { ConnectorProtocol } from '../channels/protocol.ts';
-import type { RowOwner } from '../ledger/protocol.ts';
+import type { CommitReply, RowOwner } from '../ledger/protocol.ts';
 
 /** A run's end and its deliveries, made durable as one change set. */
 export interface FinishRequest {
@@ -18,13 +18,9 @@ export interface FinishRequest {
   readonly trace: string;
   /** The run's, session's and inbox's part, as their rows made it. */
   readonly changes: ChangeSet | EncodedChangeSet;
+  /** At least one: an end without them is its session's own commit. */
   readonly outputs: readonly { readonly target: ReplyTarget; readonly message: OutboundMessage }[];
 }
-/** `conflict`: a row the run expected has changed: read it again. `busy`: try again later, nothing was written. */
-export type FinishReply =
-  | { readonly type: 'finished'; readonly deliveryIds: readonly string[] }
-  | { readonly type: 'conflict'; readonly table: string; readonly key: string }
-  | { readonly type: 'busy'; readonly retryAfterMs: number };
 
 export interface Settlement {
   readonly deliveryId: string;
@@ -77,7 +73,8 @@ export interface DeliveryView {
 }
 
 export interface OutboxProtocol extends OperationOwner, RowOwner {
-  finish(request: FinishRequest): FinishReply;
+  /** As the ledger answers its commit; `busy` too where an account has no room. */
+  finish(request: FinishRequest): CommitReply;
   /** A connector actor can send. It is watched: its end makes its attempts in flight `unknown`. Twice is once. */
   connectorUp(connector: ConnectorUp): void;
   /** The account's credential was refused or works again: its lanes rest or go on. */

@@ -14,7 +14,7 @@ import {
 } from './book.ts';
 import type { Pace } from './pace.ts';
 import { DEFAULT_MAX_AGE_MS, DEFAULT_PARKED_MAX_AGE_MS, type UnknownPolicy } from './policy.ts';
-import type { FinishReply, FinishRequest, OutboxProtocol } from './protocol.ts';
+import type { FinishRequest, OutboxProtocol } from './protocol.ts';
 import type { DeliveryRow } from './rows.ts';
 import { WakeQueue } from './wake-queue.ts';
 
@@ -76,7 +76,7 @@ export interface FinishStep {
   readonly kind: 'finish';
   readonly arrivals: readonly Arrival[];
   readonly changes: FinishRequest['changes'];
-  readonly later: Pick<Deferred<FinishReply>, 'resolve'>;
+  readonly later: Pick<Deferred<CommitReply>, 'resolve'>;
 }
 
 export type Step = MoveStep | FinishStep;

@@ -143,12 +143,8 @@ export function rejectedChanges(admission: Admission, reason: string): ChangeSet
 }
 
 /** Takes an event out of the inbox once its run has ended; who comes second with the same revision is refused. */
-export function inboxDonePart(
-  { sessionKey, envelopeId }: OpenRun,
-  revision: number,
-): Pick<ChangeSet, 'expect' | 'remove'> {
-  const row = { table: INBOX, key: inboxKey(sessionKey, envelopeId) };
-  return { expect: [{ ...row, revision }], remove: [row] };
+export function inboxDonePart(key: string, revision: number): Pick<ChangeSet, 'expect' | 'remove'> {
+  return { expect: [{ table: INBOX, key, revision }], remove: [{ table: INBOX, key }] };
 }
 
 /** As it is written: a field that has its usual value is left out, and so is the id that stands in the key. */

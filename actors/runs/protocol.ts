@@ -1,4 +1,4 @@
-/** What a session says to the run that answers one message, and what it gets back. */
+/** What a session says to the actor of its runs, and what it gets back. */
 import type { ModelTurn } from '../../connectors/models/model.ts';
 import type { ActorRef } from '../../runtime/actor.ts';
 
@@ -26,7 +26,7 @@ export interface RunAnswer {
   readonly result: RunResult;
 }
 
-/** Whoever started the run. The run ends by itself once it has said its answer. */
+/** Whoever began the run. */
 export interface RunOwner {
   answered(answer: RunAnswer): void;
 }
@@ -37,5 +37,6 @@ export interface RunArgs {
 
 /** One message's way through the model, in its session's thread. It changes nothing durable. */
 export interface RunProtocol {
+  /** Ignored while the answer to another one is not said. */
   begin(task: RunTask): void;
 }

@@ -122,7 +122,9 @@ export const sessionsActor = defineActor<
     routed(state, run, self) {
       const entry = state.roster.open(run, self.clock.monotonicMs());
       startWaiting(state, self);
-      if (entry.ref === undefined || self.tell(entry.ref, 'enqueue', run)) return;
+      const { envelopeId, after, row } = run;
+      const { ref } = entry;
+      if (ref === undefined || self.tell(ref, 'enqueue', { envelopeId, after, row })) return;
       remindAfter(state, REMIND_MS, self);
       state.behind.add(run.sessionKey);
     },

@@ -1,4 +1,4 @@
-/** A run's end as a request to the outbox: rows, tape, and the words that go back to the conversation. Pure. */
+/** A run's end as a change set, and what the outbox is to deliver: rows, tape, and the words that go back to the conversation. Pure. */
 import { hash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
@@ -11,9 +11,18 @@ import type { Task } from './task.ts';
 export type RunOutcome = RunResult | { readonly type: 'quarantined'; readonly reason: string };
 
 export interface Finish {
-  readonly request: FinishRequest & { readonly changes: ChangeSet };
+  readonly trace: string;
+  readonly changes: ChangeSet;
+  /** Empty where the output ends on the run's tape. */
+  readonly outputs: FinishRequest['outputs'];
+  readonly end: Finished;
+}
+
+/** What its session needs to know of a run's end once that is durable. */
+export interface Finished {
+  readonly runId: string;
   readonly status: RunEndStatus;
-  /** What the session remembers of it once the request is durable. */
+  /** What the session remembers of it. */
   readonly turns: RunEnd['turns'];
   /** Of what the session remembered before, the oldest turns: the model had no room for them. */
   readonly leftOut: number;
@@ -29,28 +38,23 @@ export function planFinish(task: Task, outcome: RunOutcome, nowMs: number): Fini
   const end = toEnd(outcome, inbox);
   const { status, reason, turns } = end;
   return {
-    request: {
+    trace: inbox?.trace ?? '',
+    changes: endedRunChanges({
       runId,
-      trace: inbox?.trace ?? '',
-      changes: endedRunChanges({
-        runId,
-        sessionKey,
-        envelopeId,
-        revision,
-        attempts: inbox?.attempts ?? 0,
-        crashes: inbox?.crashes ?? 0,
-        status,
-        reason,
-        endedAtMs: nowMs,
-        turns,
-        tape: toTape(end, inbox),
-        cost: toCost(end, outcome),
-      }),
-      outputs: !inbox?.replyTo ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
-    },
-    status,
-    turns,
-    leftOut: leftOutOf(outcome),
+      sessionKey,
+      envelopeId,
+      revision,
+      attempts: inbox?.attempts ?? 0,
+      crashes: inbox?.crashes ?? 0,
+      status,
+      reason,
+      endedAtMs: nowMs,
+      turns,
+      tape: toTape(end, inbox),
+      cost: toCost(end, outcome),
+    }),
+    outputs: !inbox?.replyTo ? [] : [toOutput(end.reply, inbox, inbox.replyTo)],
+    end: { runId, status, turns, leftOut: leftOutOf(outcome) },
   };
 }
 

@@ -50,11 +50,13 @@ export class History implements HeldText {
     const turns = this.#turns;
     if (turns === undefined || added.length === 0) return;
     turns.push(...added);
+    const { exchanges, bytes: maxBytes } = this.#limits;
     let bytes = this.heldBytes + bytesOf(added);
-    let excess = Math.max(0, turns.length - 2 * this.#limits.exchanges);
-    bytes -= bytesOf(turns.slice(0, excess));
-    for (; bytes > this.#limits.bytes; excess += 1) bytes -= bytesIn(turns[excess]);
-    turns.splice(0, excess);
+    let excess = 0;
+    for (; turns.length - excess > 2 * exchanges || bytes > maxBytes; excess += 1) {
+      bytes -= bytesIn(turns[excess]);
+    }
+    if (excess > 0) turns.splice(0, excess);
     this.#memory.hold(this, bytes);
   }
 
@@ -103,7 +105,9 @@ function firstUserOf(turns: readonly Turn[]): number {
 }
 
 function bytesOf(turns: readonly Turn[]): number {
-  return turns.reduce((sum, turn) => sum + bytesIn(turn), 0);
+  let bytes = 0;
+  for (const turn of turns) bytes += bytesIn(turn);
+  return bytes;
 }
 
 function bytesIn(turn: Turn | undefined): number {

@@ -6,7 +6,11 @@ import type { RunEndStatus } from './rows.ts';
 import type { GivenBack } from './session-memory.ts';
 
 /** A durable, open run: its row in the inbox is flushed. */
-export interface RoutedRun extends OpenRun {
+export interface RoutedRun extends OpenRun, QueuedRun {}
+
+/** As its session is told of it. */
+export interface QueuedRun {
+  readonly envelopeId: string;
   /** Envelope of the run before it in this session, which may or may not have become durable; '' for none known. */
   readonly after: string;
   /** Its row as the store has it: bytes go from thread to thread for less than fields do. */
@@ -38,7 +42,7 @@ export interface SessionsProtocol extends OperationOwner {
 /** One conversation, on a pool thread. */
 export interface SessionProtocol extends RunOwner {
   /** Twice is once. */
-  enqueue(run: RoutedRun): void;
+  enqueue(run: QueuedRun): void;
   /** Look at the open runs again: there may be some that it was never told of. Its turns stay as it has them. */
   refresh(nothing: null): void;
   /** Its turns are others than it has read: it reads them again for its next run. */

@@ -88,9 +88,9 @@ export interface RunEnd extends OpenRun {
   };
 }
 
-/** In the order of acceptance, as the runs of a session go. */
+/** As the run's, while it was open: in the order of acceptance. */
 export function turnKey(sessionKey: string, envelopeId: string): string {
-  return `${sessionKey}\0${envelopeId}`;
+  return inboxKey(sessionKey, envelopeId);
 }
 
 /** `delivery` is the number, within the run, of the delivery that the note is about. */
@@ -140,10 +140,11 @@ export function endedRunChanges(end: RunEnd): ChangeSet {
     tape: end.tape,
   };
   const exchange: TurnRow = { v: 1, turns: end.turns, runId, atMs: endedAtMs };
-  const done = inboxDonePart(end, end.revision);
+  const key = turnKey(sessionKey, envelopeId);
+  const done = inboxDonePart(key, end.revision);
   const put: ChangeSet['put'][number][] = [{ table: RUNS, key: runId, row }];
   if (end.turns.length > 0) {
-    put.push({ table: TURNS, key: turnKey(sessionKey, envelopeId), row: exchange });
+    put.push({ table: TURNS, key, row: exchange });
   }
   return {
     expect: done.expect,

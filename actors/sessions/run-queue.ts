@@ -1,19 +1,21 @@
-/** The open runs of one session in the order of their acceptance: as many held whole as memory allows, the rest by name. */
+/** The open runs of one session in the order of their acceptance: as many with their rows as memory allows, the rest by name. */
+import { decodeRow } from '../../runtime/store/encoding.ts';
 import type { OpenRun } from '../router/rows.ts';
 import type { HeldText, SessionMemory } from './session-memory.ts';
-import type { Task } from './task.ts';
+import { type Task, toTask } from './task.ts';
 
 export interface Waiting extends OpenRun {
   readonly runId: string;
-  /** Absent: to be read from the ledger when its turn comes. */
+  /** As the store has it: in one piece, what waits costs the collector little. Absent: to be read from the ledger. */
+  row: Uint8Array | undefined;
+  /** Of the head, once its turn has come. */
   task: Task | undefined;
 }
 
-/** Of all tasks that one session holds. */
+/** Of all rows that one session holds. */
 const MAX_HELD_BYTES = 262_144;
-/** What a task weighs beside its body, about. */
-const TASK_BYTES = 1_024;
-const ATTACHMENT_BYTES = 4_096;
+/** What a run weighs beside its row, about. */
+const RUN_BYTES = 512;
 
 /** Behind the head, what it holds may be given back at any time. */
 export class RunQueue implements HeldText {
@@ -22,8 +24,8 @@ export class RunQueue implements HeldText {
   heldBytes = 0;
   readonly #memory: SessionMemory;
   readonly #waiting: Waiting[] = [];
-  /** Of all tasks that are held, the head's too. */
-  #taskBytes = 0;
+  /** Of all rows that are held, the head's too. */
+  #rowBytes = 0;
 
   constructor(memory: SessionMemory) {
     this.#memory = memory;
@@ -43,34 +45,41 @@ export class RunQueue implements HeldText {
     const floor = isHeadTaken ? 1 : 0;
     let at = waiting.length;
     while (at > floor && (waiting[at - 1]?.envelopeId ?? '') > run.envelopeId) at -= 1;
+    let known = waiting[at - 1];
     // A head that is being worked on may stand before one that should go first.
-    const known = [waiting[at - 1], waiting[0]].find((one) => one?.envelopeId === run.envelopeId);
-    run.task = known?.task ?? this.#hold(run.task);
-    if (known !== undefined) known.task = run.task;
-    else if (at === waiting.length) waiting.push(run);
-    else waiting.splice(at, 0, run);
+    if (known?.envelopeId !== run.envelopeId) known = waiting[0];
+    if (known?.envelopeId === run.envelopeId) {
+      if (known.task === undefined) known.row ??= this.#hold(run.row);
+    } else {
+      run.row = this.#hold(run.row);
+      if (at === waiting.length) waiting.push(run);
+      else waiting.splice(at, 0, run);
+    }
     this.#weigh();
   }
 
   shift(): void {
-    const first = this.#waiting.shift();
-    this.#taskBytes -= sizeOf(first?.task);
+    this.#drop(this.#waiting.shift());
     this.#weigh();
+  }
+
+  /** The head's turn has come: what its row says, where that is held. */
+  openHead(): Task | undefined {
+    const { head } = this;
+    if (head?.row !== undefined) this.setHead(toTask(head, decodeRow(head.row)));
+    return head?.task;
   }
 
   /** The head is worked on, so it is held whatever it weighs; undefined: its rows have changed and are read again. */
   setHead(task: Task | undefined): void {
     const { head } = this;
     if (head === undefined) return;
-    this.#taskBytes += sizeOf(task) - sizeOf(head.task);
+    this.#drop(head);
     head.task = task;
   }
 
   giveBack(): void {
-    for (const run of this.#waiting.slice(1)) {
-      this.#taskBytes -= sizeOf(run.task);
-      run.task = undefined;
-    }
+    for (const run of this.#waiting.slice(1)) this.#drop(run);
   }
 
   /** Its session ends. */
@@ -79,21 +88,24 @@ export class RunQueue implements HeldText {
   }
 
   #weigh(): void {
-    this.#memory.hold(this, this.#taskBytes - sizeOf(this.head?.task));
+    this.#memory.hold(this, this.#rowBytes - sizeOf(this.head?.row));
   }
 
-  #hold(task: Task | undefined): Task | undefined {
-    const bytes = sizeOf(task);
-    if (this.#taskBytes + bytes > MAX_HELD_BYTES) return undefined;
-    this.#taskBytes += bytes;
-    return task;
+  #hold(row: Uint8Array | undefined): Uint8Array | undefined {
+    const bytes = sizeOf(row);
+    if (this.#rowBytes + bytes > MAX_HELD_BYTES) return undefined;
+    this.#rowBytes += bytes;
+    return row;
+  }
+
+  #drop(run: Waiting | undefined): void {
+    if (run === undefined) return;
+    this.#rowBytes -= sizeOf(run.row);
+    run.row = undefined;
+    run.task = undefined;
   }
 }
 
-function sizeOf(task: Task | undefined): number {
-  if (task === undefined) return 0;
-  const event = task.row?.event;
-  return (
-    TASK_BYTES + (event?.body.length ?? 0) * 2 + (event?.attachments.length ?? 0) * ATTACHMENT_BYTES
-  );
+function sizeOf(row: Uint8Array | undefined): number {
+  return row === undefined ? 0 : RUN_BYTES + row.length;
 }

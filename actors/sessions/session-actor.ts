@@ -1,8 +1,7 @@
 /** One conversation: runs its messages strictly one by one and has each end made durable before the next begins. */
-import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
-import { type ActorRef, type ChildEnded, defineActor } from '../../runtime/actor.ts';
+import { type ActorRef, defineActor } from '../../runtime/actor.ts';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
-import { decodeRow, type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
+import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/encoding.ts';
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
@@ -22,6 +21,7 @@ import {
   type SessionSelf,
   type SessionState,
   subjectOf,
+  waitingOf,
 } from './session-state.ts';
 import { type Task, toTask } from './task.ts';
 
@@ -30,6 +30,8 @@ const MAX_OPEN = 1_024;
 const AGAIN_MIN_MS = 100;
 const AGAIN_MAX_MS = 10_000;
 const RUN_SHUTDOWN_MS = 1_000;
+/** Whether it was written its rows know, at the next try. */
+const UNANSWERED = { ok: false, code: 'busy', retryAfterMs: 0 } as const;
 
 export const sessionActor = defineActor<
   SessionProtocol,
@@ -46,18 +48,16 @@ export const sessionActor = defineActor<
     self.tell(self.ref, 'next', null);
     return createSession(args, deps);
   },
-  subject: (_kind, payload) => subjectOf(payload),
+  subject: subjectOf,
   receive: {
     enqueue(state, routed, self) {
-      const { sessionKey, envelopeId } = routed;
-      const runId = runIdOf(envelopeId as EnvelopeId);
+      const { envelopeId } = routed;
+      const run = waitingOf(state, envelopeId);
       // Told late, it may have ended meanwhile: then its row says so.
-      const isNew = envelopeId > state.lastEnded;
-      const run = { sessionKey, envelopeId, runId };
-      const task = isNew ? toTask(run, decodeRow(routed.row)) : undefined;
+      if (envelopeId > state.lastEnded) run.row = routed.row;
       if (routed.after > state.newest) state.hasGap = true;
       if (envelopeId > state.newest) state.newest = envelopeId;
-      state.queue.add({ sessionKey, envelopeId, runId, task }, isHeadTaken(state));
+      state.queue.add(run, isHeadTaken(state));
       takeNext(state, self);
     },
     refresh(state, _nothing, self) {
@@ -125,13 +125,11 @@ export const sessionActor = defineActor<
     answered(state, { runId, result }, self) {
       const head = headOf(state, 'running', runId);
       if (head?.task === undefined) return;
-      state.runChildId = '';
       finish(state, head.task, result, self);
     },
     runLost(state, { runId }, self) {
       const head = headOf(state, 'running', runId);
       if (head === undefined) return;
-      state.runChildId = '';
       const { envelopeId } = head;
       state.cut = { envelopeId, countedAs: 0, attempt: true, blamed: true, processEnd: false };
       state.phase = 'idle';
@@ -141,27 +139,31 @@ export const sessionActor = defineActor<
       const head = headOf(state, 'finishing', runId);
       if (head?.task !== undefined) begin(state, head.task, self);
     },
-    finished(state, { about: { runId, plan }, outcome }, self) {
+    finished(state, { about: { runId, status, turns, leftOut }, outcome }, self) {
       if (headOf(state, 'finishing', runId) === undefined) return;
-      if (outcome.ok && outcome.value.type === 'finished') {
-        state.history.leaveOut(plan.leftOut);
-        state.history.append(plan.turns);
+      const reply = outcome.ok ? outcome.value : UNANSWERED;
+      if (reply.ok) {
+        state.history.leaveOut(leftOut);
+        state.history.append(turns);
         sayGivenBack(state, self);
-        complete(state, plan.status, self);
-      } else if (outcome.ok && outcome.value.type === 'conflict') {
+        complete(state, status, self);
+      } else if (reply.code === 'conflict') {
         // Another end was first, or a crash was counted meanwhile: the rows know which.
         load(state, self);
       } else {
-        const askedMs =
-          outcome.ok && outcome.value.type === 'busy' ? outcome.value.retryAfterMs : 0;
-        self.after('finish', Math.max(askedMs, backoffMs(state, self)), 'finish', { runId });
+        const waitMs = Math.max(reply.retryAfterMs, backoffMs(state, self));
+        self.after('finish', waitMs, 'finish', { runId });
       }
     },
     sayEnded: (state, _nothing, self) => sayEnded(state, self),
   },
   supervise: () => ({ strategy: 'one_for_one', intensity: 1, periodMs: 1_000 }),
-  childEnded(state, ended, self) {
-    lose(state, ended, self);
+  /** A run that ended without an answer was cut by its own crash. */
+  childEnded(state, { cause }, self) {
+    const { head } = state.queue;
+    state.run = undefined;
+    if (cause.kind === 'stopped' || head === undefined) return;
+    self.after('run-lost', 0, 'runLost', { runId: head.runId });
   },
   stop(state) {
     state.history.close();
@@ -171,11 +173,13 @@ export const sessionActor = defineActor<
 
 function takeNext(state: SessionState, self: SessionSelf): void {
   if (state.phase !== 'idle') return;
-  const { head } = state.queue;
-  if (state.hasGap) refresh(state, self);
-  else if (head === undefined) return;
-  else if (head.task === undefined) load(state, self);
-  else begin(state, head.task, self);
+  if (state.hasGap) {
+    refresh(state, self);
+    return;
+  }
+  const task = state.queue.openHead();
+  if (task === undefined) load(state, self);
+  else begin(state, task, self);
 }
 
 function refresh(state: SessionState, self: SessionSelf): void {
@@ -197,10 +201,9 @@ function refresh(state: SessionState, self: SessionSelf): void {
 }
 
 function takeFound(state: SessionState, found: Refreshed, isRestarted: boolean): void {
-  for (const run of found.open) {
-    if (run.envelopeId > state.newest) state.newest = run.envelopeId;
-    const runId = runIdOf(run.envelopeId as EnvelopeId);
-    state.queue.add({ ...run, runId, task: undefined }, false);
+  for (const { envelopeId } of found.open) {
+    if (envelopeId > state.newest) state.newest = envelopeId;
+    state.queue.add(waitingOf(state, envelopeId), false);
   }
   if (!state.isNew) return;
   state.isNew = false;
@@ -306,28 +309,23 @@ function count(
 }
 
 function startRun(state: SessionState, runId: string, inbox: InboxRow, self: SessionSelf): void {
-  const args: RunArgs = { owner: self.ref };
   state.phase = 'running';
-  state.runsStarted += 1;
-  // Its own id each time: the child before it may still be stopping.
-  state.runChildId = `${runId}-${state.runsStarted}`;
-  const run: ActorRef<RunProtocol> = self.spawn<RunProtocol, RunArgs>({
-    id: state.runChildId,
-    start: { module: state.args.run.module, export: state.args.run.export, args },
+  state.run ??= spawnRun(state, self);
+  self.trace = inbox.trace;
+  const turns = state.history.toRequest(inbox.event.body);
+  self.tell(state.run, 'begin', { runId, turns, trace: inbox.trace });
+}
+
+/** It makes all runs of this session, until one of them crashes it. */
+function spawnRun({ args }: SessionState, self: SessionSelf): ActorRef<RunProtocol> {
+  const { module, export: name } = args.run;
+  return self.spawn<RunProtocol, RunArgs>({
+    id: 'run',
+    start: { module, export: name, args: { owner: self.ref } },
     restart: 'temporary',
     shutdownTimeoutMs: RUN_SHUTDOWN_MS,
     placement: 'with-parent',
   });
-  self.trace = inbox.trace;
-  const turns = state.history.toRequest(inbox.event.body);
-  self.tell(run, 'begin', { runId, turns, trace: inbox.trace });
-}
-
-/** A run that ended without an answer was cut by its own crash. */
-function lose(state: SessionState, ended: ChildEnded, self: SessionSelf): void {
-  const { head } = state.queue;
-  if (ended.cause.kind === 'stopped' || ended.id !== state.runChildId || head === undefined) return;
-  self.after('run-lost', 0, 'runLost', { runId: head.runId });
 }
 
 function finish(state: SessionState, task: Task, outcome: RunOutcome, self: SessionSelf): void {
@@ -336,7 +334,7 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   let changes: EncodedChangeSet;
   try {
     // The rows become bytes on this thread: the ledger's has the most to do.
-    changes = encodeChangeSet(plan.request.changes);
+    changes = encodeChangeSet(plan.changes);
   } catch (error) {
     if (outcome.type !== 'answered') throw error;
     const reason = codeOf(error);
@@ -345,11 +343,16 @@ function finish(state: SessionState, task: Task, outcome: RunOutcome, self: Sess
   }
   state.phase = 'finishing';
   state.outcome = { runId, result: outcome };
-  const { trace, outputs } = plan.request;
+  const { trace, outputs, end } = plan;
+  const { ledger, outbox } = state.args;
   self.trace = trace;
-  const about = { runId, plan };
-  const request = { runId, trace, changes, outputs };
-  self.request(state.args.outbox, 'finish', request, LEDGER_DEADLINE, 'finished', about);
+  if (outputs.length === 0) {
+    const request = { changes, admits: false };
+    self.request(ledger, 'commit', request, LEDGER_DEADLINE, 'finished', end);
+  } else {
+    const request = { runId, trace, changes, outputs };
+    self.request(outbox, 'finish', request, LEDGER_DEADLINE, 'finished', end);
+  }
 }
 
 /** The head's end is durable. */

@@ -1,13 +1,15 @@
 /** What one session holds, and what it sends to itself. Memory only: all of it can be read again from the ledger. */
+import { type EnvelopeId, runIdOf } from '../../proto/ids.ts';
 import type { ActorRef, Replied, Self, Settled } from '../../runtime/actor.ts';
 import type { StoredRow } from '../../runtime/store/store.ts';
 import type { CommitReply, LedgerProtocol } from '../ledger/protocol.ts';
-import type { FinishReply, OutboxProtocol } from '../outbox/protocol.ts';
+import type { OutboxProtocol } from '../outbox/protocol.ts';
 import type { InboxRow, OpenRun } from '../router/rows.ts';
+import type { RunProtocol } from '../runs/protocol.ts';
 import type { Cut } from './cuts.ts';
-import type { Finish, RunOutcome } from './finish.ts';
+import type { Finished, RunOutcome } from './finish.ts';
 import { History, type HistoryLimits } from './history.ts';
-import type { RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
+import type { QueuedRun, RunEnded, SessionProtocol, SessionsProtocol } from './protocol.ts';
 import type { RunEndStatus, Turn } from './rows.ts';
 import { RunQueue, type Waiting } from './run-queue.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -68,7 +70,7 @@ export interface SessionOwn {
   counted(done: Replied<Subject & { readonly row: InboxRow }, CommitReply>): void;
   runLost(lost: Subject): void;
   finish(subject: Subject): void;
-  finished(done: Replied<Subject & { readonly plan: Finish }, FinishReply>): void;
+  finished(done: Replied<Finished, CommitReply>): void;
   refreshed(outcome: Settled<Refreshed>): void;
   sayEnded(nothing: null): void;
 }
@@ -93,9 +95,8 @@ export interface SessionState {
   cut: HeadCut | undefined;
   /** Of a run whose end is not yet durable. */
   outcome: { readonly runId: string; readonly result: RunOutcome } | undefined;
-  /** Of the run under way; '' = none. */
-  runChildId: string;
-  runsStarted: number;
+  /** Who makes its runs; undefined before the first one, and after one that crashed it. */
+  run: ActorRef<RunProtocol> | undefined;
   failures: number;
   /** The newest envelope that ended here. */
   lastEnded: string;
@@ -122,8 +123,7 @@ export function createSession(args: SessionArgs, deps: SessionDeps): SessionStat
     isNew: true,
     cut: undefined,
     outcome: undefined,
-    runChildId: '',
-    runsStarted: 0,
+    run: undefined,
     failures: 0,
     lastEnded: '',
     newest: '',
@@ -143,11 +143,27 @@ export function headOf(state: SessionState, phase: Phase, runId: string): Waitin
   return state.phase === phase && head?.runId === runId ? head : undefined;
 }
 
-/** Which run a message is about; '' for none. */
-export function subjectOf(payload: unknown): string {
-  if (typeof payload !== 'object' || payload === null) return '';
-  // What comes from outside names the envelope, what it tells itself the run.
-  const { runId, envelopeId, about } = payload as Partial<Record<string, unknown>>;
-  const id = runId ?? envelopeId ?? (about as Subject | undefined)?.runId;
-  return typeof id === 'string' ? id : '';
+/** A run that is known by name only. */
+export function waitingOf({ args }: SessionState, envelopeId: string): Waiting {
+  const runId = runIdOf(envelopeId as EnvelopeId);
+  return { sessionKey: args.sessionKey, envelopeId, runId, row: undefined, task: undefined };
+}
+
+/** Which run a message is about; '' for none. What comes from the dispatcher names the envelope, everything else the run. */
+export function subjectOf(kind: string, payload: unknown): string {
+  switch (kind) {
+    case 'enqueue':
+      return (payload as QueuedRun).envelopeId;
+    case 'finished':
+    case 'counted':
+      return (payload as { readonly about: Subject }).about.runId;
+    case 'answered':
+    case 'loaded':
+    case 'count':
+    case 'runLost':
+    case 'finish':
+      return (payload as Subject).runId;
+    default:
+      return '';
+  }
 }

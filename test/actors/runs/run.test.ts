@@ -5,6 +5,7 @@ import { runActor } from '../../../actors/runs/actor.ts';
 import { decideNext, MAX_CALLS } from '../../../actors/runs/decide.ts';
 import type { Model, ModelOutcome } from '../../../connectors/models/model.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
+import { until } from '../../support/within.ts';
 
 const test = suite('actors/runs');
 
@@ -50,6 +51,45 @@ test('an answer is reported once, with its tokens', async () => {
       },
     ],
   );
+});
+
+test('one run after the other is made, and what comes of a call that an earlier one gave up is not its answer', async () => {
+  const answers: ((outcome: ModelOutcome) => void)[] = [];
+  const { kit, told } = await openRun(() => new Promise((resolve) => answers.push(resolve)));
+  kit.receive('begin', TASK);
+  await until('the model is asked', () => answers.length === 1);
+  await kit.advance(125_000);
+  await until('the model is asked a second time', () => answers.length === 2);
+  answers[1]?.(answered);
+  await until('the first is reported', () => told().length === 1);
+  kit.receive('begin', { ...TASK, runId: '1'.repeat(26) });
+  await until('the model is asked again', () => answers.length === 3);
+  answers[0]?.({ ...answered, text: 'late' });
+  answers[2]?.({ ...answered, text: 'own' });
+  await kit.settle();
+  assert.equal(
+    told().map(({ payload }) => payload),
+    [
+      {
+        runId: '1'.repeat(26),
+        result: { type: 'answered', text: 'own', promptTokens: 1, completionTokens: 2, leftOut: 0 },
+      },
+    ],
+  );
+});
+
+test('a model that is open is called by the very message that begins the run', async () => {
+  let calls = 0;
+  const model: Model = {
+    answer: async () => {
+      calls += 1;
+      return answered;
+    },
+  };
+  const owner = { address: 'test/session' };
+  const kit = await createBehaviorKit(runActor, { owner }, { openModel: () => model });
+  kit.receive('begin', TASK);
+  assert.is(calls, 1);
 });
 
 test('a model that fails for a while is called again, five times at most', async () => {

@@ -77,7 +77,7 @@ function openWorld() {
     } as const;
     const task = toTask({ ...run, runId: idOf(run) }, stored(run));
     const finish = planFinish(task, answer, WALL_MS + 5);
-    assert.is((await commit(finish.request.changes)).ok, true);
+    assert.is((await commit(finish.changes)).ok, true);
   };
   const get = async (runId: string, known: readonly RoutedRun[] = []) => {
     const call = { operation: 'runs.get', input: { run_id: runId }, principal: 'test' } as const;

@@ -5,7 +5,7 @@ import { type InboxRow, inboxKey } from '../../../actors/router/rows.ts';
 import { planFinish, type RunOutcome } from '../../../actors/sessions/finish.ts';
 import { DEFAULT_HISTORY_LIMITS, History } from '../../../actors/sessions/history.ts';
 import type { RunRow } from '../../../actors/sessions/rows.ts';
-import { RunQueue } from '../../../actors/sessions/run-queue.ts';
+import { RunQueue, type Waiting } from '../../../actors/sessions/run-queue.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import type { Task } from '../../../actors/sessions/task.ts';
 import { ulidTimeMs } from '../../../proto/ids.ts';
@@ -35,11 +35,21 @@ function taskOf(more: Partial<InboxRow> = {}): Task & { readonly row: InboxRow }
   return { sessionKey: SESSION, envelopeId: ENVELOPE, runId: RUN, revision: 3, row };
 }
 
+const waiting = (envelopeId: string, bytes: number): Waiting => ({
+  sessionKey: SESSION,
+  envelopeId,
+  runId: envelopeId,
+  row: new Uint8Array(bytes),
+  task: undefined,
+});
+
 const tapeOf = ({ put }: ChangeSet) =>
   put.flatMap(({ table, row }) => (table === 'runs' ? (row as RunRow).tape : []));
 
-const finish = (outcome: RunOutcome, more: Partial<InboxRow> = {}) =>
-  planFinish(taskOf(more), outcome, 1_000);
+function finish(outcome: RunOutcome, more: Partial<InboxRow> = {}, task: Task = taskOf(more)) {
+  const { end, ...plan } = planFinish(task, outcome, 1_000);
+  return { ...plan, ...end };
+}
 
 const answer = (text: string, leftOut = 0): RunOutcome => ({
   type: 'answered',
@@ -50,16 +60,16 @@ const answer = (text: string, leftOut = 0): RunOutcome => ({
 });
 
 test('a finish expects the revisions it was planned from, so that it can happen once only', () => {
-  const { request } = finish(answer('hi'));
-  const { expect, remove } = request.changes;
+  const { changes } = finish(answer('hi'));
+  const { expect, remove } = changes;
   const inbox = { table: 'inbox', key: inboxKey(SESSION, ENVELOPE) };
   assert.equal(expect, [{ ...inbox, revision: 3 }]);
   assert.equal(remove, [inbox]);
 });
 
 test('the row of an ended run says how it ended, when it was accepted, and what cut it before', () => {
-  const { request } = finish(answer('hi'), { attempts: 3, crashes: 1 });
-  const run = request.changes.put.filter(({ table }) => table === 'runs');
+  const { changes } = finish(answer('hi'), { attempts: 3, crashes: 1 });
+  const run = changes.put.filter(({ table }) => table === 'runs');
   const row = {
     v: 1,
     status: 'done',
@@ -77,7 +87,7 @@ test('the row of an ended run says how it ended, when it was accepted, and what 
     ],
   };
   assert.equal(run, [{ table: 'runs', key: RUN, row }]);
-  const [fact, ...others] = request.changes.facts;
+  const [fact, ...others] = changes.facts;
   assert.equal(others, []);
   assert.equal([fact?.type, fact?.runId, fact?.envelopeId], ['run.finished', RUN, ENVELOPE]);
   assert.equal([fact?.sessionKey, fact?.status, fact?.attempts], [SESSION, 'done', 3]);
@@ -85,71 +95,71 @@ test('the row of an ended run says how it ended, when it was accepted, and what 
 
 test('a run whose row cannot be read ends without a reply, and leaves the inbox all the same', () => {
   const outcome = { type: 'failed', reason: 'event_unreadable', detail: '' } as const;
-  const { request, status } = planFinish({ ...taskOf(), row: undefined }, outcome, 1_000);
+  const { changes, outputs, status } = finish(outcome, {}, { ...taskOf(), row: undefined });
   assert.is(status, 'failed');
-  assert.equal(request.outputs, []);
+  assert.equal(outputs, []);
   const inbox = { table: 'inbox', key: inboxKey(SESSION, ENVELOPE) };
-  assert.equal(request.changes.expect, [{ ...inbox, revision: 3 }]);
-  assert.equal(request.changes.remove, [inbox]);
+  assert.equal(changes.expect, [{ ...inbox, revision: 3 }]);
+  assert.equal(changes.remove, [inbox]);
 });
 
 test('an answer is one exchange after the ones before, a tape, and a reply to the message', () => {
-  const { request, turns, status } = finish(answer(' hi '));
+  const { changes, outputs, turns, status } = finish(answer(' hi '));
   assert.is(status, 'done');
   assert.equal(turns, [
     { role: 'user', text: 'hello' },
     { role: 'assistant', text: 'hi' },
   ]);
-  const keys = request.changes.put.flatMap(({ table, key }) => (table === 'turns' ? [key] : []));
+  const keys = changes.put.flatMap(({ table, key }) => (table === 'turns' ? [key] : []));
   assert.equal(keys, [`${SESSION}\0${ENVELOPE}`]);
-  assert.is(tapeOf(request.changes).length, 3);
-  assert.equal(request.outputs[0]?.message, { text: 'hi', inReplyTo: '42:7', attachments: [] });
+  assert.is(tapeOf(changes).length, 3);
+  assert.equal(outputs[0]?.message, { text: 'hi', inReplyTo: '42:7', attachments: [] });
 });
 
 test('a prefix is put before the reply once, and stays out of what the model sees', () => {
-  const { request, turns } = finish(answer('hi'), { responsePrefix: '[bot] ' });
-  assert.is(request.outputs[0]?.message.text, '[bot] hi');
+  const { outputs, turns } = finish(answer('hi'), { responsePrefix: '[bot] ' });
+  assert.is(outputs[0]?.message.text, '[bot] hi');
   assert.is(turns[1]?.text, 'hi');
   const again = finish(answer('[bot] hi'), { responsePrefix: '[bot] ' });
-  assert.is(again.request.outputs[0]?.message.text, '[bot] hi');
+  assert.is(again.outputs[0]?.message.text, '[bot] hi');
 });
 
 test('a reply to another conversation names no message of the first', () => {
   const replyTo = { connectorId: 'telegram:main', conversationId: '42', threadId: '' };
-  assert.is(finish(answer('hi'), { replyTo }).request.outputs[0]?.message.inReplyTo, '');
+  assert.is(finish(answer('hi'), { replyTo }).outputs[0]?.message.inReplyTo, '');
 });
 
 test('without a reply target the output ends on the tape', () => {
-  const { request } = planFinish(taskOf({ replyTo: null }), answer('hi'), 1_000);
-  assert.is(request.outputs.length, 0);
-  const texts = tapeOf(request.changes).map(({ text }) => text);
+  const { changes, outputs } = finish(answer('hi'), { replyTo: null });
+  assert.is(outputs.length, 0);
+  const texts = tapeOf(changes).map(({ text }) => text);
   assert.equal(texts, ['hello', 'hi', 'done']);
 });
 
 test('a failure tells its conversation the code, and leaves no turn behind', () => {
-  const { request, turns, status } = finish({
+  const { changes, outputs, turns, status } = finish({
     type: 'failed',
     reason: 'model_failed',
     detail: 'http_500',
   });
   assert.is(status, 'failed');
   assert.equal(turns, []);
-  assert.match(request.outputs[0]?.message.text ?? '', 'model_failed');
-  assert.not.match(request.outputs[0]?.message.text ?? '', 'http_500');
-  assert.not(request.changes.put.some(({ table }) => table === 'turns'));
+  assert.match(outputs[0]?.message.text ?? '', 'model_failed');
+  assert.not.match(outputs[0]?.message.text ?? '', 'http_500');
+  assert.not(changes.put.some(({ table }) => table === 'turns'));
 });
 
 test('a blank answer is acknowledged, and an endless one is cut at a character', () => {
-  assert.is(finish(answer('  ')).request.outputs[0]?.message.text, 'ack');
-  const long = finish(answer('ü'.repeat(100_000))).request.outputs[0]?.message.text ?? '';
+  assert.is(finish(answer('  ')).outputs[0]?.message.text, 'ack');
+  const long = finish(answer('ü'.repeat(100_000))).outputs[0]?.message.text ?? '';
   assert.ok(Buffer.byteLength(long) <= 131_072);
   assert.not.match(long, '\uFFFD');
 });
 
 test('facts carry sizes and digests, never the text', () => {
-  const { request } = finish(answer('private'));
-  assert.not.match(JSON.stringify(request.changes.facts), 'private');
-  assert.not.match(JSON.stringify(request.changes.facts), 'hello');
+  const { changes } = finish(answer('private'));
+  assert.not.match(JSON.stringify(changes.facts), 'private');
+  assert.not.match(JSON.stringify(changes.facts), 'hello');
 });
 
 test('the model sees the newest turns that fit, beginning with a user’s', () => {
@@ -174,9 +184,9 @@ test('the model sees the newest turns that fit, beginning with a user’s', () =
 });
 
 test('what the model had no room for is on the tape, and the next request is without it', () => {
-  const { leftOut, request } = finish(answer('hi', 2));
+  const { leftOut, changes } = finish(answer('hi', 2));
   assert.is(leftOut, 2);
-  assert.equal(tapeOf(request.changes).at(-1), {
+  assert.equal(tapeOf(changes).at(-1), {
     type: 'status',
     text: 'done: the model had no room for 2 earlier turns',
   });
@@ -199,14 +209,10 @@ test('what the model had no room for is on the tape, and the next request is wit
   assert.is(history.toRequest('now').length, 1);
 });
 
-test('runs stand in the order of their envelopes, behind the one that is under way, and are held whole as far as memory is given', () => {
+test('runs stand in the order of their envelopes, behind the one that is under way, and are held with their rows as far as memory is given', () => {
   const queue = new RunQueue(new SessionMemory());
-  const { event } = taskOf().row;
-  const large = { ...event, body: 'x'.repeat(20_000) };
   const add = (envelopeId: string, isHeadTaken: boolean) => {
-    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
-    const task = { ...taskOf({ event: large }), ...run };
-    queue.add({ ...run, task }, isHeadTaken);
+    queue.add(waiting(envelopeId, 40_000), isHeadTaken);
   };
   add('C', false);
   add('B', false);
@@ -220,28 +226,27 @@ test('runs stand in the order of their envelopes, behind the one that is under w
   let held = 0;
   for (let head = queue.head; head !== undefined; head = queue.head) {
     order.push(head.envelopeId);
-    if (head.task !== undefined) held += 1;
+    if (head.row !== undefined) held += 1;
     queue.shift();
   }
   assert.equal(order.slice(0, 4), ['B', 'A', 'C', 'D00']);
-  assert.ok(held > 0 && held <= 7, `${held} of them are held whole`);
+  assert.ok(held > 0 && held <= 7, `${held} of them are held with their rows`);
 });
 
 test('what a queue gives back is what waits behind its head, and all is given back at its close', () => {
   const memory = new SessionMemory();
   const queue = new RunQueue(memory);
   for (const envelopeId of ['A', 'B', 'C']) {
-    const run = { sessionKey: SESSION, envelopeId, runId: envelopeId };
-    queue.add({ ...run, task: { ...taskOf(), ...run } }, true);
+    queue.add(waiting(envelopeId, 100), true);
   }
   const held = memory.bytes;
   assert.ok(held > 0);
   queue.shift();
   assert.ok(memory.bytes > 0 && memory.bytes < held);
   queue.giveBack();
-  assert.is(queue.head?.task?.envelopeId, 'B');
+  assert.equal([queue.head?.envelopeId, queue.head?.row?.length], ['B', 100]);
   queue.shift();
-  assert.equal([queue.head?.envelopeId, queue.head?.task], ['C', undefined]);
+  assert.equal([queue.head?.envelopeId, queue.head?.row], ['C', undefined]);
   queue.close();
   assert.is(memory.bytes, 0);
 });

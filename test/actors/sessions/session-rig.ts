@@ -1,7 +1,9 @@
 /** One session's actor by hand, over a store that is real and neighbours that are scripted. */
-import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
+import type { CommitReply } from '../../../actors/ledger/protocol.ts';
+import type { FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { planAdmission } from '../../../actors/router/admission.ts';
 import { decide } from '../../../actors/router/decide.ts';
+import type { AdmitRequest } from '../../../actors/router/protocol.ts';
 import { INBOX, inboxKey, parseInboxKey, parseInboxRow } from '../../../actors/router/rows.ts';
 import type { RunResult } from '../../../actors/runs/protocol.ts';
 import { DEFAULT_HISTORY_LIMITS } from '../../../actors/sessions/history.ts';
@@ -35,7 +37,7 @@ export async function openSession(
   });
   const finishes: FinishRequest[] = [];
   const script: {
-    finish: ((plan: FinishRequest) => FinishReply | Promise<FinishReply>) | undefined;
+    finish: ((plan: FinishRequest) => CommitReply | Promise<CommitReply>) | undefined;
     scanFails: ((query: ScanQuery) => boolean) | undefined;
     /** Of a commit that a session asks for by itself: it is written, and nobody hears so. */
     isAnswerLost: (() => boolean) | undefined;
@@ -49,11 +51,7 @@ export async function openSession(
     if (outcome === undefined) throw new Error('no outcome');
     return outcome;
   };
-  const finish = async (plan: FinishRequest): Promise<FinishReply> => {
-    const outcome = await commit(plan.changes);
-    if (outcome.ok) return { type: 'finished', deliveryIds: [] };
-    return { type: 'conflict', table: outcome.table, key: outcome.key };
-  };
+  const finish = (plan: FinishRequest): Promise<CommitReply> => commit(plan.changes);
   const reads: string[] = [];
   const options = {
     answer: async (_to: string, kind: string, payload: unknown) => {
@@ -88,8 +86,8 @@ export async function openSession(
   };
   let newest = '';
   /** A durable run, as the router would tell of it. */
-  const route = async (nativeId: string): Promise<RoutedRun> => {
-    const admitted = request('one', nativeId);
+  const route = async (nativeId: string, more: Partial<AdmitRequest> = {}): Promise<RoutedRun> => {
+    const admitted = { ...request('one', nativeId), ...more };
     const envelopeId = createEnvelopeId(nextUlid);
     const decision = decide(OPEN_RULES, admitted.offer);
     const plan = planAdmission(admitted, decision, { envelopeId, after: newest });

@@ -16,7 +16,7 @@ test('whatever message a session dies of, its subject names the run that is char
   const routed = await route('a');
   assert.is(subject?.('enqueue', routed), routed.envelopeId);
   const runId = runIdOf(routed.envelopeId as EnvelopeId);
-  assert.is(subject?.('finished', { about: { runId, plan: {} }, outcome: {} }), runId);
+  assert.is(subject?.('finished', { about: { runId }, outcome: {} }), runId);
   assert.is(subject?.('next', null), '');
 });
 
@@ -38,7 +38,7 @@ test('the next run begins only after the end of the one before is durable', asyn
   kit.receive('enqueue', a);
   kit.receive('enqueue', b);
   await kit.settle();
-  script.finish = () => ({ type: 'busy', retryAfterMs: 500 });
+  script.finish = () => ({ ok: false, code: 'busy', retryAfterMs: 500 });
   await answer(idOf(a));
   await kit.settle();
   assert.equal(begun(), [idOf(a)]);
@@ -47,6 +47,57 @@ test('the next run begins only after the end of the one before is durable', asyn
   await kit.settle();
   assert.equal(begun(), [idOf(a), idOf(b)]);
   assert.is(finishes.length, 2);
+});
+
+test('one actor makes all runs of a session, until one of them crashes it', async () => {
+  const { route, open, inbox } = await openSession();
+  const { kit, begun, answer } = await open();
+  const runs = [await route('a'), await route('b'), await route('c')];
+  const [a, b, c] = runs;
+  if (a === undefined || b === undefined || c === undefined) throw new Error('not routed');
+  for (const run of runs) kit.receive('enqueue', run);
+  await kit.settle();
+  const spawned = () => kit.effects.filter(({ type }) => type === 'spawn').length;
+  await answer(idOf(a));
+  assert.equal(begun(), [idOf(a), idOf(b)]);
+  assert.is(spawned(), 1);
+  const [child] = kit.self.children();
+  if (child === undefined) throw new Error('no run was spawned');
+  const cause = { kind: 'crashed', code: 'oops' } as const;
+  await sessionActor.childEnded?.(kit.state, { ...child, incarnation: 1, cause }, kit.self);
+  await kit.advance(0);
+  await kit.settle();
+  assert.equal(begun(), [idOf(a), idOf(b), idOf(b)]);
+  assert.is(inbox(b)?.row.crashes, 1);
+  assert.is(spawned(), 2);
+  await answer(idOf(b));
+  assert.equal(begun().at(-1), idOf(c));
+  assert.is(spawned(), 2);
+});
+
+test('the end of a run without deliveries is made durable without the outbox, once, also where the answer is lost', async () => {
+  const { route, open, store, script, finishes } = await openSession();
+  const { kit, begun, answer } = await open();
+  const [a, b] = [await route('a', { replyTo: null }), await route('b', { replyTo: null })];
+  kit.receive('enqueue', a);
+  kit.receive('enqueue', b);
+  await kit.settle();
+  let lost = 0;
+  script.isAnswerLost = () => {
+    lost += 1;
+    return lost === 1;
+  };
+  await answer(idOf(a));
+  assert.equal(begun(), [idOf(a)]);
+  await kit.advance(1_000);
+  await kit.settle();
+  assert.equal(begun(), [idOf(a), idOf(b)]);
+  await answer(idOf(b));
+  assert.equal(
+    [a, b].map((run) => store.read(RUNS, idOf(run))?.row.status),
+    ['done', 'done'],
+  );
+  assert.is(finishes.length, 0);
 });
 
 test('an answer that no row can hold ends its run as failed, with the code', async () => {
@@ -102,7 +153,7 @@ test('an exchange that an earlier incarnation ended late, behind what this one r
   const stored = inbox(a);
   if (stored === undefined) throw new Error('not open');
   const task = { ...a, runId: idOf(a), revision: stored.revision, row: stored.row };
-  const late = planFinish(task, answerOf('ok'), 1_000).request.changes;
+  const late = planFinish(task, answerOf('ok'), 1_000).changes;
   let isEnded = false;
   script.scanFails = ({ table }) => {
     if (table === 'turns' && !isEnded) queueMicrotask(() => void commit(late));
@@ -153,7 +204,7 @@ test('a session reads as many exchanges as its limits allow, page by page, and n
     const stored = inbox(run);
     if (stored === undefined) throw new Error('not open');
     const task = { ...run, runId: idOf(run), revision: stored.revision, row: stored.row };
-    await commit(planFinish(task, answerOf('ok'), 1_000).request.changes);
+    await commit(planFinish(task, answerOf('ok'), 1_000).changes);
   }
   const { kit } = await open();
   const last = await route('last');

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { CommitReply, LedgerProtocol } from '../../../actors/ledger/protocol.ts';
-import type { FinishReply, FinishRequest } from '../../../actors/outbox/protocol.ts';
+import type { FinishRequest } from '../../../actors/outbox/protocol.ts';
 import { routerActor } from '../../../actors/router/actor.ts';
 import type { RouterRules } from '../../../actors/router/decide.ts';
 import type { AdmitReply, AdmitRequest, RouterProtocol } from '../../../actors/router/protocol.ts';
@@ -125,12 +125,11 @@ function serve(state: LedgerState, self: Self<LedgerOwn>): void {
 type OutboxState = { readonly ledger: ActorRef<LedgerProtocol> };
 
 const outboxActor = defineActor<
-  { finish(request: FinishRequest): FinishReply },
+  { finish(request: FinishRequest): CommitReply },
   {
     committed(end: {
-      readonly request: FinishRequest;
       readonly outcome: Settled<CommitReply>;
-      readonly answer: (reply: FinishReply) => void;
+      readonly answer: (reply: CommitReply) => void;
     }): void;
   },
   OutboxState,
@@ -144,7 +143,7 @@ const outboxActor = defineActor<
   start: (_self, args) => args,
   receive: {
     finish(state, request, self) {
-      const later = self.defer<FinishReply>();
+      const later = self.defer<CommitReply>();
       const { runId, outputs } = request;
       const deliveries = joinChanges({
         put: outputs.map(({ target, message }, n) => ({
@@ -157,17 +156,12 @@ const outboxActor = defineActor<
       self.run(
         () => self.ask(state.ledger, 'commit', { changes, admits: false }, { inMs: 5_000 }),
         'committed',
-        (outcome) => ({ request, outcome, answer: later.resolve }),
+        (outcome) => ({ outcome, answer: later.resolve }),
       );
       return later.promise;
     },
-    committed(_state, { request, outcome, answer }) {
-      if (!outcome.ok) return;
-      const { value } = outcome;
-      if (value.ok) answer({ type: 'finished', deliveryIds: request.outputs.map(String) });
-      else if (value.code === 'conflict')
-        answer({ type: 'conflict', table: value.table, key: value.key });
-      else answer({ type: 'busy', retryAfterMs: value.retryAfterMs });
+    committed(_state, { outcome, answer }) {
+      if (outcome.ok) answer(outcome.value);
     },
   },
 });

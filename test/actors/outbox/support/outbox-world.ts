@@ -1,7 +1,7 @@
 /** The outbox over the power-loss store, with runs before it and scripted connectors behind it; each step by seed or by hand. */
-import type { CommitRequest } from '../../../../actors/ledger/protocol.ts';
+import type { CommitReply, CommitRequest } from '../../../../actors/ledger/protocol.ts';
 import { outboxActor } from '../../../../actors/outbox/actor.ts';
-import type { FinishReply, Settlement } from '../../../../actors/outbox/protocol.ts';
+import type { Settlement } from '../../../../actors/outbox/protocol.ts';
 import { DELIVERIES, type DeliveryRow, parseDeliveryRow } from '../../../../actors/outbox/rows.ts';
 import type { OutboxPolicies } from '../../../../actors/outbox/state.ts';
 import { decodeRow, encodeChangeSet } from '../../../../runtime/store/encoding.ts';
@@ -97,7 +97,7 @@ export class OutboxWorld {
     return connector;
   }
 
-  finish(runId: string, outputs: readonly Output[]): Promise<FinishReply> {
+  finish(runId: string, outputs: readonly Output[]): Promise<CommitReply> {
     const row = { v: 1, status: 'done', sessionKey: SESSION, envelopeId: `E${runId}`, tape: [] };
     return this.outbox.ask('runs', 'finish', {
       runId,
@@ -112,7 +112,7 @@ export class OutboxWorld {
         target: { connectorId: connector, conversationId: conversation, threadId: '' },
         message: { text, inReplyTo: '', attachments: [] },
       })),
-    }) as Promise<FinishReply>;
+    }) as Promise<CommitReply>;
   }
 
   row(deliveryId: string): DeliveryRow | undefined {
