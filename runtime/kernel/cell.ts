@@ -323,8 +323,8 @@ export class Cell implements Runnable, ChildHandle {
     this.#hasState = true;
     const { definition } = this.compiled as Compiled;
     const supervision = definition.supervise?.(this.spec.start.args);
-    const specs = supervision === undefined ? [] : (checkSupervision(supervision).children ?? []);
-    if (specs.length === 0) {
+    const specs = supervision && checkSupervision(supervision).children;
+    if (specs === undefined || specs.length === 0) {
       this.#running(incarnation);
       return;
     }
