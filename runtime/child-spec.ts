@@ -177,7 +177,8 @@ function checkBackoff(backoff: Partial<Backoff>): void {
 }
 
 function isPlacement(value: unknown): value is Placement {
-  if (value === 'with-parent' || value === 'main' || value === 'pool' || value === 'own') return true;
+  if (value === 'with-parent' || value === 'main' || value === 'pool' || value === 'own')
+    return true;
   if (typeof value !== 'object' || value === null) return false;
   const { hash, group = '' } = value as { readonly hash?: unknown; readonly group?: unknown };
   return typeof hash === 'string' && typeof group === 'string';

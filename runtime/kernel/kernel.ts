@@ -11,8 +11,9 @@ import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { type Inspection, Ration } from '../observe/inspection.ts';
-import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
+import type { Child, ChildOwner } from '../supervision/child.ts';
 import { ChildSet } from '../supervision/child-set.ts';
+import type { ChildSetPorts } from '../supervision/child-set-ports.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, ThreadWorld } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
@@ -40,7 +41,7 @@ export interface KernelOptions {
     spec: ChildSpec<unknown, unknown>,
     path: string,
     owner: ChildOwner,
-  ) => ChildHandle;
+  ) => Child;
   /** The first uid that this thread gives. */
   readonly firstUid: number;
   /** Where no threads part the actors, and what they send is to be checked all the same. */
@@ -262,8 +263,8 @@ export class Kernel {
     if (root !== undefined) return root;
     const cut = path.lastIndexOf('/');
     if (cut === -1) return undefined;
-    const handle = this.at(path.slice(0, cut))?.children?.at(path.slice(cut + 1));
-    return handle instanceof Cell ? handle : undefined;
+    const child = this.at(path.slice(0, cut))?.children?.at(path.slice(cut + 1));
+    return child instanceof Cell ? child : undefined;
   }
 
   /** A cell at a path of its own, that its owner starts. `uid` is given where the main thread has chosen it. */
@@ -320,7 +321,7 @@ export class Kernel {
     };
   }
 
-  #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): ChildHandle {
+  #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): Child {
     const { thread } = this;
     const { placeElsewhere } = this.#options;
     const isHere =
