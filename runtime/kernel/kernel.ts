@@ -115,7 +115,7 @@ export class Kernel {
       if (this.#border === undefined) return this.sendTo(cell, kind, payload, trace);
       return this.#border.send(cell, kind, payload, trace, from);
     }
-    if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined) {
+    if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       return this.remotes.send(ref, kind, payload, trace);
     }
     this.deadLetter(ref.address, kind, 'no_such_actor');
@@ -179,7 +179,7 @@ export class Kernel {
         ask.fail('mailbox_full', 'not sent');
       }
     } else if (cell !== undefined) this.#askLocal(cell, request, ask);
-    else if (this.remotes !== undefined && this.at(path) === undefined) {
+    else if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
@@ -214,7 +214,7 @@ export class Kernel {
   watch(ref: ActorRef<unknown>, watcher: Watcher): void {
     const cell = this.find(ref);
     if (cell !== undefined) cell.ensureExtras().watchers.add(watcher);
-    else if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined)
+    else if (this.remotes !== undefined && this.#isElsewhere(ref))
       this.remotes.watch(ref.address, watcher);
     else watcher.notify(noSuchActor(ref));
   }
@@ -256,6 +256,11 @@ export class Kernel {
     if (cell === undefined || (uid !== 0 && cell.uid !== uid)) return undefined;
     rememberCell(ref, cell);
     return cell;
+  }
+
+  /** Of a ref that `find` has not found: nothing stands at its path here. By a name alone it would have been found. */
+  #isElsewhere({ address }: ActorRef<unknown>): boolean {
+    return uidOf(address) === 0 || this.at(pathOf(address)) === undefined;
   }
 
   at(path: string): Cell | undefined {
