@@ -1,6 +1,6 @@
 /** One actor in its thread: its mailbox, its incarnation, and the turn from message to handler. It survives restarts. */
 import type { ActorRef, ExitCause } from '../actor.ts';
-import { type ChildSpec, checkSupervision } from '../child-spec.ts';
+import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { isThenable } from '../deferred.ts';
 import { InvalidMessage } from '../schema.ts';
 import { Child, type ChildOwner } from '../supervision/child.ts';
@@ -281,8 +281,8 @@ export class Cell extends Child implements Runnable {
   }
 
   /** This actor's children, made at the first use: most actors have none. */
-  ensureChildren(): ChildSet {
-    this.children ??= this.kernel.createChildren(this);
+  ensureChildren(supervision?: Supervision): ChildSet {
+    this.children ??= this.kernel.createChildren(this, supervision);
     return this.children;
   }
 
@@ -325,7 +325,7 @@ export class Cell extends Child implements Runnable {
       this.#running(incarnation);
       return;
     }
-    this.ensureChildren()
+    this.ensureChildren(supervision)
       .startAll(specs as readonly ChildSpec<unknown, unknown>[])
       .then(
         () => this.#running(incarnation),

@@ -7,7 +7,7 @@ import {
   type Down,
   type Mailbox,
 } from '../actor.ts';
-import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
+import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { type Inspection, Ration } from '../observe/inspection.ts';
@@ -294,18 +294,18 @@ export class Kernel {
     if (this.#roots.get(cell.path) === cell) this.#roots.delete(cell.path);
   }
 
-  /** A cell's children, under the supervision that its definition asks for. */
-  createChildren(parent: Cell): ChildSet {
-    const supervision = parent.compiled?.definition.supervise?.(parent.spec.start.args);
-    if (supervision !== undefined) checkSupervision(supervision);
-    return new ChildSet(supervision ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
+  /** A cell's children, under the supervision that its definition asks for; `checked`, where that has been asked. */
+  createChildren(parent: Cell, checked?: Supervision): ChildSet {
+    const asked = checked ?? parent.compiled?.definition.supervise?.(parent.spec.start.args);
+    if (asked !== undefined && checked === undefined) checkSupervision(asked);
+    return new ChildSet(asked ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
   }
 
   #childPorts(parent: Cell): ChildSetPorts {
     return {
       host: this.host,
       address: parent.path,
-      place: (spec, owner) => this.#place(parent, checkChildSpec(spec), owner),
+      place: (spec, owner) => this.#place(parent, spec, owner),
       escalate: (cause) => parent.fail(cause),
       shutDown: () => parent.requestStop(),
       childEnded: (ended: ChildEnded) => {

@@ -1,6 +1,12 @@
 /** The children of one actor: started in order, restarted by the strategy, stopped in reverse. It runs in the parent's thread. */
 import type { ActorRef, ChildEnded, ExitCause } from '../actor.ts';
-import type { Backoff, ChildSpec, RestartLimit, Supervision } from '../child-spec.ts';
+import {
+  type Backoff,
+  type ChildSpec,
+  checkChildSpec,
+  type RestartLimit,
+  type Supervision,
+} from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
 import { STOPPED, toCrash } from '../kernel/exit-cause.ts';
 import type { Child, ChildOwner } from './child.ts';
@@ -59,7 +65,7 @@ export class ChildSet implements ChildOwner {
     return Array.from(this.#children.values(), ({ spec, ref }) => ({ id: spec.id, ref }));
   }
 
-  /** One after the other; rejects with the first child's failure, the ones before it running. */
+  /** Of a supervision that has been checked. One after the other; rejects with the first child's failure, the ones before it running. */
   async startAll(specs: readonly ChildSpec<unknown, unknown>[]): Promise<void> {
     for (const spec of specs) {
       if (this.#isStopping) throw refusal(this.#ports.address);
@@ -72,7 +78,7 @@ export class ChildSet implements ChildOwner {
 
   spawn(spec: ChildSpec<unknown, unknown>): ActorRef<unknown> {
     if (this.#isStopping) throw refusal(this.#ports.address);
-    const child = this.#add(spec);
+    const child = this.#add(checkChildSpec(spec));
     this.#launch(child);
     return child.newRef();
   }
