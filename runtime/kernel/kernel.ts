@@ -167,15 +167,14 @@ export class Kernel {
       end.failed(new AskError('ask_cycle', ref.address, kind, { detail }));
       return;
     }
-    const { inMs, signal } = deadline;
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    const ask = this.asks.open(request, end);
     if (cell !== undefined) ask.wayBack = this.#border?.wayBack(cell, from);
     const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (!this.asks.isOpen(ask)) return;
     if (way !== undefined) {
       ask.slot = way.slot;
-      if (!way.send(kind, payload, [id, inMs, trace ?? 0, chain])) {
+      if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
         ask.fail('mailbox_full', 'not sent');
       }
     } else if (cell !== undefined) this.#askLocal(cell, request, ask);
