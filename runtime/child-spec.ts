@@ -89,10 +89,8 @@ export function checkChildSpec<P, A>(spec: ChildSpec<P, A>): ChildSpec<P, A> {
   if (typeof spec.id !== 'string' || !ID.test(spec.id)) fail('id', spec.id, String(ID));
   const start: unknown = spec.start;
   if (typeof start !== 'object' || start === null) fail('start', start, '{ module, export, args }');
-  for (const field of ['module', 'export'] as const) {
-    const value: unknown = spec.start[field];
-    if (typeof value !== 'string' || value === '') fail(`start.${field}`, value, 'a name');
-  }
+  checkName('start.module', spec.start.module);
+  checkName('start.export', spec.start.export);
   if (!RESTARTS.includes(spec.restart)) fail('restart', spec.restart, RESTARTS.join(' | '));
   const { shutdownTimeoutMs, placement } = spec;
   if (!Number.isFinite(shutdownTimeoutMs) || shutdownTimeoutMs < 0) {
@@ -149,6 +147,10 @@ export function checkMailbox(mailbox: Mailbox): Mailbox {
   return mailbox;
 }
 
+function checkName(field: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') fail(field, value, 'a name');
+}
+
 /** Another thread gets a copy. */
 function checkArgs(args: unknown): void {
   try {
@@ -175,7 +177,8 @@ function checkBackoff(backoff: Partial<Backoff>): void {
 }
 
 function isPlacement(value: unknown): value is Placement {
-  if (typeof value === 'string') return ['main', 'pool', 'own', 'with-parent'].includes(value);
+  if (value === 'with-parent' || value === 'main' || value === 'pool' || value === 'own')
+    return true;
   if (typeof value !== 'object' || value === null) return false;
   const { hash, group = '' } = value as { readonly hash?: unknown; readonly group?: unknown };
   return typeof hash === 'string' && typeof group === 'string';

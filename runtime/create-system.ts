@@ -9,7 +9,7 @@ import {
   type Kind,
   type Out,
 } from './actor.ts';
-import { type ChildSpec, checkChildSpec } from './child-spec.ts';
+import type { ChildSpec } from './child-spec.ts';
 import { createDeferred } from './deferred.ts';
 import { RuntimeError } from './errors.ts';
 import type { Host } from './host/host.ts';
@@ -156,8 +156,7 @@ class RunningSystem implements System {
       {
         host: kernel.host,
         address: name,
-        place: (spec, owner) =>
-          kernel.createRoot(`${name}/${spec.id}`, checkChildSpec(spec), owner),
+        place: (spec, owner) => kernel.createRoot(`${name}/${spec.id}`, spec, owner),
         escalate: (cause) => this.#over(cause),
         shutDown: () => undefined,
         childEnded: (ended) => {

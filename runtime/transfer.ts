@@ -68,7 +68,7 @@ export function pack(payload: unknown): unknown {
   marks.look();
   const pieces: Piece[] = [];
   try {
-    const rest = takeOut(payload, [], [], pieces);
+    const rest = takeOut(payload, { path: [], above: [] }, pieces);
     return pieces.length === 0 ? payload : new Parcel(rest, pieces);
   } catch (error) {
     if (error instanceof RuntimeError) throw error;
@@ -169,33 +169,39 @@ function isDetached(buffer: ArrayBuffer): boolean {
   }
 }
 
+/** Where the search for marks is: the names of fields from the outside in, and the objects that they are fields of. */
+interface Depth {
+  readonly path: string[];
+  readonly above: object[];
+}
+
 /** The value without what is marked in it: itself where nothing is, else a copy of what is around that. */
-function takeOut(
-  value: unknown,
-  path: readonly string[],
-  above: readonly object[],
-  pieces: Piece[],
-): unknown {
+function takeOut(value: unknown, depth: Depth, pieces: Piece[]): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
     if (!marks.has(value)) return value;
     const buffer = check(value);
     if (pieces.some(({ memory }) => bufferOf(memory) === buffer))
       throw refusal('the message holds it twice');
-    pieces.push({ path, memory: value });
+    pieces.push({ path: [...depth.path], memory: value });
     return null;
   }
   // A circle has no form between threads; within one it may stand.
-  if (!isPlain(value) || above.includes(value)) return value;
+  if (!isPlain(value) || depth.above.includes(value)) return value;
   let copy: Record<string, unknown> | undefined;
-  for (const [name, inner] of Object.entries(value)) {
+  depth.above.push(value);
+  for (const name of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[name];
     // Names that do not arrive as they are.
-    if (name === '__proto__' || !name.isWellFormed()) continue;
-    const rest = takeOut(inner, [...path, name], [...above, value], pieces);
+    if (typeof inner !== 'object' || name === '__proto__' || !name.isWellFormed()) continue;
+    depth.path.push(name);
+    const rest = takeOut(inner, depth, pieces);
+    depth.path.pop();
     if (rest === inner) continue;
     copy ??= (Array.isArray(value) ? [...value] : { ...value }) as Record<string, unknown>;
     copy[name] = rest;
   }
+  depth.above.pop();
   return copy ?? value;
 }
 

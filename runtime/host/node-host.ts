@@ -1,4 +1,6 @@
 /** The machine as Node gives it. */
+// Imported: the global one is a getter, called at each reading of the clock.
+import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Host, Timer } from './host.ts';
 

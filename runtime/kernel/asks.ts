@@ -3,6 +3,7 @@
 import { type AskCode, AskError, codeOf } from '../errors.ts';
 import type { Host, Timer } from '../host/host.ts';
 import { pack, unpack } from '../transfer.ts';
+import type { AskRequest } from './remotes.ts';
 
 /** One sweep for all deadlines instead of a timer per ask; a deadline is kept to within this. */
 const SWEEP_MS = 25;
@@ -24,19 +25,14 @@ export function isAsk(meta: unknown): meta is AskEnvelope {
   return typeof meta === 'object' && meta !== null;
 }
 
-export interface AskOptions {
-  readonly address: string;
-  readonly kind: string;
-  readonly inMs: number;
-  readonly trace: string | undefined;
-  readonly chain: readonly string[];
-}
-
 /** Who hears how an ask ended: one of the two, once. */
 export interface AskEnd {
   replied(value: unknown): void;
   failed(error: AskError): void;
 }
+
+/** What is known of an ask before it is one. */
+type AskTerms = Pick<AskRequest, 'ref' | 'kind' | 'deadline' | 'trace' | 'chain'>;
 
 /** An asker that waits for a promise. */
 export class PromiseEnd implements AskEnd {
@@ -65,15 +61,15 @@ export class OpenAsk implements AskEnvelope {
   readonly #asks: Asks;
   readonly #end: AskEnd;
 
-  constructor(asks: Asks, id: number, nowMs: number, options: AskOptions, end: AskEnd) {
+  constructor(asks: Asks, id: number, nowMs: number, request: AskTerms, end: AskEnd) {
     this.#asks = asks;
     this.#end = end;
     this.id = id;
-    this.address = options.address;
-    this.kind = options.kind;
-    this.deadlineMs = nowMs + options.inMs;
-    this.trace = options.trace;
-    this.chain = options.chain;
+    this.address = request.ref.address;
+    this.kind = request.kind;
+    this.deadlineMs = nowMs + request.deadline.inMs;
+    this.trace = request.trace;
+    this.chain = request.chain;
   }
 
   reply(value: unknown): void {
@@ -118,9 +114,10 @@ export class Asks {
     return this.#size;
   }
 
-  open(options: AskOptions, signal: AbortSignal | undefined, end: AskEnd): OpenAsk {
+  open(request: AskTerms, end: AskEnd): OpenAsk {
     const id = this.#nextId();
-    const ask = new OpenAsk(this, id, this.#host.monotonicMs(), options, end);
+    const ask = new OpenAsk(this, id, this.#host.monotonicMs(), request, end);
+    const { signal } = request.deadline;
     this.#open[id & (this.#open.length - 1)] = ask;
     this.#size += 1;
     if (this.#size > LIMIT) ask.fail('too_many_asks', `${LIMIT} are open`);

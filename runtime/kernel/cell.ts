@@ -1,9 +1,9 @@
 /** One actor in its thread: its mailbox, its incarnation, and the turn from message to handler. It survives restarts. */
 import type { ActorRef, ExitCause } from '../actor.ts';
-import { type ChildSpec, checkSupervision } from '../child-spec.ts';
+import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { isThenable } from '../deferred.ts';
 import { InvalidMessage } from '../schema.ts';
-import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
+import { Child, type ChildOwner } from '../supervision/child.ts';
 import type { ChildSet } from '../supervision/child-set.ts';
 import { type AskEnvelope, isAsk } from './asks.ts';
 import { CellExtras, type CellPlace, newRefOfCell, pathOfCell, refOfCell } from './cell-extras.ts';
@@ -33,17 +33,21 @@ export type CellStatus =
 /** Messages that one actor handles before the next one has its turn. */
 const QUANTUM_MESSAGES = 256;
 
+/** What a cell is beside its status: bits of one number, as there may be a million cells. */
+const READY = 1;
+const PARKED = 2;
+const HANDLING = 4;
+const STOP_REQUESTED = 8;
+const HAS_STATE = 16;
+
 /** Kept small: there may be a million. What most actors never have is in `extras`, made when it is first needed. */
-export class Cell implements Runnable, ChildHandle {
+export class Cell extends Child implements Runnable {
   nextReady: Runnable | undefined = undefined;
   readonly kernel: Kernel;
   readonly parent: Cell | undefined;
   readonly uid: number;
-  readonly spec: ChildSpec<unknown, unknown>;
-  readonly owner: ChildOwner;
   compiled: Compiled | undefined;
   status: CellStatus = 'created';
-  incarnation = 0;
   state: unknown = undefined;
   self: KernelSelf | undefined = undefined;
   /** The message being handled: its ask, and its trace. */
@@ -54,18 +58,13 @@ export class Cell implements Runnable, ChildHandle {
   readonly recorderId: number;
   extras: CellExtras | undefined = undefined;
   inbox: Inbox | undefined = undefined;
-  #isReady = false;
-  #isParked = false;
-  #isHandling = false;
-  #isStopRequested = false;
-  #hasState = false;
+  #flags = 0;
 
   constructor(kernel: Kernel, at: CellPlace, spec: ChildSpec<unknown, unknown>, owner: ChildOwner) {
+    super(spec, owner);
     this.kernel = kernel;
     this.parent = at.parent;
     this.uid = at.uid;
-    this.spec = spec;
-    this.owner = owner;
     this.recorderId = at.parent?.recorderId ?? at.uid;
     this.compiled = kernel.compiledOf(spec.start);
     if (at.parent === undefined) this.ensureExtras().path = at.path;
@@ -110,7 +109,7 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   runSlice(): void {
-    this.#isReady = false;
+    this.#flags &= ~READY;
     const { recorder, scheduler } = this.kernel;
     recorder.enter(this.recorderId, this.incarnation);
     if (this.status === 'passive') this.extras?.passivation?.wake();
@@ -127,12 +126,12 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   #isRunnable(): boolean {
-    return this.status === 'running' && !this.#isParked;
+    return this.status === 'running' && (this.#flags & PARKED) === 0;
   }
 
   #makeReady(): void {
-    if (this.#isReady || !(this.#isRunnable() || this.status === 'passive')) return;
-    this.#isReady = true;
+    if ((this.#flags & READY) !== 0 || !(this.#isRunnable() || this.status === 'passive')) return;
+    this.#flags |= READY;
     this.kernel.scheduler.ready(this);
   }
 
@@ -164,7 +163,7 @@ export class Cell implements Runnable, ChildHandle {
       return;
     }
     this.kernel.counters.handled += 1;
-    this.#isHandling = true;
+    this.#flags |= HANDLING;
     if (compiled?.hasSubject === true)
       this.kernel.recorder.subject(subjectOf(compiled, kind.name, payload));
     this.kernel.recorder.message(kind.index);
@@ -172,12 +171,12 @@ export class Cell implements Runnable, ChildHandle {
     try {
       result = kind.handler(this.state, payload, self as KernelSelf);
     } catch (error) {
-      this.#isHandling = false;
+      this.#flags &= ~HANDLING;
       if (error instanceof InvalidMessage) refuse(this, kind.name, error.code, error.message);
       else this.crash(error, kind.name, this.kernel.recorder.currentSubject());
       return;
     }
-    this.#isHandling = false;
+    this.#flags &= ~HANDLING;
     if (result instanceof DeferredAnswer) {
       if (asking !== undefined) result.follow(asking, this.ensureExtras().unanswered);
     } else if (isThenable(result)) {
@@ -188,27 +187,27 @@ export class Cell implements Runnable, ChildHandle {
     }
     this.asking = undefined;
     this.trace = undefined;
-    if (this.#isStopRequested) this.#end(STOPPED, true);
+    if ((this.#flags & STOP_REQUESTED) !== 0) this.#end(STOPPED, true);
   }
 
   #park(promise: PromiseLike<unknown>, kind: string): void {
     const { asking, incarnation } = this;
     const subject = this.compiled?.hasSubject === true ? this.kernel.recorder.currentSubject() : '';
-    this.#isParked = true;
+    this.#flags |= PARKED;
     this.ensureExtras().unanswered.park(asking, this.kernel.host.monotonicMs());
-    const isOver = () => this.incarnation !== incarnation || !this.#isParked;
+    const isOver = () => this.incarnation !== incarnation || (this.#flags & PARKED) === 0;
     promise.then(
       (value) => {
         if (isOver()) return;
         this.extras?.unanswered.answerParked(value);
-        this.#isParked = false;
+        this.#flags &= ~PARKED;
         this.asking = undefined;
         this.trace = undefined;
         this.#goOn();
       },
       (error: unknown) => {
         if (isOver()) return;
-        this.#isParked = false;
+        this.#flags &= ~PARKED;
         this.crash(error, kind, subject);
       },
     );
@@ -218,9 +217,7 @@ export class Cell implements Runnable, ChildHandle {
   start(incarnation: number): void {
     this.incarnation = incarnation;
     this.status = 'starting';
-    this.#isStopRequested = false;
-    this.#isParked = false;
-    this.#hasState = false;
+    this.#flags &= ~(PARKED | STOP_REQUESTED | HAS_STATE);
     if (this.compiled !== undefined) {
       this.#startCompiled(incarnation);
       return;
@@ -248,14 +245,14 @@ export class Cell implements Runnable, ChildHandle {
   /** Ends in order after the message being handled, or now where none is. */
   requestStop(): void {
     if (this.status === 'passive') this.#over(STOPPED);
-    else if (this.status === 'running' && !this.#isHandling && !this.#isParked)
+    else if (this.status === 'running' && (this.#flags & (HANDLING | PARKED)) === 0)
       this.#end(STOPPED, true);
-    else this.#isStopRequested = true;
+    else this.#flags |= STOP_REQUESTED;
   }
 
   /** Ends as long as nobody needs it; false where somebody may. */
   passivate(): boolean {
-    if (!this.#isRunnable() || this.#isReady || !isIdle(this)) return false;
+    if (!this.#isRunnable() || (this.#flags & READY) !== 0 || !isIdle(this)) return false;
     this.#end(PASSIVATED, true);
     if (this.status === 'ending') void this.ensureExtras().over(this, this.spec.shutdownTimeoutMs);
     return true;
@@ -284,8 +281,8 @@ export class Cell implements Runnable, ChildHandle {
   }
 
   /** This actor's children, made at the first use: most actors have none. */
-  ensureChildren(): ChildSet {
-    this.children ??= this.kernel.createChildren(this);
+  ensureChildren(supervision?: Supervision): ChildSet {
+    this.children ??= this.kernel.createChildren(this, supervision);
     return this.children;
   }
 
@@ -320,15 +317,15 @@ export class Cell implements Runnable, ChildHandle {
   #stateReady(incarnation: number, state: unknown): void {
     if (!this.#isStarting(incarnation)) return;
     this.state = state;
-    this.#hasState = true;
+    this.#flags |= HAS_STATE;
     const { definition } = this.compiled as Compiled;
     const supervision = definition.supervise?.(this.spec.start.args);
-    const specs = supervision === undefined ? [] : (checkSupervision(supervision).children ?? []);
-    if (specs.length === 0) {
+    const specs = supervision && checkSupervision(supervision).children;
+    if (specs === undefined || specs.length === 0) {
       this.#running(incarnation);
       return;
     }
-    this.ensureChildren()
+    this.ensureChildren(supervision)
       .startAll(specs as readonly ChildSpec<unknown, unknown>[])
       .then(
         () => this.#running(incarnation),
@@ -339,14 +336,14 @@ export class Cell implements Runnable, ChildHandle {
   #running(incarnation: number): void {
     if (!this.#isStarting(incarnation)) return;
     this.status = 'running';
-    this.owner.started(incarnation);
+    this.owner.started(this);
     announce(this);
     passivateLater(this);
     this.#goOn();
   }
 
   #goOn(): void {
-    if (this.#isStopRequested) this.#end(STOPPED, true);
+    if ((this.#flags & STOP_REQUESTED) !== 0) this.#end(STOPPED, true);
     else if (this.inbox?.hasMail === true) this.#makeReady();
   }
 
@@ -360,10 +357,10 @@ export class Cell implements Runnable, ChildHandle {
     if (this.status !== 'running' && this.status !== 'starting') return;
     const incarnation = this.incarnation;
     this.status = 'ending';
-    this.#isParked = false;
+    this.#flags &= ~PARKED;
     this.extras?.timers.cancelAll();
     if (!isOrderly) this.#revoke();
-    const hasStop = this.compiled?.definition.stop !== undefined && this.#hasState;
+    const hasStop = this.compiled?.definition.stop !== undefined && (this.#flags & HAS_STATE) !== 0;
     if (this.children === undefined && !hasStop) {
       this.#over(cause);
       return;
@@ -375,11 +372,11 @@ export class Cell implements Runnable, ChildHandle {
 
   #over(ending: ExitCause): void {
     // Somebody wanted its end while it became passive.
-    const cause = ending === PASSIVATED && this.#isStopRequested ? STOPPED : ending;
+    const cause = ending === PASSIVATED && (this.#flags & STOP_REQUESTED) !== 0 ? STOPPED : ending;
     const isPassive = cause === PASSIVATED;
     this.#revoke();
     this.status = isPassive ? 'passive' : 'waiting';
-    this.#isParked = false;
+    this.#flags &= ~PARKED;
     if (cause.kind !== 'stopped') this.kernel.counters.crashes += 1;
     this.state = undefined;
     this.children = undefined;
@@ -387,7 +384,7 @@ export class Cell implements Runnable, ChildHandle {
     this.trace = undefined;
     this.kernel.counters.stale_outcomes += this.inbox?.dropUrgent() ?? 0;
     const whenOver = this.extras?.ended(this, cause, isPassive);
-    if (!isPassive) this.owner.ended(this.incarnation, cause);
+    if (!isPassive) this.owner.ended(this, cause);
     else if (this.inbox?.hasMail === true) this.#makeReady();
     else this.inbox = undefined;
     whenOver?.resolve();

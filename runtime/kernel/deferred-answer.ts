@@ -20,9 +20,14 @@ export class DeferredAnswer<T> implements Deferred<T>, PromiseLike<T>, Unanswere
     return this;
   }
 
-  readonly resolve = (value: T): void => this.#settle('resolved', value);
+  /** Bound, and made when it is looked at: most answers are given in one way, where they were asked for. */
+  get resolve(): (value: T) => void {
+    return (value) => this.#settle('resolved', value);
+  }
 
-  readonly reject = (error: Error): void => this.#settle('rejected', error);
+  get reject(): (error: Error) => void {
+    return (error) => this.#settle('rejected', error);
+  }
 
   /** `ask` gets the answer, at once where it is there already; until then it stands among the unanswered ones. */
   follow(ask: AskEnvelope, unanswered: Unanswered): void {

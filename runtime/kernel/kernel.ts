@@ -7,12 +7,13 @@ import {
   type Down,
   type Mailbox,
 } from '../actor.ts';
-import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
+import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { type Inspection, Ration } from '../observe/inspection.ts';
-import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
+import type { Child, ChildOwner } from '../supervision/child.ts';
 import { ChildSet } from '../supervision/child-set.ts';
+import type { ChildSetPorts } from '../supervision/child-set-ports.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
 import type { ActorSnapshot, AnyDefinition, ThreadWorld } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
@@ -40,7 +41,7 @@ export interface KernelOptions {
     spec: ChildSpec<unknown, unknown>,
     path: string,
     owner: ChildOwner,
-  ) => ChildHandle;
+  ) => Child;
   /** The first uid that this thread gives. */
   readonly firstUid: number;
   /** Where no threads part the actors, and what they send is to be checked all the same. */
@@ -114,7 +115,7 @@ export class Kernel {
       if (this.#border === undefined) return this.sendTo(cell, kind, payload, trace);
       return this.#border.send(cell, kind, payload, trace, from);
     }
-    if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined) {
+    if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       return this.remotes.send(ref, kind, payload, trace);
     }
     this.deadLetter(ref.address, kind, 'no_such_actor');
@@ -166,19 +167,18 @@ export class Kernel {
       end.failed(new AskError('ask_cycle', ref.address, kind, { detail }));
       return;
     }
-    const { inMs, signal } = deadline;
-    const ask = this.asks.open({ address: ref.address, kind, inMs, trace, chain }, signal, end);
+    const ask = this.asks.open(request, end);
     if (cell !== undefined) ask.wayBack = this.#border?.wayBack(cell, from);
     const { id } = ask;
     // One ask too many, or one whose signal is aborted already, is nobody's message.
     if (!this.asks.isOpen(ask)) return;
     if (way !== undefined) {
       ask.slot = way.slot;
-      if (!way.send(kind, payload, [id, inMs, trace ?? 0, chain])) {
+      if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
         ask.fail('mailbox_full', 'not sent');
       }
     } else if (cell !== undefined) this.#askLocal(cell, request, ask);
-    else if (this.remotes !== undefined && this.at(path) === undefined) {
+    else if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
@@ -213,7 +213,7 @@ export class Kernel {
   watch(ref: ActorRef<unknown>, watcher: Watcher): void {
     const cell = this.find(ref);
     if (cell !== undefined) cell.ensureExtras().watchers.add(watcher);
-    else if (this.remotes !== undefined && this.at(pathOf(ref.address)) === undefined)
+    else if (this.remotes !== undefined && this.#isElsewhere(ref))
       this.remotes.watch(ref.address, watcher);
     else watcher.notify(noSuchActor(ref));
   }
@@ -257,13 +257,18 @@ export class Kernel {
     return cell;
   }
 
+  /** Of a ref that `find` has not found: nothing stands at its path here. By a name alone it would have been found. */
+  #isElsewhere({ address }: ActorRef<unknown>): boolean {
+    return uidOf(address) === 0 || this.at(pathOf(address)) === undefined;
+  }
+
   at(path: string): Cell | undefined {
     const root = this.#roots.get(path);
     if (root !== undefined) return root;
     const cut = path.lastIndexOf('/');
     if (cut === -1) return undefined;
-    const handle = this.at(path.slice(0, cut))?.children?.at(path.slice(cut + 1));
-    return handle instanceof Cell ? handle : undefined;
+    const child = this.at(path.slice(0, cut))?.children?.at(path.slice(cut + 1));
+    return child instanceof Cell ? child : undefined;
   }
 
   /** A cell at a path of its own, that its owner starts. `uid` is given where the main thread has chosen it. */
@@ -288,18 +293,18 @@ export class Kernel {
     if (this.#roots.get(cell.path) === cell) this.#roots.delete(cell.path);
   }
 
-  /** A cell's children, under the supervision that its definition asks for. */
-  createChildren(parent: Cell): ChildSet {
-    const supervision = parent.compiled?.definition.supervise?.(parent.spec.start.args);
-    if (supervision !== undefined) checkSupervision(supervision);
-    return new ChildSet(supervision ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
+  /** A cell's children, under the supervision that its definition asks for; `checked`, where that has been asked. */
+  createChildren(parent: Cell, checked?: Supervision): ChildSet {
+    const asked = checked ?? parent.compiled?.definition.supervise?.(parent.spec.start.args);
+    if (asked !== undefined && checked === undefined) checkSupervision(asked);
+    return new ChildSet(asked ?? DEFAULT_SUPERVISION, this.#childPorts(parent));
   }
 
   #childPorts(parent: Cell): ChildSetPorts {
     return {
       host: this.host,
       address: parent.path,
-      place: (spec, owner) => this.#place(parent, checkChildSpec(spec), owner),
+      place: (spec, owner) => this.#place(parent, spec, owner),
       escalate: (cause) => parent.fail(cause),
       shutDown: () => parent.requestStop(),
       childEnded: (ended: ChildEnded) => {
@@ -320,7 +325,7 @@ export class Kernel {
     };
   }
 
-  #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): ChildHandle {
+  #place(parent: Cell, spec: ChildSpec<unknown, unknown>, owner: ChildOwner): Child {
     const { thread } = this;
     const { placeElsewhere } = this.#options;
     const isHere =

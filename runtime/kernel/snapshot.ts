@@ -18,8 +18,8 @@ export function addSnapshots(
     handlingMs: sinceMs(cell.extras?.unanswered.parkedAtMs, nowMs),
     lastError: cell.extras?.lastError ?? '',
   });
-  for (const [id, handle] of cell.children?.handles() ?? [])
-    if (handle instanceof Cell) addSnapshots(found, handle, `${path}/${id}`, nowMs);
+  for (const child of cell.children?.all() ?? [])
+    if (child instanceof Cell) addSnapshots(found, child, `${path}/${child.spec.id}`, nowMs);
 }
 
 function sinceMs(atMs: number | undefined, nowMs: number): number {

@@ -157,7 +157,7 @@ export class RouteTable implements Remotes {
     const route = this.#routeTo(ref.address);
     if (route?.status === 'open')
       rememberOutbound(ref, this.#outboundOf(route, ref.address), this.#kernel);
-    return this.#send(ref.address, kind, payload, trace ?? 0);
+    return this.#send(route, ref.address, kind, payload, trace ?? 0);
   }
 
   ask(id: number, { ref, kind, payload, deadline, chain, trace }: AskRequest): void {
@@ -168,7 +168,7 @@ export class RouteTable implements Remotes {
       this.#kernel.asks.waitFor(id, route.link.slot);
       rememberOutbound(ref, this.#outboundOf(route, address), this.#kernel);
     }
-    if (this.#send(address, kind, payload, meta)) return;
+    if (this.#send(route, address, kind, payload, meta)) return;
     const isLost = route?.status === 'lost';
     this.#kernel.asks.fail(
       id,
@@ -219,8 +219,13 @@ export class RouteTable implements Remotes {
     this.#links.clear();
   }
 
-  #send(address: string, kind: string, payload: unknown, meta: WireMeta): boolean {
-    const route = this.#routeTo(address);
+  #send(
+    route: Route | undefined,
+    address: string,
+    kind: string,
+    payload: unknown,
+    meta: WireMeta,
+  ): boolean {
     if (route?.status === 'open') return this.#outboundOf(route, address).send(kind, payload, meta);
     const limit = kind === READY ? HELD_READY_LIMIT : HELD_LIMIT;
     if (route?.status === 'opening' && route.held.length < limit) {

@@ -12,6 +12,7 @@ import {
   type StateValue,
   type StateValueFrom,
 } from 'xstate';
+import { flatStepper } from './flat-step.ts';
 import { MachineError } from './machine-error.ts';
 import { checkPure, isPureBuiltin } from './purity.ts';
 
@@ -60,6 +61,7 @@ export function createMachineTable<M extends AnyStateMachine>(machine: M): Machi
     const pure = toAction(machine, action);
     if (pure !== undefined) actions.push(pure);
   });
+  const stepFlat = flatStepper(machine);
   const rested = new Map<string, AnyMachineSnapshot>();
 
   const restore = (state: MachineState<StateValue, MachineContext>): AnyMachineSnapshot => {
@@ -89,6 +91,8 @@ export function createMachineTable<M extends AnyStateMachine>(machine: M): Machi
     },
     next(state, event) {
       const before = restore(state as MachineState<StateValue, MachineContext>);
+      const flat = stepFlat?.(before, event);
+      if (flat !== undefined) return flat as MachineStep<StateValueFrom<M>, ContextFrom<M>>;
       actions = [];
       const after = machine.transition(before, event, scope) as AnyMachineSnapshot;
       if (Object.keys(after.children).length > 0) {

@@ -1,10 +1,16 @@
 /** The children of one actor: started in order, restarted by the strategy, stopped in reverse. It runs in the parent's thread. */
 import type { ActorRef, ChildEnded, ExitCause } from '../actor.ts';
-import type { Backoff, ChildSpec, RestartLimit, Supervision } from '../child-spec.ts';
+import {
+  type Backoff,
+  type ChildSpec,
+  checkChildSpec,
+  type RestartLimit,
+  type Supervision,
+} from '../child-spec.ts';
 import { RuntimeError } from '../errors.ts';
 import { STOPPED, toCrash } from '../kernel/exit-cause.ts';
-import { Child, type ChildKeeper } from './child.ts';
-import type { ChildHandle, ChildSetPorts } from './child-handle.ts';
+import type { Child, ChildOwner } from './child.ts';
+import type { ChildSetPorts } from './child-set-ports.ts';
 import { GroupRestart } from './group-restart.ts';
 import {
   affectedBy,
@@ -19,7 +25,7 @@ export const DEFAULT_START_TIMEOUT_MS = 30_000;
 /** Of a child whose limit is used up: its delay is the longest one. */
 const LAST_BACKOFF_STEP = 64;
 
-export class ChildSet implements ChildKeeper {
+export class ChildSet implements ChildOwner {
   readonly #ports: ChildSetPorts;
   readonly #supervision: Supervision;
   readonly #backoff: Backoff;
@@ -46,22 +52,20 @@ export class ChildSet implements ChildKeeper {
     return false;
   }
 
-  at(id: string): ChildHandle | undefined {
-    return this.#children.get(id)?.handle;
+  at(id: string): Child | undefined {
+    return this.#children.get(id);
   }
 
-  *handles(): Generator<readonly [id: string, handle: ChildHandle]> {
-    for (const [id, { handle }] of this.#children) yield [id, handle];
+  /** In start order. */
+  all(): IterableIterator<Child> {
+    return this.#children.values();
   }
 
   list(): readonly { readonly id: string; readonly ref: ActorRef<unknown> }[] {
-    return Array.from(this.#children.values(), ({ spec, handle }) => ({
-      id: spec.id,
-      ref: handle.ref,
-    }));
+    return Array.from(this.#children.values(), ({ spec, ref }) => ({ id: spec.id, ref }));
   }
 
-  /** One after the other; rejects with the first child's failure, the ones before it running. */
+  /** Of a supervision that has been checked. One after the other; rejects with the first child's failure, the ones before it running. */
   async startAll(specs: readonly ChildSpec<unknown, unknown>[]): Promise<void> {
     for (const spec of specs) {
       if (this.#isStopping) throw refusal(this.#ports.address);
@@ -74,16 +78,16 @@ export class ChildSet implements ChildKeeper {
 
   spawn(spec: ChildSpec<unknown, unknown>): ActorRef<unknown> {
     if (this.#isStopping) throw refusal(this.#ports.address);
-    const child = this.#add(spec);
+    const child = this.#add(checkChildSpec(spec));
     this.#launch(child);
-    return child.handle.newRef();
+    return child.newRef();
   }
 
   /** Settles when the child's present start has succeeded; rejects with its failure. */
   async whenStarted(ref: ActorRef<unknown>): Promise<void> {
     for (const child of this.#children.values()) {
-      if (child.handle.ref.address !== ref.address) continue;
-      if (child.status !== 'running') await child.whenStarted();
+      if (child.ref.address !== ref.address) continue;
+      if (child.stage !== 'running') await child.whenStarted();
       return;
     }
     throw new RuntimeError(
@@ -123,32 +127,34 @@ export class ChildSet implements ChildKeeper {
     }
   }
 
-  childStarted(child: Child): void {
-    if (child.status !== 'starting') return;
+  started(child: Child): void {
+    if (child.stage !== 'starting') return;
     child.cancelTimer();
-    child.status = 'running';
+    child.stage = 'running';
+    child.settleStart();
+    // One that comes and goes is no news, and how long it has run is nobody's question.
+    if (child.spec.restart === 'temporary') return;
     // Whole milliseconds: a fraction costs each child an object.
     child.startedAtMs = Math.trunc(this.#ports.host.monotonicMs());
-    child.settleStart();
     const { inspection } = this.#ports;
     const type = child.incarnation === 1 ? 'actor.started' : 'actor.restarted';
-    if (child.spec.restart === 'temporary' || !inspection.hears(type)) return;
-    const { address } = child.handle.newRef();
+    if (!inspection.hears(type)) return;
+    const { address } = child.newRef();
     const { incarnation } = child;
     inspection.emit(type === 'actor.started' ? { type, address } : { type, address, incarnation });
   }
 
-  childOver(child: Child, cause: ExitCause): void {
-    if (child.status === 'gone') return;
-    if (child.status === 'stopping') {
+  ended(child: Child, cause: ExitCause): void {
+    if (child.stage === 'gone') return;
+    if (child.stage === 'stopping') {
       // Who has no time to stop in is killed by order.
       if (cause.code !== 'killed') this.#report(child, cause, -1);
       return;
     }
     // A static child's first start is its parent's start: the failure is the parent's, not a restart.
-    const isFirstStart = child.status === 'starting' && child.incarnation === 1 && child.isAwaited;
+    const isFirstStart = child.stage === 'starting' && child.incarnation === 1 && child.isAwaited;
     child.cancelTimer();
-    child.status = 'restarting';
+    child.stage = 'restarting';
     if (isFirstStart || this.#isStopping) this.#report(child, cause, -1);
     if (isFirstStart && !this.#isStopping) this.#remove(child, cause);
     child.settleStart(cause);
@@ -257,7 +263,7 @@ export class ChildSet implements ChildKeeper {
   }
 
   #recover(child: Child, delayMs: number): void {
-    if (this.#isStopping || child.status !== 'restarting') return;
+    if (this.#isStopping || child.stage !== 'restarting') return;
     if (this.#supervision.strategy === 'one_for_one') {
       child.timer = this.#ports.host.setTimer(delayMs, () => {
         if (!this.#isStopping) this.#launch(child);
@@ -293,28 +299,27 @@ export class ChildSet implements ChildKeeper {
         { retryable: true },
       );
     }
-    const child = new Child(spec, this);
-    child.handle = this.#ports.place(spec, child);
+    const child = this.#ports.place(spec, this);
     this.#children.set(spec.id, child);
     return child;
   }
 
   #launch(child: Child): void {
-    child.status = 'starting';
+    child.stage = 'starting';
     child.incarnation += 1;
     const { incarnation } = child;
-    child.handle.start(incarnation);
-    if (child.status !== 'starting' || child.incarnation !== incarnation) return;
+    child.start(incarnation);
+    if (child.stage !== 'starting' || child.incarnation !== incarnation) return;
     const timeoutMs = this.#supervision.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
-    child.timer = this.#ports.host.setTimer(timeoutMs, () => child.handle.kill('start_timeout'));
+    child.timer = this.#ports.host.setTimer(timeoutMs, () => child.kill('start_timeout'));
   }
 
   /** Undefined when it is over. */
   #halt(child: Child): Promise<void> | undefined {
     child.cancelTimer();
-    if (child.status === 'running' || child.status === 'starting') {
-      child.status = 'stopping';
-      const halting = child.handle.stop(child.spec.shutdownTimeoutMs);
+    if (child.stage === 'running' || child.stage === 'starting') {
+      child.stage = 'stopping';
+      const halting = child.stop(child.spec.shutdownTimeoutMs);
       if (halting !== undefined) child.ensureTrouble().halting = halting;
     }
     const halting = child.trouble?.halting;
@@ -325,7 +330,7 @@ export class ChildSet implements ChildKeeper {
 
   #halted(child: Child): void {
     if (child.trouble !== undefined) child.trouble.halting = undefined;
-    if (child.status !== 'gone') child.status = 'restarting';
+    if (child.stage !== 'gone') child.stage = 'restarting';
     child.settleStart(STOPPED);
   }
 
@@ -336,20 +341,20 @@ export class ChildSet implements ChildKeeper {
   }
 
   #remove(child: Child, cause: ExitCause, isNews = true): void {
-    if (child.status === 'gone') return;
-    child.status = 'gone';
+    if (child.stage === 'gone') return;
+    child.stage = 'gone';
     child.cancelTimer();
     this.#children.delete(child.spec.id);
-    child.handle.dispose();
+    child.dispose();
     const { inspection } = this.#ports;
     if (isNews && inspection.hears('actor.stopped'))
-      inspection.emit({ type: 'actor.stopped', address: child.handle.newRef().address, cause });
+      inspection.emit({ type: 'actor.stopped', address: child.newRef().address, cause });
     this.#ports.removed(child.spec.id, cause);
   }
 
-  #hasRunLong({ status, startedAtMs }: Child): boolean {
+  #hasRunLong({ stage, startedAtMs }: Child): boolean {
     const ranMs = this.#ports.host.monotonicMs() - startedAtMs;
-    return status === 'running' && ranMs >= this.#backoff.resetAfterMs;
+    return stage === 'running' && ranMs >= this.#backoff.resetAfterMs;
   }
 
   #nextDelayMs(child: Child): number {
@@ -376,7 +381,7 @@ export class ChildSet implements ChildKeeper {
   #report(child: Child, cause: ExitCause, restartInMs: number): void {
     const { inspection } = this.#ports;
     if (cause.kind === 'stopped' || !inspection.hears('actor.crashed')) return;
-    const { address } = child.handle.newRef();
+    const { address } = child.newRef();
     const { stack = '' } = cause;
     inspection.emit({ type: 'actor.crashed', address, cause, stack, restartInMs });
   }

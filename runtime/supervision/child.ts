@@ -1,14 +1,13 @@
-/** One child as its supervisor keeps it: what it is, how far it is, and how often it has come back. */
-import type { ChildEnded, ExitCause } from '../actor.ts';
+/** One child wherever it runs, and what its supervisor keeps of it: how far it is, and how often it has come back. */
+import type { ActorRef, ChildEnded, ExitCause } from '../actor.ts';
 import type { ChildSpec } from '../child-spec.ts';
 import { createDeferred, type Deferral } from '../deferred.ts';
 import type { Timer } from '../host/host.ts';
-import type { ChildHandle, ChildOwner } from './child-handle.ts';
 
-/** Hears what happens to its children. */
-export interface ChildKeeper {
-  childStarted(child: Child): void;
-  childOver(child: Child, cause: ExitCause): void;
+/** Hears of its children: one of the two after each `start`. */
+export interface ChildOwner {
+  started(child: Child): void;
+  ended(child: Child, cause: ExitCause): void;
 }
 
 /** What most children never have. */
@@ -24,34 +23,36 @@ class ChildTrouble {
   halting: Promise<void> | undefined = undefined;
 }
 
-export class Child implements ChildOwner {
+/** The actor itself, or what stands for it where it runs in another thread: an object for each, kept small. */
+export abstract class Child {
   readonly spec: ChildSpec<unknown, unknown>;
-  /** Given right after it is made: placing a child needs its owner. */
-  handle!: ChildHandle;
-  status: 'starting' | 'running' | 'restarting' | 'stopping' | 'gone' = 'starting';
+  readonly owner: ChildOwner;
+  /** As its supervisor sees it. */
+  stage: 'starting' | 'running' | 'restarting' | 'stopping' | 'gone' = 'starting';
   incarnation = 0;
   startedAtMs = 0;
   /** The deadline of the start under way, or the delay before it. */
   timer: Timer | undefined = undefined;
   trouble: ChildTrouble | undefined = undefined;
-  readonly #keeper: ChildKeeper;
+  abstract readonly ref: ActorRef<unknown>;
 
-  constructor(spec: ChildSpec<unknown, unknown>, keeper: ChildKeeper) {
+  constructor(spec: ChildSpec<unknown, unknown>, owner: ChildOwner) {
     this.spec = spec;
-    this.#keeper = keeper;
+    this.owner = owner;
   }
+
+  /** The same address, in an object that it does not keep. */
+  abstract newRef(): ActorRef<unknown>;
+  abstract start(incarnation: number): void;
+  /** Stops in order, kills after the timeout; settles when the incarnation is over. Undefined: it is over already. */
+  abstract stop(timeoutMs: number): Promise<void> | undefined;
+  abstract kill(code: string): void;
+  /** Not coming back: what waits in its mailbox becomes dead letters. */
+  abstract dispose(): void;
 
   ensureTrouble(): ChildTrouble {
     this.trouble ??= new ChildTrouble();
     return this.trouble;
-  }
-
-  started(incarnation: number): void {
-    if (incarnation === this.incarnation) this.#keeper.childStarted(this);
-  }
-
-  ended(incarnation: number, cause: ExitCause): void {
-    if (incarnation === this.incarnation) this.#keeper.childOver(this, cause);
   }
 
   get isAwaited(): boolean {
@@ -72,7 +73,7 @@ export class Child implements ChildOwner {
     if (trouble === undefined || starting === undefined) return;
     trouble.starting = undefined;
     if (cause === undefined) starting.resolve();
-    else starting.reject(toError(this.handle.ref.address, cause));
+    else starting.reject(toError(this.ref.address, cause));
   }
 
   cancelTimer(): void {
@@ -81,7 +82,7 @@ export class Child implements ChildOwner {
   }
 
   toEnded(cause: ExitCause): ChildEnded {
-    return { id: this.spec.id, ref: this.handle.newRef(), incarnation: this.incarnation, cause };
+    return { id: this.spec.id, ref: this.newRef(), incarnation: this.incarnation, cause };
   }
 }
 

@@ -46,7 +46,7 @@ export class GroupRestart {
   async #restart(): Promise<void> {
     for (const child of await this.#bringDown()) {
       if (this.#isCancelled) return;
-      if (child.status === 'gone') continue;
+      if (child.stage === 'gone') continue;
       // Whose start fails is heard of by `add`, at once or when its parent has been told, and takes the rest along.
       if (!(await this.#start(child)) && !isGone(child)) return;
       if (this.#failures.length > 0) return;
@@ -99,6 +99,6 @@ export class GroupRestart {
   }
 }
 
-function isGone({ status }: Child): boolean {
-  return status === 'gone';
+function isGone({ stage }: Child): boolean {
+  return stage === 'gone';
 }

@@ -6,7 +6,7 @@ import { codeOf, messageOf } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { createRef } from '../kernel/ref.ts';
 import type { RouteTable } from '../link/route-table.ts';
-import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
+import { Child, type ChildOwner } from '../supervision/child.ts';
 import type { ThreadSlot } from './thread-slot.ts';
 
 /** Beyond a child's own shutdown deadline, for the answer to come back. */
@@ -24,12 +24,13 @@ export interface RemoteChildOptions {
   disposed(child: RemoteChild): void;
 }
 
-export class RemoteChild implements ChildHandle {
+export class RemoteChild extends Child {
   readonly ref: ActorRef<unknown>;
   readonly uid: number;
   readonly path: string;
   readonly slot: ThreadSlot;
   readonly #options: RemoteChildOptions;
+  /** The incarnation that runs or starts; 0 between two. */
   #live = 0;
   /** Whether the thread was told to start this incarnation: before that there is nothing in it to stop. */
   #isCalled = false;
@@ -37,6 +38,7 @@ export class RemoteChild implements ChildHandle {
   #isDisposed = false;
 
   constructor(options: RemoteChildOptions) {
+    super(options.spec, options.owner);
     this.#options = options;
     this.uid = options.uid;
     this.path = options.path;
@@ -51,11 +53,6 @@ export class RemoteChild implements ChildHandle {
 
   get isLive(): boolean {
     return this.#live !== 0;
-  }
-
-  /** The one that runs or starts; 0 between two. */
-  get incarnation(): number {
-    return this.#live;
   }
 
   start(incarnation: number): void {
@@ -108,7 +105,7 @@ export class RemoteChild implements ChildHandle {
   }
 
   started(incarnation: number): void {
-    if (incarnation === this.#live) this.#options.owner.started(incarnation);
+    if (incarnation === this.#live) this.owner.started(this);
   }
 
   ended(incarnation: number, cause: ExitCause): void {
@@ -116,7 +113,7 @@ export class RemoteChild implements ChildHandle {
     this.#live = 0;
     this.#over?.resolve();
     this.#over = undefined;
-    this.#options.owner.ended(incarnation, cause);
+    this.owner.ended(this, cause);
   }
 
   lost(cause: ExitCause): void {
@@ -126,8 +123,8 @@ export class RemoteChild implements ChildHandle {
   async #start(incarnation: number): Promise<void> {
     await this.slot.ready;
     if (incarnation !== this.#live || this.#isDisposed) return;
-    const { uid, path } = this;
-    const { spec, routes } = this.#options;
+    const { uid, path, spec } = this;
+    const { routes } = this.#options;
     this.#isCalled = true;
     await this.slot.call(
       'start',

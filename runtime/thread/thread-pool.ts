@@ -8,7 +8,7 @@ import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
 import { RouteTable } from '../link/route-table.ts';
 import type { Observers } from '../observe/observers.ts';
-import type { ChildHandle, ChildOwner } from '../supervision/child-handle.ts';
+import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
 import { NO_DELAY } from './heartbeat.ts';
 import { RemoteChild } from './remote-child.ts';
@@ -66,7 +66,7 @@ export class ThreadPool {
     this.#spare.fill();
   }
 
-  place(spec: ChildSpec<unknown, unknown>, path: string, owner: ChildOwner): ChildHandle {
+  place(spec: ChildSpec<unknown, unknown>, path: string, owner: ChildOwner): RemoteChild {
     const kernel = this.#kernel;
     const routes = this.#routes;
     if (kernel === undefined || routes === undefined || this.#isStopping) {

@@ -7,7 +7,7 @@ import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
 import { RouteTable } from '../link/route-table.ts';
 import { everything, type Inspection } from '../observe/inspection.ts';
-import type { ChildOwner } from '../supervision/child-handle.ts';
+import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
 import { FlightRecorder } from './flight-recorder.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -155,8 +155,8 @@ export class WorkerThread implements ThreadControl {
   /** The child set that it belongs to is on main. */
   #ownerOf(uid: number): ChildOwner {
     return {
-      started: (incarnation) => this.#tellMain({ type: 'started', uid, incarnation }),
-      ended: (incarnation, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
+      started: ({ incarnation }) => this.#tellMain({ type: 'started', uid, incarnation }),
+      ended: ({ incarnation }, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
     };
   }
 

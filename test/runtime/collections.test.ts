@@ -90,10 +90,16 @@ test('a long run of strings is given back from the front', () => {
 
 test('A1 asks that stay open while thousands come and go are found by their own ids', async () => {
   const asks = new Asks(createNodeHost());
-  const options = { address: 't/a', kind: 'k', inMs: 60_000, trace: undefined, chain: [] };
+  const request = {
+    ref: { address: 't/a' },
+    kind: 'k',
+    deadline: { inMs: 60_000 },
+    trace: undefined,
+    chain: [],
+  };
   const open = () => {
     const end = new PromiseEnd();
-    return { ask: asks.open(options, undefined, end), promise: end.promise };
+    return { ask: asks.open(request, end), promise: end.promise };
   };
   try {
     const ids = new Set<number>();

@@ -28,26 +28,24 @@ export class Audit {
     for (const { host, slot, ports, inside } of this.#threads.workers) {
       if (host.isOver || slot === MAIN_SLOT) continue;
       const name = inside.kernel.thread;
-      this.#credits(`main ↔ ${name}`, ports, [
-        linkOf(this.#main, slot),
-        linkOf(inside.kernel, MAIN_SLOT),
-      ]);
+      this.#credits(name, ports, linkOf(this.#main, slot), linkOf(inside.kernel, MAIN_SLOT));
     }
-    for (const { ports, links } of this.#threads.joined) this.#credits('two workers', ports, links);
+    for (const { ports, links } of this.#threads.joined)
+      this.#credits('another worker', ports, links[0], links[1]);
   }
 
   /** What one side waits to be given back is on its way, taken in, or on its way back. */
   #credits(
-    name: string,
+    peerName: string,
     [one, other]: readonly [VirtualPorts, VirtualPorts],
-    [link, peer]: readonly [Link | undefined, Link | undefined],
+    link: Link | undefined,
+    peer: Link | undefined,
   ): void {
-    const isOpen = ![one, other].some(({ data, control }) => data.isClosed || control.isClosed);
-    if (link === undefined || peer === undefined || !isOpen) return;
+    if (link === undefined || peer === undefined || !isOpen(one) || !isOpen(other)) return;
     const there = link.owed.toThis - other.data.messages - peer.owed.toPeer - one.control.credits;
     const back = peer.owed.toThis - one.data.messages - link.owed.toPeer - other.control.credits;
     if (there !== 0 || back !== 0)
-      this.#books.fail('credits', `${name}: ${there} and ${back} credits are missing`);
+      this.#books.fail('credits', `to ${peerName}: ${there} and ${back} credits are missing`);
   }
 
   #mailboxes(moved: VirtualThread): void {
@@ -67,6 +65,10 @@ export class Audit {
         );
     }
   }
+}
+
+function isOpen({ data, control }: VirtualPorts): boolean {
+  return !data.isClosed && !control.isClosed;
 }
 
 function linkOf({ remotes }: Kernel, slot: number): Link | undefined {

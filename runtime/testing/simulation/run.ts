@@ -125,11 +125,12 @@ class SimulatedRun {
       bid: (fault: 'crash' | 'leave' | 'die' | 'flood', at: number) =>
         this.#bidFault(system, fault, at),
     };
-    for (let i = 0; i < steps && this.#books.violation === undefined; i += 1) {
+    await this.#stepUpTo(steps, () => {
+      if (this.#books.violation !== undefined) return true;
       this.#faults.step(ground);
       if (this.#random() < COMMAND_SHARE) this.#bidAny(system);
-      await this.#step();
-    }
+      return false;
+    });
     if (this.#books.violation === undefined) await this.#end(system);
     const { violation, counts } = this.#books;
     return {
@@ -198,17 +199,20 @@ class SimulatedRun {
     };
     promise.then(done, done);
     await microtasksDone();
-    for (let i = 0; !isDone && i < BOOT_STEPS; i += 1) await this.#step();
+    await this.#stepUpTo(BOOT_STEPS, () => isDone);
     if (!isDone) throw new Error('the simulated system does not come up');
     return promise;
   }
 
-  async #step(): Promise<void> {
-    const moved = this.#machine.step();
-    await microtasksDone();
-    if (moved !== undefined) this.#audit?.look(moved);
-    if (this.#books.violation !== undefined && this.#violationStep === 0)
-      this.#violationStep = this.#machine.steps;
+  /** One thing happens, and all that follows from it at once; then it is looked at. Until `isOver`, asked before each. */
+  async #stepUpTo(steps: number, isOver: () => boolean): Promise<void> {
+    for (let i = 0; i < steps && !isOver(); i += 1) {
+      const moved = this.#machine.step();
+      await microtasksDone();
+      if (moved !== undefined) this.#audit?.look(moved);
+      if (this.#books.violation !== undefined && this.#violationStep === 0)
+        this.#violationStep = this.#machine.steps;
+    }
   }
 
   #bidAny(system: System): void {
@@ -264,13 +268,14 @@ class SimulatedRun {
 
   async #rest(): Promise<void> {
     const untilMs = this.#machine.nowMs + QUIET_MS;
-    for (let i = 0; i < LONGEST_END_STEPS && this.#books.violation === undefined; i += 1) {
-      const isQuiet = this.#machine.nowMs >= untilMs && !this.#machine.isBusy;
-      if (isQuiet && this.#hubs.every((path) => this.#books.lives.get(path)?.isOver === false))
-        return;
-      await this.#step();
-    }
-    const away = this.#hubs.filter((path) => this.#books.lives.get(path)?.isOver !== false);
+    const isBack = (path: string) => this.#books.lives.get(path)?.isOver === false;
+    let isQuiet = false;
+    await this.#stepUpTo(LONGEST_END_STEPS, () => {
+      isQuiet = this.#machine.nowMs >= untilMs && !this.#machine.isBusy && this.#hubs.every(isBack);
+      return isQuiet || this.#books.violation !== undefined;
+    });
+    if (isQuiet || this.#books.violation !== undefined) return;
+    const away = this.#hubs.filter((path) => !isBack(path));
     this.#books.fail('recovery', `it does not come to rest; not running: ${away.join(', ')}`);
   }
 
