@@ -5,7 +5,7 @@ import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
-import { RouteTable } from '../link/route-table.ts';
+import { LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
 import { everything, type Inspection } from '../observe/inspection.ts';
 import type { ChildOwner } from '../supervision/child-handle.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
@@ -165,7 +165,8 @@ export class WorkerThread implements ThreadControl {
       throw new RuntimeError('bad_frame', 'another thread cannot read what this one wrote');
     }
     if (message.type !== 'located') return;
-    if (message.slot === -1) this.#routes.closed(message.path);
+    if (message.slot === NOWHERE) this.#routes.closed(message.path);
+    else if (message.slot === LOST) this.#routes.closed(message.path, 'thread_lost');
     else this.#routes.opened(message.path, message.slot);
   }
 
