@@ -177,7 +177,8 @@ class RunningSystem implements System {
 
   /** The first child of the root, so that it stops last. Its crash ends the system: what it held is lost. */
   keepState(store: Store): void {
-    const args = { store };
+    const failed = (code: string) => this.#tell({ type: 'store.failed', code });
+    const args = { store, failed };
     const spec = child(keeperActor, { id: KEEPER_ID, args, placement: 'main' });
     this.#root.spawn(spec as ChildSpec<unknown, unknown>);
   }
