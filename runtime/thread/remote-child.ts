@@ -93,7 +93,9 @@ export class RemoteChild implements ChildHandle {
       gone();
       return;
     }
-    this.slot.call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS).catch(gone);
+    this.slot
+      .call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS)
+      .then((isThere) => isThere || gone(), gone);
   }
 
   dispose(): void {

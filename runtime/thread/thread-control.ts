@@ -28,7 +28,8 @@ export interface ThreadControl {
   /** Settles when messages for the path can be taken; `started` or `ended` follows on the control lane. */
   start(request: StartRequest): Promise<void>;
   stop(uid: number, timeoutMs: number): Promise<void>;
-  kill(uid: number, code: string): void;
+  /** False where there is no such child, of which nothing will be told then. */
+  kill(uid: number, code: string): boolean;
   dispose(uid: number): void;
   /** A direct link to another worker. */
   connect(slot: number, data: Port, control: Port): void;

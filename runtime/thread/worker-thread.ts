@@ -115,8 +115,10 @@ export class WorkerThread implements ThreadControl {
     await this.#cells.get(uid)?.stop(timeoutMs);
   }
 
-  kill(uid: number, code: string): void {
-    this.#cells.get(uid)?.kill(code);
+  kill(uid: number, code: string): boolean {
+    const cell = this.#cells.get(uid);
+    cell?.kill(code);
+    return cell !== undefined;
   }
 
   dispose(uid: number): void {
