@@ -103,9 +103,7 @@ export class RemoteChild implements ChildHandle {
     this.#live = 0;
     this.#over?.resolve();
     this.#options.routes.closed(this.path);
-    this.slot
-      .call('dispose', (thread) => thread.dispose(this.uid), ANSWER_MARGIN_MS)
-      .catch(() => undefined);
+    this.slot.dispose(this.uid);
     this.#options.disposed(this);
   }
 

@@ -30,7 +30,8 @@ export interface ThreadControl {
   stop(uid: number, timeoutMs: number): Promise<void>;
   /** False where there is no such child, of which nothing will be told then. */
   kill(uid: number, code: string): boolean;
-  dispose(uid: number): void;
+  /** None of them comes back, and nothing is told of their ends. */
+  dispose(uids: readonly number[]): void;
   /** A direct link to another worker. */
   connect(slot: number, data: Port, control: Port): void;
   inspect(): ThreadReport;

@@ -121,9 +121,12 @@ export class WorkerThread implements ThreadControl {
     return cell !== undefined;
   }
 
-  dispose(uid: number): void {
-    this.#cells.get(uid)?.dispose();
-    this.#cells.delete(uid);
+  dispose(uids: readonly number[]): void {
+    for (const uid of uids) {
+      const cell = this.#cells.get(uid);
+      this.#cells.delete(uid);
+      cell?.dispose();
+    }
   }
 
   connect(slot: number, data: Port, control: Port): void {
@@ -158,7 +161,9 @@ export class WorkerThread implements ThreadControl {
   #ownerOf(uid: number): ChildOwner {
     return {
       started: (incarnation) => this.#tellMain({ type: 'started', uid, incarnation }),
-      ended: (incarnation, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
+      ended: (incarnation, cause) => {
+        if (this.#cells.has(uid)) this.#tellMain({ type: 'ended', uid, incarnation, cause });
+      },
     };
   }
 
