@@ -287,6 +287,7 @@ class RunningSystem implements System {
       await this.#within(this.closeWorld(), shareMs);
     } finally {
       this.#kernel.asks.stop();
+      this.#kernel.close();
       this.#tell({ type: 'system.stopped', cause: this.#cause });
       this.#end.resolve(this.#cause);
     }

@@ -10,7 +10,7 @@ import {
 import { type ChildSpec, checkChildSpec, checkSupervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { type Inspection, Ration } from '../observe/inspection.ts';
+import { type Inspection, NOBODY, Ration } from '../observe/inspection.ts';
 import type { ChildHandle, ChildOwner, ChildSetPorts } from '../supervision/child-handle.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
@@ -75,7 +75,7 @@ export class Kernel {
   resolve: Resolve = resolveByImport;
   /** Set as `deps` is. */
   tracing: ThreadWorld['tracing'] = undefined;
-  readonly #options: KernelOptions;
+  #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
   readonly #roots = new Map<string, Cell>();
@@ -361,9 +361,7 @@ export class Kernel {
     try {
       definition = await findDefinition(this.resolve, module, exportName);
     } catch (error) {
-      throw new RuntimeError('unknown_module', `cannot load ${module}`, {
-        cause: error,
-      });
+      throw new RuntimeError('unknown_module', `cannot load ${module}`, { cause: error });
     }
     if (!isDefinition(definition)) {
       throw new RuntimeError(
@@ -374,6 +372,15 @@ export class Kernel {
     const compiled = this.#compile(definition);
     this.#compiled.set(keyOf(code), compiled);
     return compiled;
+  }
+
+  /** Its system is over: a ref that remembers an actor of it keeps nothing of the system. */
+  close(): void {
+    const { thread, host, recorder } = this;
+    this.#options = { thread, host, recorder, inspection: NOBODY, firstUid: 0 };
+    this.remotes = undefined;
+    this.tracing = undefined;
+    this.deps = undefined;
   }
 
   snapshot(): readonly ActorSnapshot[] {

@@ -139,7 +139,6 @@ export class ChildSet implements ChildKeeper {
   }
 
   childOver(child: Child, cause: ExitCause): void {
-    if (child.status === 'gone') return;
     if (child.status === 'stopping') {
       // Who has no time to stop in is killed by order.
       if (cause.code !== 'killed') this.#report(child, cause, -1);
@@ -337,8 +336,7 @@ export class ChildSet implements ChildKeeper {
 
   #remove(child: Child, cause: ExitCause, isNews = true): void {
     if (child.status === 'gone') return;
-    child.status = 'gone';
-    child.cancelTimer();
+    child.leave();
     this.#children.delete(child.spec.id);
     child.handle.dispose();
     const { inspection } = this.#ports;

@@ -34,7 +34,8 @@ export class Child implements ChildOwner {
   /** The deadline of the start under way, or the delay before it. */
   timer: Timer | undefined = undefined;
   trouble: ChildTrouble | undefined = undefined;
-  readonly #keeper: ChildKeeper;
+  /** Undefined once it is gone: whoever still holds the child holds nothing of its supervisor. */
+  #keeper: ChildKeeper | undefined;
 
   constructor(spec: ChildSpec<unknown, unknown>, keeper: ChildKeeper) {
     this.spec = spec;
@@ -47,11 +48,18 @@ export class Child implements ChildOwner {
   }
 
   started(incarnation: number): void {
-    if (incarnation === this.incarnation) this.#keeper.childStarted(this);
+    if (incarnation === this.incarnation) this.#keeper?.childStarted(this);
   }
 
   ended(incarnation: number, cause: ExitCause): void {
-    if (incarnation === this.incarnation) this.#keeper.childOver(this, cause);
+    if (incarnation === this.incarnation) this.#keeper?.childOver(this, cause);
+  }
+
+  /** It is not coming back. */
+  leave(): void {
+    this.status = 'gone';
+    this.cancelTimer();
+    this.#keeper = undefined;
   }
 
   get isAwaited(): boolean {
