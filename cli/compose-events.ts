@@ -63,6 +63,9 @@ export function logEvent(log: Log, event: SystemEvent): void {
         overflow: event.overflow,
       });
       return;
+    case 'store.failed':
+      log('error', 'what actors keep cannot be written', { code: event.code });
+      return;
     case 'phase.ended':
       log(event.code === '' ? 'debug' : 'warn', 'a phase of the stop has ended', {
         phase: event.phase,

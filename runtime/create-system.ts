@@ -176,7 +176,8 @@ class RunningSystem implements System {
 
   /** The first child of the root, so that it stops last. Its crash ends the system: what it held is lost. */
   keepState(store: Store): void {
-    const args = { store };
+    const failed = (code: string) => this.#tell({ type: 'store.failed', code });
+    const args = { store, failed };
     const spec = child(keeperActor, { id: KEEPER_ID, args, placement: 'main' });
     this.#root.spawn(spec as ChildSpec<unknown, unknown>);
   }
@@ -285,6 +286,7 @@ class RunningSystem implements System {
       await this.#within(this.closeWorld(), shareMs);
     } finally {
       this.#kernel.asks.stop();
+      this.#kernel.close();
       this.#tell({ type: 'system.stopped', cause: this.#cause });
       this.#end.resolve(this.#cause);
     }

@@ -76,7 +76,10 @@ export const ASK_CODES = [
 ] as const;
 export type AskCode = (typeof ASK_CODES)[number];
 
-/** Why an ask has no reply. `retryable` is true where the message was certainly never handled. */
+/**
+ * Why an ask has no reply. `retryable` is true where the message was certainly never handled and the actor may be asked again:
+ * a full mailbox, or a lost thread to which it was not sent.
+ */
 export class AskError extends Error {
   static {
     brand(AskError, 'AskError');
@@ -91,7 +94,12 @@ export class AskError extends Error {
     code: AskCode,
     address: string,
     kind: string,
-    options: { readonly detail?: string; readonly cause?: unknown } = {},
+    options: {
+      readonly detail?: string;
+      readonly cause?: unknown;
+      /** The message has not left the asker's thread. */
+      readonly isUnsent?: boolean;
+    } = {},
   ) {
     const detail = options.detail === undefined ? '' : `: ${options.detail}`;
     super(
@@ -102,7 +110,8 @@ export class AskError extends Error {
     this.code = code;
     this.address = address;
     this.kind = kind;
-    this.retryable = code === 'mailbox_full';
+    this.retryable =
+      code === 'mailbox_full' || (code === 'thread_lost' && options.isUnsent === true);
   }
 }
 

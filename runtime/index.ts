@@ -65,6 +65,14 @@ export {
   servicesIn,
 } from './receptionist.ts';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './schema.ts';
+// To look after what is kept
+export {
+  type KeptReminder,
+  type ReminderPage,
+  type ReminderQuery,
+  type RemindersProtocol,
+  remindersIn,
+} from './state/protocol.ts';
 export type { StopPhase, StopPhaseOptions } from './stop-phases.ts';
 export { type SupervisionData, supervisor } from './supervision/supervisor.ts';
 export type {

@@ -119,6 +119,7 @@ export const EVENT_TYPES = [
   'thread.lost',
   'mailbox.refused',
   'dead_letter',
+  'store.failed',
   'phase.ended',
   'system.stopped',
 ] as const satisfies readonly SystemEvent['type'][];
@@ -179,6 +180,8 @@ export type SystemEvent =
       readonly kind: string;
       readonly reason: string;
     }
+  /** A commit of what actors keep has failed with this code: from now on nothing is kept, loaded or delivered. Told once. */
+  | { readonly type: 'store.failed'; readonly code: string }
   /** Of a stop, one for each phase: '' or why it did not end by itself, the code of its error, `phase_late` or `phase_skipped`. */
   | { readonly type: 'phase.ended'; readonly phase: string; readonly code: string }
   /** The last one; `cause` as `System.ended` has it. */

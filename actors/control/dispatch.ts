@@ -4,7 +4,7 @@ import { errorsOf, type Operation, takesKey } from '../../proto/control/operatio
 import type { OperationOwner, OperationReply } from '../../proto/control/owner.ts';
 import { type FieldIssue, PalyraError, toWireError } from '../../proto/errors.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
-import { type AskCode, AskError, codeOf } from '../../runtime/errors.ts';
+import { AskError, codeOf } from '../../runtime/errors.ts';
 import type { LedgerProtocol } from '../ledger/protocol.ts';
 import {
   beginOnce,
@@ -38,8 +38,6 @@ interface Request {
 const OWNER_DEADLINE_MS = 25_000;
 const AUDIT_DEADLINE_MS = 10_000;
 const MAX_ISSUES = 20;
-/** No owner was there, or it had no place: it took nothing. One that ended meanwhile, or was late, may have. */
-const UNTAKEN: readonly AskCode[] = ['mailbox_full', 'actor_dead'];
 
 /** Never rejects: whatever goes wrong is an error of the wire. */
 export async function dispatch(
@@ -183,10 +181,10 @@ async function toOwner(
   return { ...reply, error: toWireError(new PalyraError('internal_error', message)) };
 }
 
-/** The owner gave no reply; only some of the reasons say that it did not take the call. */
+/** The owner gave no reply. Where none was there, or it had no place, it took nothing; one that ended meanwhile, or was late, may have. */
 function withoutReply(error: unknown): OperationReply {
   const refusal = { ok: false, error: toWireError(translated(error)) } as const;
-  const isUntaken = error instanceof AskError && UNTAKEN.includes(error.code);
+  const isUntaken = error instanceof AskError && (error.retryable || error.code === 'actor_dead');
   return isUntaken ? refusal : { ...refusal, mayHaveHappened: true };
 }
 

@@ -85,12 +85,12 @@ export class OpenAsk implements AskEnvelope {
     this.#end.replied(unpack(reply));
   }
 
-  fail(code: AskCode, detail: string): void {
-    if (this.#asks.close(this)) this.#failed(code, detail);
+  fail(code: AskCode, detail: string, isUnsent = false): void {
+    if (this.#asks.close(this)) this.#failed(code, detail, isUnsent);
   }
 
-  #failed(code: AskCode, detail: string): void {
-    this.#end.failed(new AskError(code, this.address, this.kind, { detail }));
+  #failed(code: AskCode, detail: string, isUnsent = false): void {
+    this.#end.failed(new AskError(code, this.address, this.kind, { detail, isUnsent }));
   }
 }
 
@@ -157,6 +157,11 @@ export class Asks {
 
   fail(id: number, code: AskCode, detail: string): void {
     this.#at(id)?.fail(code, detail);
+  }
+
+  /** Its message has not left this thread. */
+  notSent(id: number, code: AskCode): void {
+    this.#at(id)?.fail(code, 'not sent', true);
   }
 
   /** Ends every ask that waits for a thread slot, or all. */

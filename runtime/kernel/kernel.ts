@@ -4,13 +4,12 @@ import {
   type ChildEnded,
   DEFINITION,
   type Deadline,
-  type Down,
   type Mailbox,
 } from '../actor.ts';
 import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { type Inspection, Ration } from '../observe/inspection.ts';
+import { type Inspection, NOBODY, Ration } from '../observe/inspection.ts';
 import type { Child, ChildOwner } from '../supervision/child.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import type { ChildSetPorts } from '../supervision/child-set-ports.ts';
@@ -29,7 +28,7 @@ import type { AskRequest, Remotes } from './remotes.ts';
 import { awaitRoom, READY } from './room-line.ts';
 import { Scheduler } from './scheduler.ts';
 import { addSnapshots } from './snapshot.ts';
-import type { Watcher } from './watchers.ts';
+import { noSuchActor, type Watcher } from './watchers.ts';
 
 export interface KernelOptions {
   readonly thread: string;
@@ -76,7 +75,7 @@ export class Kernel {
   resolve: Resolve = resolveByImport;
   /** Set as `deps` is. */
   tracing: ThreadWorld['tracing'] = undefined;
-  readonly #options: KernelOptions;
+  #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
   readonly #roots = new Map<string, Cell>();
@@ -366,9 +365,7 @@ export class Kernel {
     try {
       definition = await findDefinition(this.resolve, module, exportName);
     } catch (error) {
-      throw new RuntimeError('unknown_module', `cannot load ${module}`, {
-        cause: error,
-      });
+      throw new RuntimeError('unknown_module', `cannot load ${module}`, { cause: error });
     }
     if (!isDefinition(definition)) {
       throw new RuntimeError(
@@ -381,16 +378,21 @@ export class Kernel {
     return compiled;
   }
 
+  /** Its system is over: a ref that remembers an actor of it keeps nothing of the system. */
+  close(): void {
+    const { thread, host, recorder } = this;
+    this.#options = { thread, host, recorder, inspection: NOBODY, firstUid: 0 };
+    this.remotes = undefined;
+    this.tracing = undefined;
+    this.deps = undefined;
+  }
+
   snapshot(): readonly ActorSnapshot[] {
     const found: ActorSnapshot[] = [];
     const nowMs = this.host.monotonicMs();
     for (const [path, cell] of this.#roots) addSnapshots(found, cell, path, nowMs);
     return found;
   }
-}
-
-export function noSuchActor(ref: ActorRef<unknown>): Down {
-  return { ref, incarnation: 0, cause: { kind: 'unreachable', code: 'no_such_actor' } };
 }
 
 function keyOf(code: CodeName): string {

@@ -29,3 +29,7 @@ export class Watchers {
     for (const watcher of list ?? []) watcher.notify({ ref, incarnation, cause });
   }
 }
+
+export function noSuchActor(ref: ActorRef<unknown>): Down {
+  return { ref, incarnation: 0, cause: { kind: 'unreachable', code: 'no_such_actor' } };
+}

@@ -48,7 +48,7 @@ export class Link {
   readonly slot: number;
   readonly #ports: LinkPorts;
   readonly #kernel: Kernel;
-  readonly #onControl: (message: ControlMessage, link: Link) => void;
+  #onControl: (message: ControlMessage, link: Link) => void;
   readonly #codec = new FrameCodec();
   readonly #frameSize = new FrameSize();
   readonly #credits = new Credits();
@@ -120,6 +120,8 @@ export class Link {
 
   close(): void {
     this.#isClosed = true;
+    // A ref may remember a way over it for ever.
+    this.#onControl = () => undefined;
     const left = this.#queue.takeAll();
     for (let i = 0; i < left.length; i += 3) this.#drop(left, i, 'thread_lost');
     this.#ports.data.close();

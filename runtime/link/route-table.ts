@@ -1,11 +1,10 @@
 /** Which thread an address leads to, from this thread's point of view; holds messages while a way is being opened. */
 import type { ActorRef, Down, ExitCause } from '../actor.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { noSuchActor } from '../kernel/kernel.ts';
 import { pathOf, rememberOutbound } from '../kernel/ref.ts';
 import type { AskRequest, Remotes } from '../kernel/remotes.ts';
 import { READY } from '../kernel/room-line.ts';
-import type { Watcher } from '../kernel/watchers.ts';
+import { noSuchActor, type Watcher } from '../kernel/watchers.ts';
 import { Parcel } from '../transfer.ts';
 import type { ControlMessage } from './control-message.ts';
 import type { WireMeta } from './frame.ts';
@@ -32,10 +31,21 @@ interface OpenRoute {
 }
 
 type Route =
-  | { status: 'opening'; readonly held: Held[]; watches: [string, Watcher][] }
+  | {
+      status: 'opening';
+      readonly held: Held[];
+      watches: [string, Watcher][];
+      /** Other threads that want to know where it leads. */
+      readonly asked: ((slot: number) => void)[];
+    }
   | OpenRoute
   /** Its thread is lost: refused until it is open again. */
   | { status: 'lost' };
+
+/** In place of a slot, where a path leads to none. */
+export const NOWHERE = -1;
+/** In place of a slot, while its thread is being replaced. */
+export const LOST = -2;
 
 /** How one actor ended with its thread. */
 interface KnownEnd {
@@ -112,14 +122,15 @@ export class RouteTable implements Remotes {
   opening(path: string): void {
     const route = this.#routes.get(path);
     if (route === undefined || route.status === 'lost')
-      this.#routes.set(path, { status: 'opening', held: [], watches: [] });
+      this.#routes.set(path, { status: 'opening', held: [], watches: [], asked: [] });
   }
 
   opened(path: string, slot: number): void {
     const link = this.#links.get(slot);
     const route = this.#routes.get(path);
     if (link === undefined) {
-      this.closed(path);
+      // The loss of its thread was heard of here first.
+      this.closed(path, 'thread_lost');
       return;
     }
     if (route?.status === 'open' && route.link === link) return;
@@ -127,6 +138,7 @@ export class RouteTable implements Remotes {
     const open = { status: 'open', link, outbounds: new Map<string, Outbound>() } as const;
     this.#routes.set(path, open);
     if (route?.status !== 'opening') return;
+    for (const tell of route.asked) tell(slot);
     for (const { address, kind, payload, meta } of route.held) {
       if (!this.#outboundOf(open, address).send(kind, payload, meta)) {
         this.#fail(meta, 'mailbox_full');
@@ -136,21 +148,26 @@ export class RouteTable implements Remotes {
     for (const [address, watcher] of route.watches) this.watch(address, watcher);
   }
 
-  /** There is nobody at this path. */
-  closed(path: string): void {
+  /** There is nobody at this path, or its thread is being replaced: what waits for the way was not sent. */
+  closed(path: string, code: 'actor_dead' | 'thread_lost' = 'actor_dead'): void {
     const route = this.#forget(path);
     if (route?.status !== 'opening') return;
+    for (const tell of route.asked) tell(NOWHERE);
     for (const { address, kind, meta } of route.held) {
-      this.#fail(meta, 'actor_dead');
+      this.#fail(meta, code);
       // It may have been for one below.
-      this.#kernel.deadLetter(address, kind, 'no_such_actor');
+      this.#kernel.deadLetter(address, kind, code === 'actor_dead' ? 'no_such_actor' : code);
     }
     for (const [address, watcher] of route.watches) watcher.notify(noSuchActor({ address }));
   }
 
-  slotOf(path: string): number {
+  /** Tells another thread the slot of `path` as soon as the way is open, `NOWHERE`, or `LOST` until its actor starts again. */
+  whereIs(path: string, tell: (slot: number) => void): void {
     const route = this.#nearest(path);
-    return route?.status === 'open' ? route.link.slot : -1;
+    if (route === undefined) tell(NOWHERE);
+    else if (route.status === 'open') tell(route.link.slot);
+    else if (route.status === 'opening' && route.asked.length < HELD_LIMIT) route.asked.push(tell);
+    else tell(LOST);
   }
 
   send(ref: ActorRef<unknown>, kind: string, payload: unknown, trace: string | undefined): boolean {
@@ -169,12 +186,8 @@ export class RouteTable implements Remotes {
       rememberOutbound(ref, this.#outboundOf(route, address), this.#kernel);
     }
     if (this.#send(route, address, kind, payload, meta)) return;
-    const isLost = route?.status === 'lost';
-    this.#kernel.asks.fail(
-      id,
-      isLost ? 'thread_lost' : route === undefined ? 'actor_dead' : 'mailbox_full',
-      'not sent',
-    );
+    const code = route?.status === 'lost' ? 'thread_lost' : 'mailbox_full';
+    this.#fail(meta, route === undefined ? 'actor_dead' : code);
   }
 
   hasRoom(address: string, messages: number): void {
@@ -277,9 +290,8 @@ export class RouteTable implements Remotes {
     return route;
   }
 
-  #fail(meta: WireMeta, code: 'mailbox_full' | 'actor_dead'): void {
-    if (Array.isArray(meta))
-      this.#kernel.asks.fail(meta[0] as number, code, 'its way did not open');
+  #fail(meta: WireMeta, code: 'mailbox_full' | 'actor_dead' | 'thread_lost'): void {
+    if (Array.isArray(meta)) this.#kernel.asks.notSent(meta[0] as number, code);
   }
 
   #control(message: ControlMessage, link: Link): void {

@@ -8,6 +8,9 @@ export interface Inspection {
   readonly isWhole?: boolean;
 }
 
+/** Where nobody hears. */
+export const NOBODY: Inspection = { hears: () => false, emit: () => undefined };
+
 /** For one who keeps books: every event, none left out. */
 export function everything(emit: (event: SystemEvent) => void): Inspection {
   return { hears: () => true, emit, isWhole: true };

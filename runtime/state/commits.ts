@@ -31,12 +31,15 @@ export class Commits {
   failure: Refusal = '';
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #failed: (code: string) => void;
   #waiting = new Batch();
   #writing: Promise<void> | undefined = undefined;
 
-  constructor(store: Store, clock: Clock) {
+  /** `failed` hears it once. */
+  constructor(store: Store, clock: Clock, failed: (code: string) => void) {
     this.#store = store;
     this.#clock = clock;
+    this.#failed = failed;
   }
 
   /** Of the writes that wait. */
@@ -74,6 +77,7 @@ export class Commits {
         for (const write of batch.writes.values()) write.flushed?.();
       } catch (error) {
         this.failure = codeOf(error);
+        this.#failed(this.failure);
         for (const { resolve } of this.#waiting.answers) resolve(this.failure);
         this.#waiting = new Batch();
       }

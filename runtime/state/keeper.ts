@@ -1,12 +1,26 @@
 /** Keeps what outlives actors, what they save and what they are to be reminded of: one writer for all threads. It refuses the past. */
-import { type Deferred, defineActor, type Replied, refTo, type Self } from '../actor.ts';
+import { type Deferred, defineActor, refTo, type Self } from '../actor.ts';
 import { codeOf } from '../errors.ts';
 import { unpack } from '../store/encoding.ts';
 import type { Store } from '../store/store.ts';
 import { OWN_MODULE } from '../supervision/supervisor.ts';
 import { Commits } from './commits.ts';
-import type { KeeperProtocol, Place, Refusal, Stamp } from './protocol.ts';
-import { type Delivery, Reminders, type RowChange } from './reminders.ts';
+import type {
+  KeeperProtocol,
+  KeptReminder,
+  Place,
+  Refusal,
+  ReminderPage,
+  ReminderQuery,
+  Stamp,
+} from './protocol.ts';
+import {
+  type Delivery,
+  type DeliveryEnd,
+  Reminders,
+  type RowChange,
+  readKey,
+} from './reminders.ts';
 
 export const STATE_TABLE = 'actor_state';
 export const REMINDERS_TABLE = 'actor_reminders';
@@ -16,6 +30,8 @@ const FENCES = 100_000;
 const MAX_HELD_VALUES = 100_000;
 const MAX_HELD_BYTES = 64 * 1_024 * 1_024;
 const PAGE_ROWS = 10_000;
+/** Of a page that a host asks for. */
+const LISTED_ROWS = 1_000;
 /** A reminder that is not answered for so long is delivered again. */
 const DELIVERY_MS = 60_000;
 
@@ -28,6 +44,8 @@ interface State {
   readonly store: Store;
   readonly commits: Commits;
   readonly reminders: Reminders;
+  /** Deliveries that are not answered. */
+  readonly underWay: Set<Promise<void>>;
   readonly fences: Map<string, Stamp>;
   /** What the store has not got: of a path that saved last to memory, or whose commit is not flushed. */
   readonly held: Map<string, Value>;
@@ -36,12 +54,13 @@ interface State {
 
 export interface KeeperArgs {
   readonly store: Store;
+  /** A commit has failed: nothing more is kept. */
+  failed(code: string): void;
 }
 
 interface Own {
   /** What is due leaves. */
   look(nothing: null): void;
-  delivered(end: Replied<Delivery, unknown>): void;
 }
 
 /** An actor with reminders, of which only the rows know the kinds. */
@@ -52,12 +71,14 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
   export: 'keeperActor',
   name: 'state-keeper',
   mailbox: { limitMessages: 65_536, overflow: 'reject' },
-  start(self, { store }) {
+  start(self, { store, failed }) {
     const reminders = new Reminders(self.clock);
     restore(reminders, store);
     plan(reminders, self);
-    const commits = new Commits(store, self.clock);
-    return { store, commits, reminders, fences: new Map(), held: new Map(), heldBytes: 0 };
+    const commits = new Commits(store, self.clock, failed);
+    const underWay = new Set<Promise<void>>();
+    const fences = new Map<string, Stamp>();
+    return { store, commits, reminders, underWay, fences, held: new Map(), heldBytes: 0 };
   },
   receive: {
     load(state, place) {
@@ -113,30 +134,77 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
       state.reminders.awake(place.path);
       plan(state.reminders, self);
     },
+    listReminders: (state, query) => {
+      try {
+        return list(state, query);
+      } catch (error) {
+        return { refusal: codeOf(error), ...NO_REMINDERS };
+      }
+    },
+    forgetReminders(state, path, self) {
+      const { commits, reminders } = state;
+      if (commits.failure !== '') return commits.failure;
+      if (!hasRoomToCommit(state, 0)) return 'state_full';
+      const changes = reminders.forget(path);
+      const last = changes.pop();
+      if (last === undefined) return '';
+      for (const change of changes) write(state, change);
+      return whenFlushed(self, (answer) => write(state, last, answer));
+    },
     look(state, _nothing, self) {
       // What is confirmed could not be kept.
       if (state.commits.failure !== '') return;
-      const inMs = DELIVERY_MS;
-      for (const delivery of state.reminders.release()) {
-        const { path, reminder } = delivery;
-        const cut = path.indexOf('/');
-        const ref = refTo<Reminded>(path.slice(0, cut), path.slice(cut + 1));
-        self.request(ref, reminder.kind, unpack(reminder.payload), { inMs }, 'delivered', delivery);
-      }
-      plan(state.reminders, self);
-    },
-    delivered(state, { about, outcome }, self) {
-      // What its handler returned has no form: it was handled.
-      const code = outcome.ok ? 'not_encodable' : codeOf(outcome.error);
-      const isDone = code === 'not_encodable';
-      const end = isDone ? 'done' : code === 'actor_crashed' ? 'crashed' : 'missed';
-      const change = state.reminders.settled(about, end);
-      if (change !== undefined) write(state, change);
+      for (const delivery of state.reminders.release()) deliver(state, delivery, self);
       plan(state.reminders, self);
     },
   },
-  stop: ({ commits }) => commits.ended,
+  /** Those who are reminded have ended by now: what they confirmed last is written too. */
+  async stop({ commits, underWay }) {
+    await Promise.all(underWay);
+    await commits.ended;
+  },
 });
+
+/** Its end is heard also while the keeper stops, when no message reaches it any more. */
+function deliver(state: State, delivery: Delivery, self: Self<Own>): void {
+  const { path, reminder } = delivery;
+  const cut = path.indexOf('/');
+  const ref = refTo<Reminded>(path.slice(0, cut), path.slice(cut + 1));
+  const settled = (end: DeliveryEnd) => {
+    state.underWay.delete(answered);
+    const change = state.reminders.settled(delivery, end);
+    if (change !== undefined) write(state, change);
+    if (!self.signal.aborted) plan(state.reminders, self);
+  };
+  const answered = self
+    .ask(ref, reminder.kind, unpack(reminder.payload), { inMs: DELIVERY_MS })
+    .then(
+      () => settled('done'),
+      (error: unknown) => settled(endOf(error)),
+    );
+  state.underWay.add(answered);
+}
+
+function endOf(error: unknown): DeliveryEnd {
+  const code = codeOf(error);
+  // What its handler returned has no form: it was handled.
+  if (code === 'not_encodable') return 'done';
+  return code === 'actor_crashed' ? 'crashed' : 'missed';
+}
+
+const NO_REMINDERS = { total: 0, reminders: [], next: '' };
+
+function list({ store, reminders }: State, { after, limit }: ReminderQuery): ReminderPage {
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= LISTED_ROWS))
+    return { refusal: 'bad_option', ...NO_REMINDERS };
+  const { rows, next } = store.scan({ table: REMINDERS_TABLE, after, limit });
+  const listed = rows.map(({ key, row }) => {
+    const { path, name } = readKey(key);
+    const { kind, dueAtMs, everyMs } = row as unknown as KeptReminder;
+    return { path, name, kind, dueAtMs, everyMs, attempts: reminders.attemptsOf(path, name) };
+  });
+  return { refusal: '', total: reminders.count, reminders: listed, next };
+}
 
 function restore(reminders: Reminders, store: Store): void {
   let after = '';

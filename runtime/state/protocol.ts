@@ -1,5 +1,5 @@
 /** What actors and the keeper of their state say to each other. A value crosses as bytes: the keeper looks into none. */
-import type { Durability } from '../actor.ts';
+import { type ActorRef, type Durability, refTo } from '../actor.ts';
 import type { Reminder } from './reminders.ts';
 
 /** The keeper's name below the system's. */
@@ -49,7 +49,55 @@ export interface Loaded {
   readonly bytes: Uint8Array | null;
 }
 
-export interface KeeperProtocol {
+/** One that is kept, without its payload. */
+export interface KeptReminder {
+  /** Of its actor, as `inspect` has it. */
+  readonly path: string;
+  readonly name: string;
+  readonly kind: string;
+  /** Of the wall clock. */
+  readonly dueAtMs: number;
+  /** 0: once. */
+  readonly everyMs: number;
+  /** Deliveries in vain since it was set or last confirmed, in this process. */
+  readonly attempts: number;
+}
+
+export interface ReminderQuery {
+  /** '' for the first page, then `next` of the page before. */
+  readonly after: string;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface ReminderPage {
+  /** '', `bad_option`, or the code with which the store failed. */
+  readonly refusal: Refusal;
+  /** Of all pages. */
+  readonly total: number;
+  /** By path and name. */
+  readonly reminders: readonly KeptReminder[];
+  /** '' at the end. */
+  readonly next: string;
+}
+
+/** What a host asks of the reminders that its system keeps; `remindersIn` has the ref. */
+export interface RemindersProtocol {
+  /** Those whose setting is flushed. */
+  listReminders(query: ReminderQuery): ReminderPage;
+  /**
+   * Removes all reminders of the actor at `path`, whether it runs or never starts again: one that is in its mailbox already is
+   * handled. Answered when it is flushed: '', `state_full`, or the code with which the store failed.
+   */
+  forgetReminders(path: string): Refusal;
+}
+
+/** The reminders of the system of this name; where it has no `store` an ask is `actor_dead`. */
+export function remindersIn(system: string): ActorRef<RemindersProtocol> {
+  return refTo<RemindersProtocol>(system, KEEPER_ID);
+}
+
+export interface KeeperProtocol extends RemindersProtocol {
   load(place: Place): Loaded;
   /** Answered when the value is as durable as it is to be. */
   save(request: SaveRequest): Refusal;

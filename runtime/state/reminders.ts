@@ -92,16 +92,16 @@ export class Reminders {
 
   /** One that an earlier process left. It waits for its actor to be there, or for a minute. */
   restore(key: string, row: Row): void {
-    const cut = key.lastIndexOf('#');
+    const { path, name } = readKey(key);
     const nowMs = this.#clock.wallMs();
     const reminder = clamped(row as unknown as Reminder, nowMs);
-    const actor = this.#actor(key.slice(0, cut));
-    this.#add(
-      actor,
-      key.slice(cut + 1),
-      reminder,
-      Math.max(reminder.dueAtMs, nowMs + LAST_RETRY_MS),
-    );
+    const nextAtMs = Math.max(reminder.dueAtMs, nowMs + LAST_RETRY_MS);
+    this.#add(this.#actor(path), name, reminder, nextAtMs);
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#count;
   }
 
   /** What to write; undefined where there are too many. One of the same name is replaced. */
@@ -124,6 +124,17 @@ export class Reminders {
     const entry = actor?.entries.get(name);
     if (actor !== undefined && entry !== undefined) this.#drop(actor, entry);
     return toRemoval(path, name);
+  }
+
+  /** What to write where all of `path` are removed. */
+  forget(path: string): RowChange[] {
+    const names = [...(this.#actors.get(path)?.entries.keys() ?? [])];
+    return names.map((name) => this.cancel(path, name));
+  }
+
+  /** How often it was delivered in vain, since it was set, confirmed, or read from the store. */
+  attemptsOf(path: string, name: string): number {
+    return this.#actors.get(path)?.entries.get(name)?.attempts ?? 0;
   }
 
   /** Its actor runs: what waited for that waits no longer. */
@@ -294,6 +305,12 @@ function toPut(path: string, name: string, reminder: Reminder): RowChange {
 
 function toRemoval(path: string, name: string): RowChange {
   return { key: keyOf(path, name), row: null, bytes: 0 };
+}
+
+/** Of whom the row with this key is. */
+export function readKey(key: string): { readonly path: string; readonly name: string } {
+  const cut = key.lastIndexOf('#');
+  return { path: key.slice(0, cut), name: key.slice(cut + 1) };
 }
 
 /** No path has a `#`, and no name. */

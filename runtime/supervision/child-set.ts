@@ -145,7 +145,6 @@ export class ChildSet implements ChildOwner {
   }
 
   ended(child: Child, cause: ExitCause): void {
-    if (child.stage === 'gone') return;
     if (child.stage === 'stopping') {
       // Who has no time to stop in is killed by order.
       if (cause.code !== 'killed') this.#report(child, cause, -1);
@@ -342,8 +341,7 @@ export class ChildSet implements ChildOwner {
 
   #remove(child: Child, cause: ExitCause, isNews = true): void {
     if (child.stage === 'gone') return;
-    child.stage = 'gone';
-    child.cancelTimer();
+    child.leave();
     this.#children.delete(child.spec.id);
     child.dispose();
     const { inspection } = this.#ports;

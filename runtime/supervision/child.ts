@@ -10,6 +10,8 @@ export interface ChildOwner {
   ended(child: Child, cause: ExitCause): void;
 }
 
+const NO_OWNER: ChildOwner = { started: () => undefined, ended: () => undefined };
+
 /** What most children never have. */
 class ChildTrouble {
   backoffStep = 0;
@@ -26,7 +28,7 @@ class ChildTrouble {
 /** The actor itself, or what stands for it where it runs in another thread: an object for each, kept small. */
 export abstract class Child {
   readonly spec: ChildSpec<unknown, unknown>;
-  readonly owner: ChildOwner;
+  owner: ChildOwner;
   /** As its supervisor sees it. */
   stage: 'starting' | 'running' | 'restarting' | 'stopping' | 'gone' = 'starting';
   incarnation = 0;
@@ -53,6 +55,13 @@ export abstract class Child {
   ensureTrouble(): ChildTrouble {
     this.trouble ??= new ChildTrouble();
     return this.trouble;
+  }
+
+  /** It is not coming back: whoever still holds it holds nothing of its supervisor. */
+  leave(): void {
+    this.stage = 'gone';
+    this.cancelTimer();
+    this.owner = NO_OWNER;
   }
 
   get isAwaited(): boolean {

@@ -90,7 +90,9 @@ export class RemoteChild extends Child {
       gone();
       return;
     }
-    this.slot.call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS).catch(gone);
+    this.slot
+      .call('kill', (thread) => thread.kill(this.uid, code), ANSWER_MARGIN_MS)
+      .then((isThere) => isThere || gone(), gone);
   }
 
   dispose(): void {
@@ -98,9 +100,7 @@ export class RemoteChild extends Child {
     this.#live = 0;
     this.#over?.resolve();
     this.#options.routes.closed(this.path);
-    this.slot
-      .call('dispose', (thread) => thread.dispose(this.uid), ANSWER_MARGIN_MS)
-      .catch(() => undefined);
+    this.slot.dispose(this.uid);
     this.#options.disposed(this);
   }
 

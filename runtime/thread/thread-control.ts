@@ -28,8 +28,10 @@ export interface ThreadControl {
   /** Settles when messages for the path can be taken; `started` or `ended` follows on the control lane. */
   start(request: StartRequest): Promise<void>;
   stop(uid: number, timeoutMs: number): Promise<void>;
-  kill(uid: number, code: string): void;
-  dispose(uid: number): void;
+  /** False where there is no such child, of which nothing will be told then. */
+  kill(uid: number, code: string): boolean;
+  /** None of them comes back, and nothing is told of their ends. */
+  dispose(uids: readonly number[]): void;
   /** A direct link to another worker. */
   connect(slot: number, data: Port, control: Port): void;
   inspect(): ThreadReport;

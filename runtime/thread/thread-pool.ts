@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
-import { RouteTable } from '../link/route-table.ts';
+import { LOST, RouteTable } from '../link/route-table.ts';
 import type { Observers } from '../observe/observers.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
@@ -245,7 +245,7 @@ export class ThreadPool {
         this.#slots[link.slot - 1]?.kill('bad_frame');
         return;
       case 'locate':
-        void this.#answerLocate(message.path, link);
+        this.#answerLocate(message.path, link);
         return;
       default:
         return;
@@ -253,11 +253,13 @@ export class ThreadPool {
   }
 
   /** 0 is main. A way between two workers is opened when one of them first asks for it, and told once it is there. */
-  async #answerLocate(path: string, link: Link): Promise<void> {
-    const isHere = this.#kernel?.at(path) !== undefined;
-    let slot = isHere ? 0 : (this.#routes?.slotOf(path) ?? -1);
-    if (slot > 0 && slot !== link.slot && !(await this.#join(link.slot, slot))) slot = -1;
-    link.control({ type: 'located', path, slot });
+  #answerLocate(path: string, link: Link): void {
+    const answer = async (slot: number) => {
+      const isWay = slot <= 0 || slot === link.slot || (await this.#join(link.slot, slot));
+      link.control({ type: 'located', path, slot: isWay ? slot : LOST });
+    };
+    if (this.#kernel?.at(path) !== undefined) void answer(0);
+    else this.#routes?.whereIs(path, (slot) => void answer(slot));
   }
 
   async #join(from: number, to: number): Promise<boolean> {

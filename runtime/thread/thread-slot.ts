@@ -30,6 +30,9 @@ export interface ThreadSlotOptions {
   lost(slot: ThreadSlot, loss: ThreadLoss): boolean;
 }
 
+/** Told of in one call. */
+const DISPOSED_AT_ONCE = 1_024;
+const DISPOSE_TIMEOUT_MS = 1_000;
 const ADOPT_TIMEOUT_MS = 5_000;
 const RESPAWN_MIN_MS = 100;
 const RESPAWN_MAX_MS = 10_000;
@@ -48,6 +51,8 @@ export class ThreadSlot {
   #startedAtMs = 0;
   /** In a row, that no actor answers for. */
   #losses = 0;
+  /** Uids of children that are not coming back, of which the thread has not heard. */
+  #disposed: number[] = [];
   #isStopping = false;
   state: 'starting' | 'running' | 'lost' = 'starting';
   restarts = 0;
@@ -91,7 +96,14 @@ export class ThreadSlot {
     make: (thread: ThreadCalls) => Promise<T>,
     deadlineMs: number,
   ): Promise<T> {
+    this.#tellDisposed();
     return this.#running().call(what, make, deadlineMs);
+  }
+
+  /** Forgets a child that is not coming back: before the next call, and together with those that go in the same turn. */
+  dispose(uid: number): void {
+    this.#disposed.push(uid);
+    if (this.#disposed.length === 1) this.#options.host.nextTurn(() => this.#tellDisposed());
   }
 
   async connectTo(peer: number, ports: LinkPorts): Promise<void> {
@@ -101,6 +113,7 @@ export class ThreadSlot {
   /** Asks the thread to end by itself, terminates it at the deadline. */
   async stop(deadlineMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#tellDisposed();
     this.#respawn?.cancel();
     this.#watchdog.stop();
     if (this.state === 'running') await this.#thread?.close(deadlineMs);
@@ -113,6 +126,21 @@ export class ThreadSlot {
     this.#thread?.terminate(code);
   }
 
+  #tellDisposed(): void {
+    const disposed = this.#disposed;
+    if (disposed.length === 0) return;
+    this.#disposed = [];
+    const thread = this.#thread;
+    // Whom a lost thread held went with it.
+    if (thread === undefined || this.state === 'lost') return;
+    for (let from = 0; from < disposed.length; from += DISPOSED_AT_ONCE) {
+      const uids = disposed.slice(from, from + DISPOSED_AT_ONCE);
+      thread
+        .call('dispose', (calls) => calls.dispose(uids), DISPOSE_TIMEOUT_MS)
+        .catch(() => undefined);
+    }
+  }
+
   #running(): Thread {
     if (this.#thread !== undefined && this.state !== 'lost') return this.#thread;
     const message = `${this.name} is not running`;
@@ -121,6 +149,7 @@ export class ThreadSlot {
 
   #exited(thread: Thread, code: string): void {
     this.#thread = undefined;
+    this.#disposed = [];
     this.#watchdog.stop();
     this.state = 'lost';
     if (this.#isStopping) return;

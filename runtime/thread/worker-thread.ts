@@ -5,7 +5,7 @@ import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
-import { RouteTable } from '../link/route-table.ts';
+import { LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
 import { everything, type Inspection } from '../observe/inspection.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
@@ -115,13 +115,18 @@ export class WorkerThread implements ThreadControl {
     await this.#cells.get(uid)?.stop(timeoutMs);
   }
 
-  kill(uid: number, code: string): void {
-    this.#cells.get(uid)?.kill(code);
+  kill(uid: number, code: string): boolean {
+    const cell = this.#cells.get(uid);
+    cell?.kill(code);
+    return cell !== undefined;
   }
 
-  dispose(uid: number): void {
-    this.#cells.get(uid)?.dispose();
-    this.#cells.delete(uid);
+  dispose(uids: readonly number[]): void {
+    for (const uid of uids) {
+      const cell = this.#cells.get(uid);
+      this.#cells.delete(uid);
+      cell?.dispose();
+    }
   }
 
   connect(slot: number, data: Port, control: Port): void {
@@ -156,7 +161,9 @@ export class WorkerThread implements ThreadControl {
   #ownerOf(uid: number): ChildOwner {
     return {
       started: ({ incarnation }) => this.#tellMain({ type: 'started', uid, incarnation }),
-      ended: ({ incarnation }, cause) => this.#tellMain({ type: 'ended', uid, incarnation, cause }),
+      ended: ({ incarnation }, cause) => {
+        if (this.#cells.has(uid)) this.#tellMain({ type: 'ended', uid, incarnation, cause });
+      },
     };
   }
 
@@ -165,7 +172,8 @@ export class WorkerThread implements ThreadControl {
       throw new RuntimeError('bad_frame', 'another thread cannot read what this one wrote');
     }
     if (message.type !== 'located') return;
-    if (message.slot === -1) this.#routes.closed(message.path);
+    if (message.slot === NOWHERE) this.#routes.closed(message.path);
+    else if (message.slot === LOST) this.#routes.closed(message.path, 'thread_lost');
     else this.#routes.opened(message.path, message.slot);
   }
 

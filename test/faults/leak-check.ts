@@ -33,9 +33,13 @@ const LONG = { inMs: WAIT_MS };
 const GROUPS = { a: { threads: [0] }, b: { threads: [1] } };
 const onThread = (group: keyof typeof GROUPS): Placement => ({ hash: group, group });
 
-/** A ref remembers whom it found: it is made anew for each system. */
-const nursery = (id: 'near' | 'far') => refTo<NurseryProtocol>('leaks', `root/${id}`);
-const mortal = () => refTo<MortalProtocol>('leaks', 'root/mortal');
+/** Each is used in one system after the other. */
+const NURSERIES = {
+  near: refTo<NurseryProtocol>('leaks', 'root/near'),
+  far: refTo<NurseryProtocol>('leaks', 'root/far'),
+};
+const nursery = (id: 'near' | 'far') => NURSERIES[id];
+const MORTAL = refTo<MortalProtocol>('leaks', 'root/mortal');
 
 const systems = new Living();
 const workers = new Living();
@@ -97,7 +101,7 @@ async function start(threads: 'inline' | 'threads'): Promise<System> {
 
 async function liveAndStop(threads: 'inline' | 'threads'): Promise<void> {
   const system = await start(threads);
-  await system.ask(nursery('far'), 'visit', mortal(), LONG);
+  await system.ask(nursery('far'), 'visit', MORTAL, LONG);
   await system.ask(nursery('near'), 'raise', { count: 1, placement: onThread('a') }, LONG);
   await within('the stop', system.stop(), WAIT_MS);
 }
@@ -115,12 +119,12 @@ async function raise(system: System, count: number): Promise<void> {
 
 /** The thread ends while it is asked, and is back for the others. */
 async function restart(system: System, how: Death): Promise<void> {
-  const before = await system.ask(nursery('far'), 'visit', mortal(), LONG);
-  assert.ok(system.tell(mortal(), 'die', how));
-  const cut = system.ask(mortal(), 'echo', null, LONG).catch(() => undefined);
+  const before = await system.ask(nursery('far'), 'visit', MORTAL, LONG);
+  assert.ok(system.tell(MORTAL, 'die', how));
+  const cut = system.ask(MORTAL, 'echo', null, LONG).catch(() => undefined);
   await until(
     'it is back',
-    async () => (await system.ask(nursery('far'), 'visit', mortal(), LONG).catch(() => 0)) > before,
+    async () => (await system.ask(nursery('far'), 'visit', MORTAL, LONG).catch(() => 0)) > before,
     WAIT_MS,
   );
   await within('the ask that was cut ends', cut, WAIT_MS);

@@ -142,9 +142,9 @@ const FREED: readonly (readonly [string, () => OperationReply])[] = [
     const refused: OperationReply = { ok: false, error: { code, message: 'not now' } };
     return [`refused with ${code}`, () => refused] as const;
   }),
-  ...(['mailbox_full', 'actor_dead'] as const).map((ask) => {
+  ...(['mailbox_full', 'actor_dead', 'thread_lost'] as const).map((ask) => {
     const untaken = () => {
-      throw new AskError(ask, 'owner', 'operate');
+      throw new AskError(ask, 'owner', 'operate', { isUnsent: true });
     };
     return [`not taken for ${ask}`, untaken] as const;
   }),

@@ -10,7 +10,7 @@ import { PromiseEnd } from '../../../runtime/kernel/asks.ts';
 import { Kernel } from '../../../runtime/kernel/kernel.ts';
 import type { ControlMessage } from '../../../runtime/link/control-message.ts';
 import { FrameCodec, type WireFrame } from '../../../runtime/link/frame.ts';
-import { RouteTable } from '../../../runtime/link/route-table.ts';
+import { NOWHERE, RouteTable } from '../../../runtime/link/route-table.ts';
 import { FlightRecorder } from '../../../runtime/thread/flight-recorder.ts';
 import { until, within } from '../../support/within.ts';
 
@@ -299,6 +299,44 @@ test('A4 W1 T3 a new link to a thread ends what waited for the old one', async (
     assert.equal(located, ['t/a']);
     routes.opened('t/a', 2);
     await until('it has left', () => peer.triples.includes(5), 1_000);
+  } finally {
+    routes.close();
+  }
+});
+
+test('A4 T3 where a path leads is told when its way is open, and not before', () => {
+  const { routes, connect } = createThread();
+  try {
+    connect(2);
+    const told: [string, number][] = [];
+    const ask = (path: string) => routes.whereIs(path, (slot) => told.push([path, slot]));
+    ask('t/a');
+    routes.opening('t/a');
+    ask('t/a');
+    ask('t/a/below');
+    assert.equal(told, [['t/a', NOWHERE]]);
+    routes.opened('t/a', 2);
+    ask('t/a');
+    routes.opening('t/b');
+    ask('t/b');
+    routes.closed('t/b');
+    assert.equal(told.slice(1), [
+      ['t/a', 2],
+      ['t/a/below', 2],
+      ['t/a', 2],
+      ['t/b', NOWHERE],
+    ]);
+  } finally {
+    routes.close();
+  }
+});
+
+test('A4 who waits for a way whose thread is heard to be lost first was not sent', async () => {
+  const { kernel, routes } = createThread();
+  try {
+    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
+    routes.opened('t/a', 2);
+    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
   } finally {
     routes.close();
   }

@@ -25,7 +25,7 @@ export interface AlarmProtocol {
 }
 
 interface Own {
-  /** One that begins with `fatal` is handled the third time; one with `never`, never; one with `odd` returns a function. */
+  /** One that begins with `fatal` is handled the third time; one with `never`, never; one with `odd` returns a function; one with `slow` takes half a second. */
   ring(note: string): unknown;
 }
 
@@ -62,6 +62,7 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
       const times = rings.filter((ring) => ring.note === note).length;
       if (note.startsWith('never') || (note.startsWith('fatal') && times < 3))
         throw new Error('told to');
+      if (note.startsWith('slow')) await new Promise((resolve) => setTimeout(resolve, 500));
       return note.startsWith('odd') ? () => undefined : undefined;
     },
     async setAndEnd(_rings, how, self) {
