@@ -12,7 +12,6 @@ import {
   type StateValue,
   type StateValueFrom,
 } from 'xstate';
-import { flatStepper } from './flat-step.ts';
 import { MachineError } from './machine-error.ts';
 import { checkPure, isPureBuiltin } from './purity.ts';
 
@@ -61,7 +60,6 @@ export function createMachineTable<M extends AnyStateMachine>(machine: M): Machi
     const pure = toAction(machine, action);
     if (pure !== undefined) actions.push(pure);
   });
-  const stepFlat = flatStepper(machine);
   const rested = new Map<string, AnyMachineSnapshot>();
 
   const restore = (state: MachineState<StateValue, MachineContext>): AnyMachineSnapshot => {
@@ -91,8 +89,6 @@ export function createMachineTable<M extends AnyStateMachine>(machine: M): Machi
     },
     next(state, event) {
       const before = restore(state as MachineState<StateValue, MachineContext>);
-      const flat = stepFlat?.(before, event);
-      if (flat !== undefined) return flat as MachineStep<StateValueFrom<M>, ContextFrom<M>>;
       actions = [];
       const after = machine.transition(before, event, scope) as AnyMachineSnapshot;
       if (Object.keys(after.children).length > 0) {
