@@ -1,5 +1,5 @@
 /** What a gateway touches of its machine, on main only: environment, files below its state root, randomness. */
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,6 @@ import type { Store } from '../runtime/store/store.ts';
 import { adminTokenFileOf } from './state-root.ts';
 
 const KEY_BYTES = 32;
-const RANDOM_POOL_BYTES = 4_096;
 
 export const STORE_DIRECTORY = 'store';
 const BACKUPS = 'backups';
@@ -78,28 +77,8 @@ export function machineSecrets(stateRoot: string): VaultDeps {
   return {
     readEnv: (name) => process.env[name],
     readFile: readBounded,
-    randomBytes: createRandomBytes(),
+    randomBytes: (size) => randomBytes(size),
     masterKey: (make) => masterKey(join(stateRoot, 'vault.key'), make),
-  };
-}
-
-/**
- * Random bytes from a pool: the system takes ten times as long to give a few as it takes to copy them. None is given twice,
- * and those that are given stay in the pool no more.
- */
-function createRandomBytes(): (size: number) => Uint8Array {
-  const pool = new Uint8Array(RANDOM_POOL_BYTES);
-  let used = pool.length;
-  return (size) => {
-    if (size > pool.length) return randomBytes(size);
-    if (used + size > pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    const given = pool.slice(used, used + size);
-    pool.fill(0, used, used + size);
-    used += size;
-    return given;
   };
 }
 

@@ -36,23 +36,6 @@ machine(
     }),
 );
 
-machine('no random bytes are given twice, however many at once', () => {
-  const { randomBytes } = machineSecrets('/nowhere');
-  const seen = new Set<string>();
-  let given = 0;
-  for (let n = 0; n < 300; n += 1) {
-    for (const size of [10, 12, 32, 3_000, 5_000]) {
-      const bytes = randomBytes(size);
-      assert.is(bytes.length, size);
-      for (let at = 0; at + 10 <= size; at += 10) {
-        seen.add(Buffer.from(bytes.subarray(at, at + 10)).toString('hex'));
-        given += 1;
-      }
-    }
-  }
-  assert.is(seen.size, given);
-});
-
 machine('a state root that another path mends is told from a disk that fails', () =>
   withStateRoot(async (parent) => {
     const file = join(parent, 'file');
