@@ -188,7 +188,7 @@ function fail(field: string, value: unknown, expected: string): never {
   const shown =
     typeof value === 'string'
       ? JSON.stringify(value)
-      : typeof value === 'number'
+      : typeof value === 'number' || value === null
         ? String(value)
         : typeof value;
   throw new RuntimeError(

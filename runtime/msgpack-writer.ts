@@ -17,11 +17,15 @@ const FIRST_LONG_NUMBER = 0x40;
 const NULL = 0xc0;
 const FALSE = 0xc2;
 const TRUE = 0xc3;
+const BYTES_8 = 0xc4;
+const BYTES_16 = 0xc5;
 const BYTES_32 = 0xc6;
 const FLOAT_64 = 0xcb;
 const UINT_8 = 0xcc;
 const UINT_16 = 0xcd;
 const UINT_32 = 0xce;
+const INT_8 = 0xd0;
+const INT_16 = 0xd1;
 const INT_32 = 0xd2;
 /** Of one byte, with its type. */
 const EXTENSION = 0xd4;
@@ -102,13 +106,19 @@ export class MsgpackWriter {
       else if (value < 0x100) {
         bytes[this.#at++] = UINT_8;
         bytes[this.#at++] = value;
-      } else if (value < 0x10000) {
-        bytes[this.#at++] = UINT_16;
-        bytes[this.#at++] = value >> 8;
-        bytes[this.#at++] = value & 0xff;
-      } else this.#head(UINT_32, value);
-    } else if ((value | 0) === value) this.#head(INT_32, value);
+      } else if (value < 0x10000) this.#head16(UINT_16, value);
+      else this.#head(UINT_32, value);
+    } else if ((value | 0) === value) this.#negative(value);
     else this.float64(value);
+  }
+
+  #negative(value: number): void {
+    if (value >= -0x20) this.#bytes[this.#at++] = value & 0xff;
+    else if (value >= -0x80) {
+      this.#bytes[this.#at++] = INT_8;
+      this.#bytes[this.#at++] = value & 0xff;
+    } else if (value >= -0x8000) this.#head16(INT_16, value & 0xffff);
+    else this.#head(INT_32, value);
   }
 
   /** In eight bytes, also where fewer would hold it. */
@@ -161,10 +171,15 @@ export class MsgpackWriter {
   }
 
   binary(binary: Uint8Array): void {
-    this.#need(5 + binary.length);
-    this.#head(BYTES_32, binary.length);
+    const { length } = binary;
+    this.#need(5 + length);
+    if (length < 0x100) {
+      this.#bytes[this.#at++] = BYTES_8;
+      this.#bytes[this.#at++] = length;
+    } else if (length < 0x10000) this.#head16(BYTES_16, length);
+    else this.#head(BYTES_32, length);
     this.#bytes.set(binary, this.#at);
-    this.#at += binary.length;
+    this.#at += length;
   }
 
   /** Bytes that are MessagePack already. */
@@ -178,21 +193,22 @@ export class MsgpackWriter {
   arrayHead(length: number): void {
     this.#need(VALUE_BYTES);
     if (length < 16) this.#bytes[this.#at++] = SHORT_ARRAY_HEAD | length;
-    else if (length < 0x10000) {
-      this.#bytes[this.#at++] = ARRAY_16;
-      this.#bytes[this.#at++] = length >> 8;
-      this.#bytes[this.#at++] = length & 0xff;
-    } else this.#head(ARRAY_32, length);
+    else if (length < 0x10000) this.#head16(ARRAY_16, length);
+    else this.#head(ARRAY_32, length);
   }
 
   /** So many names follow, each before its value. */
   mapHead(length: number): void {
     this.#need(VALUE_BYTES);
-    if (length < 0x10000) {
-      this.#bytes[this.#at++] = MAP_16;
-      this.#bytes[this.#at++] = length >> 8;
-      this.#bytes[this.#at++] = length & 0xff;
-    } else this.#head(MAP_32, length);
+    if (length < 0x10000) this.#head16(MAP_16, length);
+    else this.#head(MAP_32, length);
+  }
+
+  #head16(token: number, count: number): void {
+    const bytes = this.#bytes;
+    bytes[this.#at++] = token;
+    bytes[this.#at++] = count >> 8;
+    bytes[this.#at++] = count & 0xff;
   }
 
   #head(token: number, count: number): void {

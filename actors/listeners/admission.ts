@@ -6,7 +6,7 @@ import type { CheckReply, WebhookEntry } from '../webhooks/protocol.ts';
 /** The event as a chat message: what the signature proved is the sender. */
 export function toAdmitRequest(
   { integrationId, channel, replyTo }: WebhookEntry,
-  { webhookId, trace }: WebhookRequest,
+  { webhookId, trace }: Pick<WebhookRequest, 'webhookId' | 'trace'>,
   { text, bodySha256 }: Extract<CheckReply, { type: 'genuine' }>,
   receivedAtMs: number,
 ): AdmitRequest {

@@ -19,9 +19,11 @@ export interface IngestEnd {
 export function ingest(
   self: Pick<Self<unknown>, 'ask' | 'clock'>,
   to: { readonly router: ActorRef<RouterProtocol>; readonly webhook: WebhookEntry },
-  request: WebhookRequest,
+  { webhookId, webhookTimestamp, webhookSignature, body, trace }: WebhookRequest,
   end: IngestEnd,
 ): void {
+  // All that is kept of the request while the router admits it: the body is gone by then.
+  const about = { webhookId, trace };
   const startedAtMs = self.clock.monotonicMs();
   const receivedAtMs = self.clock.wallMs();
   const failed = (error: unknown) => end.failed(error);
@@ -43,13 +45,12 @@ export function ingest(
     const leftMs = DEADLINE_MS - (self.clock.monotonicMs() - startedAtMs);
     const deadline = { inMs: Math.max(1, leftMs) };
     try {
-      const admission = toAdmitRequest(to.webhook, request, reply, receivedAtMs);
+      const admission = toAdmitRequest(to.webhook, about, reply, receivedAtMs);
       self.ask(to.router, 'admit', admission, deadline).then(admitted, failed);
     } catch (error) {
       failed(error);
     }
   };
-  const { webhookId, webhookTimestamp, webhookSignature, body } = request;
   const event = { webhookId, webhookTimestamp, webhookSignature, body };
   self.ask(to.webhook.ref, 'check', event, { inMs: DEADLINE_MS }).then(checked, failed);
 }

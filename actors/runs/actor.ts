@@ -69,7 +69,8 @@ export const runActor = defineActor<RunProtocol, Own, RunArgs, RunState, RunDeps
   subject: (_kind, payload) => (payload as { readonly runId: string }).runId,
   receive: {
     begin(state, task, self) {
-      if (state.task !== undefined) return;
+      if (state.task?.runId === task.runId) return;
+      if (state.task !== undefined) giveUp(state, self);
       state.task = task;
       state.turns = task.turns;
       state.tooLong = 0;
@@ -160,8 +161,15 @@ function settle(state: RunState, outcome: ModelOutcome, self: RunSelf): void {
   }
 }
 
+function giveUp(state: RunState, self: RunSelf): void {
+  state.abort?.();
+  state.abort = undefined;
+  for (const timer of ['deadline', 'call', 'report']) self.cancel(timer);
+}
+
 /** The run's end: its owner has the answer, and may begin the next one. */
 function report(state: RunState, answer: RunAnswer, self: RunSelf): void {
+  if (state.task?.runId !== answer.runId) return;
   if (self.tell(state.args.owner, 'answered', answer)) {
     state.task = undefined;
     state.turns = [];

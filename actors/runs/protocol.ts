@@ -37,6 +37,6 @@ export interface RunArgs {
 
 /** One message's way through the model, in its session's thread. It changes nothing durable. */
 export interface RunProtocol {
-  /** Ignored while the answer to another one is not said. */
+  /** Twice is once, until its answer is said. One that is under way gives way to another: its session makes one at a time. */
   begin(task: RunTask): void;
 }

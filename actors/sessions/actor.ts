@@ -155,10 +155,13 @@ export const sessionsActor = defineActor<
       for (const entry of state.roster.idle(nowMs - IDLE_MS, MAX_STOPS)) {
         stopSession(state, entry, self);
       }
-      for (const entry of state.roster.silent(nowMs - SILENT_MS, MAX_REMINDS)) {
+      const silent = state.roster.silent(nowMs - SILENT_MS, MAX_REMINDS);
+      for (const entry of silent) {
         state.roster.touch(entry, nowMs);
         if (entry.ref !== undefined) self.tell(entry.ref, 'refresh', null);
       }
+      // What the dispatcher alone believes to be open is found gone.
+      if (silent.length > 0) planScan(state, self);
     },
     stopped(state, { sessionKey }, self) {
       const entry = state.roster.find(sessionKey);

@@ -162,7 +162,7 @@ export const sessionActor = defineActor<
   childEnded(state, { cause }, self) {
     const { head } = state.queue;
     state.run = undefined;
-    if (cause.kind === 'stopped' || head === undefined) return;
+    if (cause.kind === 'stopped' || head === undefined || state.phase !== 'running') return;
     self.after('run-lost', 0, 'runLost', { runId: head.runId });
   },
   stop(state) {

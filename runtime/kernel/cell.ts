@@ -320,7 +320,7 @@ export class Cell extends Child implements Runnable {
     this.#flags |= HAS_STATE;
     const { definition } = this.compiled as Compiled;
     const supervision = definition.supervise?.(this.spec.start.args);
-    const specs = supervision && checkSupervision(supervision).children;
+    const specs = supervision === undefined ? undefined : checkSupervision(supervision).children;
     if (specs === undefined || specs.length === 0) {
       this.#running(incarnation);
       return;

@@ -247,7 +247,7 @@ export class Kernel {
 
   find(ref: ActorRef<unknown>): Cell | undefined {
     const cached = (ref as CachedRef)[LOCAL_CELL];
-    if (cached?.status === 'gone') (ref as CachedRef)[LOCAL_CELL] = undefined;
+    if (cached?.status === 'gone') rememberCell(ref, undefined);
     else if (cached?.kernel === this) return cached;
     const uid = uidOf(ref.address);
     const cell = this.at(pathOf(ref.address));

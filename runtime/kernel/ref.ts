@@ -35,7 +35,7 @@ export function createRef(path: string, uid: number, cell?: Cell): ActorRef<unkn
   return ref;
 }
 
-export function rememberCell(ref: ActorRef<unknown>, cell: Cell): void {
+export function rememberCell(ref: ActorRef<unknown>, cell: Cell | undefined): void {
   remember(ref, LOCAL_CELL, cell);
 }
 

@@ -137,8 +137,10 @@ export class FrameWriter {
   }
 
   #array(array: readonly unknown[]): void {
-    this.#out.arrayHead(array.length);
-    for (let i = 0; i < array.length; i += 1) this.#value(array[i]);
+    // As many as the head says, whatever a getter among them does to the array.
+    const { length } = array;
+    this.#out.arrayHead(length);
+    for (let i = 0; i < length; i += 1) this.#value(array[i]);
   }
 
   /** A date, a map, a big integer: as the library writes it. */

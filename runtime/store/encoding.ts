@@ -233,16 +233,21 @@ function writeValue(value: unknown, table: string, depth: number): void {
 }
 
 function writeObject(value: object, table: string, depth: number): void {
+  if (value instanceof Uint8Array) {
+    writer.binary(value);
+    return;
+  }
   if (depth === MAX_DEPTH) {
     throw new RuntimeError('not_encodable', `store: a row of ${table} is nested too deeply`);
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) {
     writeRecord(value as Record<string, unknown>, table, depth + 1);
-  } else if (value instanceof Uint8Array) writer.binary(value);
-  else if (Array.isArray(value)) {
-    writer.arrayHead(value.length);
-    for (const item of value) writeValue(item, table, depth + 1);
+  } else if (Array.isArray(value)) {
+    // As many as the head says, whatever a getter among them does to the array.
+    const { length } = value;
+    writer.arrayHead(length);
+    for (let i = 0; i < length; i += 1) writeValue(value[i], table, depth + 1);
   } else {
     const { name } = value.constructor;
     throw new RuntimeError(

@@ -57,7 +57,7 @@ export abstract class Child {
     return this.trouble;
   }
 
-  /** It is not coming back: whoever still holds it holds nothing of its supervisor. */
+  /** It is not coming back: whoever still holds it has no way to its supervisor. */
   leave(): void {
     this.stage = 'gone';
     this.cancelTimer();

@@ -56,6 +56,7 @@ export class RemoteChild extends Child {
   }
 
   start(incarnation: number): void {
+    this.incarnation = incarnation;
     this.#live = incarnation;
     this.#isCalled = false;
     this.#options.routes.opening(this.path);

@@ -1,5 +1,5 @@
 /** MessagePack written by our own code: msgpackr reads each value as it was, rows as well as bare ones. */
-import { unpack } from 'msgpackr';
+import { Packr, unpack } from 'msgpackr';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf } from '../../runtime/errors.ts';
@@ -9,7 +9,9 @@ import type { Fact, Row } from '../../runtime/store/store.ts';
 
 const test = suite('msgpack writer');
 
-const powers = [6, 7, 8, 15, 16, 31, 32, 53].map((bits) => 2 ** bits);
+const packr = new Packr({ useRecords: false });
+
+const powers = [5, 6, 7, 8, 15, 16, 31, 32, 53].map((bits) => 2 ** bits);
 const numbers = powers.flatMap((n) => [n - 1, n, n + 1, -n, -n - 1]);
 const lengths = [0, 1, 31, 32, 42, 43, 63, 84, 85, 86, 127, 128, 255, 256, 21_845, 21_846, 65_536];
 /** A table of 8 KiB, its end met in the middle of a value, and more than is kept. */
@@ -82,7 +84,7 @@ test('what was taken stays as it is when more is written', () => {
   assert.is(unpack(first), 'first');
 });
 
-test('a getter that writes, throws or adds fields is refused; the next value is written all the same', () => {
+test('a getter that writes, throws or takes fields away is refused; the next value is written all the same', () => {
   const writes = {
     get inner() {
       return encodeValue('inner', 'rows', 100);
@@ -93,19 +95,70 @@ test('a getter that writes, throws or adds fields is refused; the next value is 
       throw new Error('no');
     },
   };
-  const grows: Record<string, unknown> = {
+  const shrinks: Record<string, unknown> = {
     get inner() {
       delete this.late;
       return 1;
     },
     late: 1,
   };
-  for (const value of [writes, throws, grows]) {
+  for (const value of [writes, throws, shrinks]) {
     assert.throws(
       () => encodeValue(value, 'rows', 100),
       (error: unknown) => codeOf(error) === 'not_encodable',
     );
     assert.is(unpack(encodeValue('next', 'rows', 100)), 'next');
+  }
+});
+
+test('an array is as long as it was when its writing began', () => {
+  const withGetter = (change: (array: unknown[]) => void) => {
+    const array: unknown[] = [0, 1, 2];
+    return Object.defineProperty(array, 0, {
+      enumerable: true,
+      get() {
+        change(array);
+        return 'read';
+      },
+    });
+  };
+  class Endless extends Array<number> {
+    override *[Symbol.iterator](): ArrayIterator<number> {
+      yield* [7, 7, 7, 7];
+    }
+  }
+  const written: readonly (readonly [unknown, unknown])[] = [
+    [withGetter((array) => array.push(3)), ['read', 1, 2]],
+    [withGetter((array) => array.pop()), ['read', 1, undefined]],
+    [Endless.from([1, 2]), [1, 2]],
+  ];
+  for (const [array, read] of written) {
+    const { before, value, after } = throughRow(array) as Record<string, unknown>;
+    assert.equal({ before, value }, { before: 'x', value: read });
+    assert.ok(Array.isArray(after));
+  }
+});
+
+test('bytes take one place more than what holds them', () => {
+  const nested = (depth: number): unknown => (depth === 0 ? Buffer.of(1) : [nested(depth - 1)]);
+  assert.equal(unpack(encodeValue(nested(64), 'rows', 1_000)), nested(64));
+});
+
+test('what msgpackr writes in few bytes takes no more here', () => {
+  const values = [
+    -1,
+    -32,
+    -33,
+    -128,
+    -129,
+    -32_768,
+    {},
+    { a: 1 },
+    Buffer.alloc(255),
+    Buffer.alloc(256),
+  ];
+  for (const value of values) {
+    assert.is(encodeValue(value, 'rows', 1_000).length, packr.pack(value).length, String(value));
   }
 });
 

@@ -9,6 +9,7 @@ import {
   refTo,
   supervisor,
 } from '../../runtime/index.ts';
+import { createVirtualSystem } from '../../runtime/testing/index.ts';
 import { until, within } from '../support/within.ts';
 import {
   type LifeArgs,
@@ -18,7 +19,7 @@ import {
   traceActor,
 } from './support/actors.ts';
 import { MODES, type TestSystem, withTree } from './support/system.ts';
-import { type TeamArgs, type TeamProtocol, teamActor } from './support/team-actor.ts';
+import { loneActor, type TeamArgs, type TeamProtocol, teamActor } from './support/team-actor.ts';
 
 const IN_2S = { inMs: 2_000 };
 const trace = refTo<TraceProtocol>('t', 'root/trace');
@@ -320,6 +321,20 @@ for (const [field, wrong] of [
 ] as const) {
   specs(`S11 a supervision with a wrong ${field} is refused, and says so`, () => {
     assert.throws(() => checkSupervision({ ...fine, ...wrong } as never), refusalOf(field));
+  });
+}
+
+for (const none of [null, false, 0, '']) {
+  specs(`S11 ${JSON.stringify(none)} is no supervision, and its actor does not start`, async () => {
+    const world = await createVirtualSystem({ name: 't' });
+    const { system } = world;
+    try {
+      system.spawn(child(loneActor, { id: 'root', args: { supervision: none } }));
+      const cause = await world.run(system.ended);
+      assert.is(cause.code, 'bad_child_spec');
+    } finally {
+      await world.stop();
+    }
   });
 }
 

@@ -78,6 +78,31 @@ test('one run after the other is made, and what comes of a call that an earlier 
   );
 });
 
+test('a run that begins while another one is under way takes its place', async () => {
+  const calls: { readonly signal: AbortSignal; answer(outcome: ModelOutcome): void }[] = [];
+  const { kit, told } = await openRun(
+    (_request, { signal }) => new Promise((answer) => calls.push({ signal, answer })),
+  );
+  kit.receive('begin', TASK);
+  await until('the model is asked', () => calls.length === 1);
+  kit.receive('begin', { ...TASK, runId: '1'.repeat(26) });
+  await until('the model is asked for the second', () => calls.length === 2);
+  assert.ok(calls[0]?.signal.aborted);
+  assert.not.ok(calls[1]?.signal.aborted);
+  calls[0]?.answer({ ...answered, text: 'late' });
+  calls[1]?.answer({ ...answered, text: 'own' });
+  await kit.settle();
+  assert.equal(
+    told().map(({ payload }) => payload),
+    [
+      {
+        runId: '1'.repeat(26),
+        result: { type: 'answered', text: 'own', promptTokens: 1, completionTokens: 2, leftOut: 0 },
+      },
+    ],
+  );
+});
+
 test('a model that is open is called by the very message that begins the run', async () => {
   let calls = 0;
   const model: Model = {
@@ -171,6 +196,13 @@ test('a call for which the turns were too many is none of the five', async () =>
     await kit.advance(60_000);
   }
   assert.is(calls(), 1 + MAX_CALLS);
+  assert.is(told().length, 1);
+  kit.receive('begin', { ...TASK, runId: '1'.repeat(26) });
+  for (let i = 0; i < 10; i += 1) {
+    await kit.settle();
+    await kit.advance(60_000);
+  }
+  assert.is(calls(), 1 + MAX_CALLS + MAX_CALLS);
   assert.is(told().length, 1);
 });
 

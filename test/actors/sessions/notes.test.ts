@@ -140,7 +140,7 @@ test('turns that change while they are read are read once more', async () => {
   assert.equal([shown(kit), reads], [['one', NOTED, 'two'], 2]);
 });
 
-test('the dispatcher tells a session in memory of changed turns until it takes it, and one that is silent to look only', async () => {
+test('the dispatcher tells a session in memory of changed turns until it takes it, and one that is silent to look; what has no row is over', async () => {
   const { route } = await openSession();
   let isFull = true;
   const kit = await createBehaviorKit(
@@ -172,7 +172,7 @@ test('the dispatcher tells a session in memory of changed turns until it takes i
   await toldIn(1_000);
   isFull = false;
   assert.equal(await toldIn(1_000), ['turnsChanged']);
-  assert.equal(await toldIn(70_000), ['refresh']);
+  assert.equal(await toldIn(70_000), ['refresh', 'runEnded']);
 });
 
 test.run();

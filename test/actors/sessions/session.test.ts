@@ -6,6 +6,7 @@ import { RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
 import { type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
+import { storedFacts } from '../../support/read-facts.ts';
 import { answerOf, idOf, KEY, openSession } from './session-rig.ts';
 
 const test = suite('actors/sessions/session');
@@ -75,6 +76,46 @@ test('one actor makes all runs of a session, until one of them crashes it', asyn
   assert.is(spawned(), 2);
 });
 
+test('a run actor that ends between two runs is charged to neither', async () => {
+  const { route, open, inbox } = await openSession();
+  const { kit, begun, answer } = await open();
+  const [a, b] = [await route('a'), await route('b')];
+  kit.receive('enqueue', a);
+  await kit.settle();
+  const [child] = kit.self.children();
+  if (child === undefined) throw new Error('nobody runs');
+  await answer(idOf(a));
+  // One before it is missing: the rows are read before it begins.
+  kit.receive('enqueue', { ...b, after: 'Z' });
+  const cause = { kind: 'crashed', code: 'late' } as const;
+  await sessionActor.childEnded?.(kit.state, { ...child, incarnation: 1, cause }, kit.self);
+  await kit.settle();
+  await kit.advance(0);
+  await kit.settle();
+  assert.equal(begun(), [idOf(a), idOf(b)]);
+  assert.is(inbox(b)?.row.crashes, 0);
+});
+
+test('a message that is told again leaves what is counted of it', async () => {
+  const { route, open, inbox, store } = await openSession();
+  const { kit, begun, answer } = await open();
+  const a = await route('a');
+  kit.receive('enqueue', a);
+  await kit.settle();
+  const [child] = kit.self.children();
+  if (child === undefined) throw new Error('nobody runs');
+  const cause = { kind: 'crashed', code: 'oops' } as const;
+  await sessionActor.childEnded?.(kit.state, { ...child, incarnation: 1, cause }, kit.self);
+  await kit.advance(0);
+  await kit.settle();
+  assert.is(inbox(a)?.row.crashes, 1);
+  kit.receive('enqueue', a);
+  await kit.settle();
+  await answer(idOf(a));
+  assert.equal(begun(), [idOf(a), idOf(a)]);
+  assert.is(store.read(RUNS, idOf(a))?.row.crashes, 1);
+});
+
 test('the end of a run without deliveries is made durable without the outbox, once, also where the answer is lost', async () => {
   const { route, open, store, script, finishes } = await openSession();
   const { kit, begun, answer } = await open();
@@ -97,6 +138,8 @@ test('the end of a run without deliveries is made durable without the outbox, on
     [a, b].map((run) => store.read(RUNS, idOf(run))?.row.status),
     ['done', 'done'],
   );
+  const ends = storedFacts(store).filter(({ type }) => type === 'run.finished');
+  assert.is(ends.length, 2);
   assert.is(finishes.length, 0);
 });
 

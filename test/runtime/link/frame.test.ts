@@ -42,6 +42,14 @@ test('whatever shapes come in whatever order, each message arrives as it was sen
   }
 });
 
+test('an array that its own getter changes is as long as it was; what follows is read', () => {
+  const [writer, reader] = [new FrameCodec(), new FrameCodec()];
+  const list: unknown[] = [0, 1];
+  Object.defineProperty(list, 0, { enumerable: true, get: () => list.push('more') });
+  const frame = writer.encode([1, 0, { list }, 2, 0, 'next']);
+  assert.equal(reader.decode(frame), [1, 0, { list: [3, 1] }, 2, 0, 'next']);
+});
+
 test('whatever it is, it arrives as the library alone would have it', () => {
   const alone = new Packr({ useRecords: false, copyBuffers: true });
   const [writer, reader] = [new FrameCodec(), new FrameCodec()];

@@ -49,6 +49,23 @@ export const teamActor = defineActor<TeamProtocol, TeamProtocol, TeamArgs, null,
   },
 });
 
+/** Says of its children whatever it is given. */
+export const loneActor = defineActor<
+  object,
+  object,
+  { readonly supervision: unknown },
+  null,
+  unknown
+>({
+  module: import.meta.url,
+  export: 'loneActor',
+  name: 'lone',
+  mailbox: { limitMessages: 10, overflow: 'reject' },
+  start: () => null,
+  supervise: ({ supervision }) => supervision as Supervision,
+  receive: {},
+});
+
 function toVerdict(verdict: Verdict | 'throws' = 'restart'): Verdict {
   if (verdict === 'throws') throw Object.assign(new Error('told to'), { code: 'cannot_decide' });
   return verdict;

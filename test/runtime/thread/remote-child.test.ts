@@ -61,7 +61,6 @@ test('L4 one that its thread does not know is over when it is killed', async () 
     disposed: () => undefined,
   });
   try {
-    remote.incarnation = 3;
     remote.start(3);
     await until('it was called', () => opened.length === 1);
     remote.kill('start_timeout');
