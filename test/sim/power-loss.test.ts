@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PowerLossStore } from '../../runtime/store/power-loss.ts';
 import { randomFrom } from '../../runtime/testing/index.ts';
+import { storedFacts } from '../support/read-facts.ts';
 import { faultScale } from '../support/scale.ts';
 import {
   CONVERSATIONS,
@@ -11,6 +12,7 @@ import {
   Platform,
   piecesOf,
   postSimulated,
+  QUIET,
   type Simulated,
   startSimulated,
   step,
@@ -200,9 +202,13 @@ async function judge(
   messages: readonly Sent[],
 ): Promise<string[]> {
   const violations: string[] = [];
-  for (const { id, text, envelopes } of messages) {
+  const finished = storedFacts(store).filter(({ type }) => type === 'run.finished');
+  for (const { id, conversation, text, envelopes } of messages) {
     if (envelopes.size > 1) violations.push(`${id} runs twice: ${[...envelopes].join(', ')}`);
     if (envelopes.size === 0) continue;
+    const ends = finished.filter(({ envelopeId }) => envelopes.has(String(envelopeId))).length;
+    if (ends !== 1) violations.push(`${id} ended ${ends} times`);
+    if (conversation === QUIET) continue;
     for (const piece of piecesOf(text)) {
       if (!platform.accepted.some((message) => message.text === piece))
         violations.push(`${id} was acknowledged and never delivered: ${piece}`);
@@ -212,7 +218,7 @@ async function judge(
   const acknowledged = messages.filter(({ envelopes }) => envelopes.size > 0).length;
   if (runs.length !== acknowledged)
     violations.push(`${runs.length} runs for ${acknowledged} acknowledged messages`);
-  for (const conversation of CONVERSATIONS) {
+  for (const conversation of CONVERSATIONS.filter((name) => name !== QUIET)) {
     const texts = [
       ...new Set(
         platform.accepted

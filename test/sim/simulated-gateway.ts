@@ -18,7 +18,9 @@ import type { GatewayPorts, WebhookAnswer } from '../../transports/http/gateway-
 import { handIn } from '../support/hand-in.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
-export const CONVERSATIONS = ['c0', 'c1', 'c2'] as const;
+/** The replies of this one go nowhere. */
+export const QUIET = 'quiet';
+export const CONVERSATIONS = ['c0', 'c1', QUIET] as const;
 
 /** What the platform keeps: every message it took, whether or not it could say so. */
 export interface Accepted {
@@ -160,7 +162,9 @@ const PLAN: GatewayPlan = {
     enabled: true,
     maxPayloadBytes: 65_536,
     secretRefs: ['env:SECRET'],
-    replyTo: { connectorId: 'sim:a', conversationId, threadId: '' },
+    ...(conversationId === QUIET
+      ? {}
+      : { replyTo: { connectorId: 'sim:a', conversationId, threadId: '' } }),
   })),
 };
 
