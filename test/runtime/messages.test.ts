@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  type ActorRef,
   AskError,
   checkChildSpec,
   child,
@@ -20,6 +21,7 @@ import {
   traceActor,
 } from './support/actors.ts';
 import { MODES, withTree } from './support/system.ts';
+import { type TeamProtocol, teamActor } from './support/team-actor.ts';
 
 const a = refTo<CounterProtocol>('t', 'root/a');
 const b = refTo<CounterProtocol>('t', 'root/b');
@@ -339,6 +341,32 @@ references('M10 within a thread the payload itself arrives, frozen to its ends',
   const { sent, got } = await echoed({});
   assert.is(got, sent);
   assert.throws(() => sent.rows.push(3), /not extensible/);
+});
+
+references('a frozen ref finds nobody once its actor is gone', async () => {
+  const team = child(teamActor, { id: 'team', args: {} });
+  await withTree('inline', { children: [team] }, async ({ system }) => {
+    const spec = child(counterActor, { id: 'mortal', args: {}, restart: 'temporary' });
+    const ref = await system.ask(
+      refTo<TeamProtocol>('t', 'root/team'),
+      'spawn',
+      spec as never,
+      IN_2S,
+    );
+    const mortal = Object.freeze(ref as ActorRef<CounterProtocol>);
+    await system.ask(mortal, 'echo', 1, IN_2S);
+    system.tell(refTo<TeamProtocol>('t', 'root/team'), 'stopChild', 'mortal');
+    await until(
+      'it is gone',
+      async () => !(await system.inspect()).actors.some(({ path }) => path.endsWith('mortal')),
+    );
+    assert.is(system.tell(mortal, 'echo', 1), false);
+    const refused = await system.ask(mortal, 'echo', 1, IN_2S).then(
+      () => '',
+      (error: AskError) => error.code,
+    );
+    assert.is(refused, 'actor_dead');
+  });
 });
 
 references('M10 in production nothing is frozen', async () => {
