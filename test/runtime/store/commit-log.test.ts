@@ -293,6 +293,26 @@ test('a commit larger than a file, and one of the longest key, are taken and fou
     await found.close();
   }));
 
+test('a row that one commit writes many times is in the log once', () =>
+  inDirectory(async (directory) => {
+    const store = await openLmdbStore({ directory });
+    const rowOf = (n: number) => put('a', { v: 1, text: String(n).padStart(15_000, '.') });
+    const sets = Array.from({ length: 512 }, (_, n) => ({
+      expect: [expected('a', n)],
+      put: [rowOf(n)],
+    }));
+    assert.is((await commit(store, ...sets)).filter(({ ok }) => ok).length, 512);
+    assert.ok((readLog(directory)[0]?.length ?? 0) < 2 * 15_000 + BLOCK_BYTES);
+    const copy = `${directory}-copy`;
+    copyFiles(directory, copy);
+    await store.close();
+    for (const place of [directory, copy]) {
+      const found = await openLmdbStore({ directory: place });
+      assert.equal(found.read('rows', 'a'), { revision: 512, row: rowOf(511).row });
+      await found.close();
+    }
+  }));
+
 test('who reads beside a writer sees a whole store at every moment', () =>
   inDirectory(async (directory) => {
     const store = await openLmdbStore({ directory, logBytes: LOG_BYTES });

@@ -33,7 +33,8 @@ const few = { maxLength: 4 };
 const OLD = 2 ** 52;
 
 test('a record is read as it was written, and none where one byte of it differs', () => {
-  const row = fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined });
+  const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+  const row = fc.option(fc.constantFrom(0, 5, 300).chain(bytes), { nil: undefined });
   const writes = fc.array(fc.tuple(tables, rowKey, row), { maxLength: 12 });
   fc.assert(
     fc.property(writes, fc.nat({ max: 9 }), fc.nat(), (given, blocks, flipped) => {
@@ -58,8 +59,7 @@ test('a record is read as it was written, and none where one byte of it differs'
       const read = [...placesIn(image, record)].map((place) => {
         return [String(nameAt(image, place)), plain(rowAt(image, place) ?? null)];
       });
-      const expected = given.map(([name, key, bytes]) => [`${name}\0${key}`, bytes ?? null]);
-      assert.equal(read, expected);
+      assert.equal(read, writtenOver(given));
       const length = 20 + image.readUInt32BE(at + 16);
       const place = at + (flipped % length);
       image[place] = (image[place] ?? 0) ^ (1 << (flipped % 8));
@@ -67,6 +67,19 @@ test('a record is read as it was written, and none where one byte of it differs'
     }),
   );
 });
+
+type Written = [name: string, bytes: Uint8Array | null];
+
+/** A write goes over the one of its row before it where that has as many bytes. */
+function writtenOver(given: [string, string, Uint8Array | undefined][]): Written[] {
+  const writes: Written[] = [];
+  for (const [name, key, bytes] of given) {
+    const before = writes.findLast(([other]) => other === `${name}\0${key}`);
+    if (before !== undefined && before[1]?.length === bytes?.length) before[1] = bytes ?? null;
+    else writes.push([`${name}\0${key}`, bytes ?? null]);
+  }
+  return writes;
+}
 
 function plain(bytes: Uint8Array | null | undefined): Uint8Array | null | undefined {
   return bytes ? new Uint8Array(bytes) : bytes;
