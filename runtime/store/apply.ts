@@ -46,12 +46,26 @@ export function applyBatch(
   return { outcomes, head };
 }
 
-function findConflict(
-  transaction: StoreTransaction,
-  changes: EncodedChangeSet,
-): CommitOutcome | undefined {
+/**
+ * The outcomes of a batch of which nothing is accepted; undefined where something is. Before the first that is accepted
+ * nothing is written, so each is asked about what the reader has.
+ */
+export function refuseAll(
+  reader: BytesReader,
+  batch: readonly EncodedChangeSet[],
+): readonly CommitOutcome[] | undefined {
+  const conflicts: CommitOutcome[] = [];
+  for (const changes of batch) {
+    const conflict = findConflict(reader, changes);
+    if (conflict === undefined) return undefined;
+    conflicts.push(conflict);
+  }
+  return conflicts;
+}
+
+function findConflict(reader: BytesReader, changes: EncodedChangeSet): CommitOutcome | undefined {
   for (const [table, key, revision] of changes.expect) {
-    const bytes = transaction.get(table, key);
+    const bytes = reader.get(table, key);
     const actual = bytes === undefined ? 0 : revisionOf(bytes);
     if (actual !== revision) return { ok: false, code: 'conflict', table, key, actual };
   }

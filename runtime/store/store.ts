@@ -93,8 +93,9 @@ export interface StoreHealth {
 
 /**
  * Tables come into being when first written. The store keeps the tables `journal` and `meta` for itself.
- * Keys are well-formed strings of 1 to 1,900 UTF-8 bytes, ordered by their bytes. Whatever is called after `close`
- * fails with `store_closed`.
+ * Keys are well-formed strings of 1 to 1,900 UTF-8 bytes, ordered by their bytes. They stay in memory as they are given, in the
+ * durable store until their rows have moved to its database: one that is cut out of a long text keeps all of that text.
+ * Whatever is called after `close` fails with `store_closed`.
  */
 export interface Store {
   /**

@@ -59,10 +59,19 @@ export class CommitLog implements Overlay {
     for (const key of this.#other.keys(table)) if (!this.#active.has(table, key)) yield key;
   }
 
-  /** The record of the next commit, with so much room; rejects where an earlier move failed. */
-  async begin(room: number): Promise<RecordWriter> {
+  /** False where room must be made first. */
+  hasRoom(room: number): boolean {
+    return this.#failure === undefined && this.#active.hasRoom(room);
+  }
+
+  /** For a record of any length, in an empty file; rejects where an earlier move failed. */
+  async makeRoom(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    if (!this.#active.takes(room)) await this.#turn();
+    if (!this.#active.isEmpty) await this.#turn();
+  }
+
+  /** The record of the next commit, with so much room. */
+  begin(room: number): RecordWriter {
     return this.#active.begin(room);
   }
 

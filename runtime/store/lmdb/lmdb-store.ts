@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, RuntimeError } from '../../errors.ts';
-import { applyBatch } from '../apply.ts';
+import { applyBatch, refuseAll } from '../apply.ts';
 import { type EncodedChangeSet, encodeChangeSet } from '../encoding.ts';
 import { type Head, readHead } from '../head.ts';
 import { readJournal, verifyJournal } from '../journal.ts';
@@ -146,7 +146,17 @@ export class LmdbStore implements Store {
   ): Promise<readonly CommitOutcome[]> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      const record = await log.begin(roomFor(batch));
+      const room = roomFor(batch);
+      if (!log.hasRoom(room)) {
+        // No room is made, nor a failed move told of, for what is refused anyway.
+        const refused = refuseAll(this.#parts.reader, batch);
+        if (refused !== undefined) {
+          this.#commits += 1;
+          return refused;
+        }
+        await log.makeRoom();
+      }
+      const record = log.begin(room);
       const transaction = collect(this.#parts.reader, record);
       const before = this.#head ?? readHead(transaction);
       const { outcomes, head } = applyBatch(transaction, before, batch, atMs);

@@ -39,10 +39,15 @@ export class LogFile implements NamedRows {
     return this.#fileBytes;
   }
 
-  /** An empty one takes everything. */
-  takes(room: number): boolean {
-    if (this.#end === 0) return true;
-    return this.size < MAX_ROWS && this.#end + room <= this.#maxBytes;
+  /** It takes a record of any length. */
+  get isEmpty(): boolean {
+    return this.#end === 0;
+  }
+
+  /** In the image that it has, and without lengthening the file. */
+  hasRoom(room: number): boolean {
+    if (this.#image === undefined || this.#end + room > this.#maxBytes) return false;
+    return this.size < MAX_ROWS;
   }
 
   /** The record of the next commit, with so much room; the file does not have it before it is appended. */

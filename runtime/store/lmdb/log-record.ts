@@ -71,9 +71,15 @@ export class RecordWriter {
     return place === undefined ? undefined : (rowAt(this.image, place) ?? null);
   }
 
-  /** Undefined removes the row. */
+  /**
+   * Undefined removes the row. One that was written here in as many bytes is written over where it stands: nobody takes a
+   * write back, as a change set that conflicts is refused before its first one.
+   */
   write(table: string, key: string, row: Uint8Array | undefined): void {
     const { image } = this;
+    const places = this.places.of(table);
+    const before = places.get(key);
+    if (before !== undefined && writeOver(image, before, row)) return;
     const place = this.#cursor;
     let at = place + NAME_LENGTH_BYTES;
     // A table's name is ASCII.
@@ -84,7 +90,7 @@ export class RecordWriter {
     at = image.writeUInt32BE(row?.length ?? REMOVED, at);
     if (row !== undefined) image.set(row, at);
     this.#cursor = at + (row?.length ?? 0);
-    this.places.set(table, key, place);
+    places.set(key, place);
   }
 
   /** Its bytes are ready then; gives where they end, on a whole block. */
@@ -100,6 +106,14 @@ export class RecordWriter {
     image.fill(0, cursor, end);
     return end;
   }
+}
+
+/** False where the write at this place has another length. */
+function writeOver(image: Buffer, place: number, row: Uint8Array | undefined): boolean {
+  const at = rowLengthAt(image, place);
+  if (image.readUInt32BE(at) !== (row?.length ?? REMOVED)) return false;
+  if (row !== undefined) image.set(row, at + ROW_LENGTH_BYTES);
+  return true;
 }
 
 /** The record that begins at `at`, if there is a whole one. */

@@ -7,9 +7,17 @@ export class RowMap<T> {
   }
 
   set(table: string, key: string, value: T): void {
-    const rows = this.#tables.get(table);
-    if (rows === undefined) this.#tables.set(table, new Map([[key, value]]));
-    else rows.set(key, value);
+    this.of(table).set(key, value);
+  }
+
+  /** Those of the table, by key. */
+  of(table: string): Map<string, T> {
+    let rows = this.#tables.get(table);
+    if (rows === undefined) {
+      rows = new Map();
+      this.#tables.set(table, rows);
+    }
+    return rows;
   }
 
   /** All of the other, in the place of what it has for the same rows. */

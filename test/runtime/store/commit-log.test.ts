@@ -23,7 +23,7 @@ import { LOG_FILES } from '../../../runtime/store/lmdb/commit-log.ts';
 import { LogFile } from '../../../runtime/store/lmdb/log-file.ts';
 import { BLOCK_BYTES, readRecord } from '../../../runtime/store/lmdb/log-record.ts';
 import { readLog, Unmoved } from '../../../runtime/store/lmdb/log-recovery.ts';
-import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
+import { codeOfRejection, commit, expected, put } from '../../contracts/store-samples.ts';
 import { within } from '../../support/within.ts';
 
 const test = suite('the commit log');
@@ -46,14 +46,29 @@ function copyFiles(from: string, to: string): void {
   for (const name of ['data.mdb', ...LOG_FILES]) cpSync(join(from, name), join(to, name));
 }
 
-/** Commit `n`: a row of its own, a counter that every commit writes, and the end of an earlier row. */
+/**
+ * Commit `n`: a row of its own, a counter that every commit writes, and the end of an earlier row. Of these rows, and of one
+ * that is never to be seen, its record has an earlier write too.
+ */
 async function commitOne(store: Store, n: number, text: string): Promise<void> {
-  const remove = n > 3 && n % 3 === 0 ? [{ table: 'rows', key: keyOf(n - 3) }] : [];
-  await commit(store, {
-    put: [put(keyOf(n), { v: n, text }), put('count', { v: n })],
-    remove,
-    facts: [{ type: 'made', n }],
-  });
+  const earlier = n > 3 && n % 3 === 0 ? keyOf(n - 3) : 'k';
+  const stale = { v: 0, text: 'stale' };
+  const outcomes = await commit(
+    store,
+    {
+      put: [put('count', stale), put(earlier, stale)],
+      remove: [keyOf(n), earlier].map((key) => ({ table: 'rows', key })),
+    },
+    {
+      expect: [expected(keyOf(n), 0), expected(earlier, 0)],
+      put: [put(keyOf(n), { v: n, text }), put('count', { v: n })],
+      facts: [{ type: 'made', n }],
+    },
+  );
+  assert.ok(
+    outcomes.every(({ ok }) => ok),
+    JSON.stringify(outcomes),
+  );
 }
 
 function keyOf(n: number): string {
@@ -63,17 +78,17 @@ function keyOf(n: number): string {
 /** Commits 1 to the counter and nothing else, in full. Gives the counter. */
 async function checkWhole(store: Store): Promise<number> {
   const last = store.read('rows', 'count')?.row.v ?? 0;
-  const expected: string[] = [];
+  const left: string[] = [];
   for (let n = 1; n <= last; n += 1) {
     const isRemoved = n % 3 === 0 && n + 3 <= last;
-    if (!isRemoved) expected.push(keyOf(n));
+    if (!isRemoved) left.push(keyOf(n));
   }
   assert.equal(
     readAll((after) => {
       const { keys, next } = store.keys({ table: 'rows', prefix: 'k', limit: 100, after });
       return { found: keys, next };
     }),
-    expected,
+    left,
   );
   assert.equal(
     readAll((after) => {
@@ -81,7 +96,7 @@ async function checkWhole(store: Store): Promise<number> {
       const { rows, next } = store.scan(query);
       return { found: rows.map(({ row }) => keyOf(row.v)), next };
     }),
-    [...expected].reverse(),
+    [...left].reverse(),
   );
   const verdict = await store.verify({ whole: true });
   assert.ok(verdict.ok, JSON.stringify(verdict));
@@ -276,6 +291,26 @@ test('a commit larger than a file, and one of the longest key, are taken and fou
     await commitOne(found, 1, 'small');
     assert.is(found.read('rows', long)?.row.v, 4);
     await found.close();
+  }));
+
+test('a row that one commit writes many times is in the log once', () =>
+  inDirectory(async (directory) => {
+    const store = await openLmdbStore({ directory });
+    const rowOf = (n: number) => put('a', { v: 1, text: String(n).padStart(15_000, '.') });
+    const sets = Array.from({ length: 512 }, (_, n) => ({
+      expect: [expected('a', n)],
+      put: [rowOf(n)],
+    }));
+    assert.is((await commit(store, ...sets)).filter(({ ok }) => ok).length, 512);
+    assert.ok((readLog(directory)[0]?.length ?? 0) < 2 * 15_000 + BLOCK_BYTES);
+    const copy = `${directory}-copy`;
+    copyFiles(directory, copy);
+    await store.close();
+    for (const place of [directory, copy]) {
+      const found = await openLmdbStore({ directory: place });
+      assert.equal(found.read('rows', 'a'), { revision: 512, row: rowOf(511).row });
+      await found.close();
+    }
   }));
 
 test('who reads beside a writer sees a whole store at every moment', () =>

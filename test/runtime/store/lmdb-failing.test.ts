@@ -2,9 +2,12 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { codeOf, messageOf } from '../../../runtime/errors.ts';
+import { encodeChangeSet } from '../../../runtime/store/encoding.ts';
 import { openLmdbStore } from '../../../runtime/store/index.ts';
 import { CommitLog } from '../../../runtime/store/lmdb/commit-log.ts';
 import {
@@ -14,14 +17,19 @@ import {
   writeAll,
 } from '../../../runtime/store/lmdb/engine.ts';
 import { LmdbStore } from '../../../runtime/store/lmdb/lmdb-store.ts';
+import { BLOCK_BYTES } from '../../../runtime/store/lmdb/log-record.ts';
 import { readThrough } from '../../../runtime/store/lmdb/overlay.ts';
 import { acquireWriterLock } from '../../../runtime/store/lmdb/writer-lock.ts';
-import { codeOfRejection, commit, put } from '../../contracts/store-samples.ts';
-import { within } from '../../support/within.ts';
+import { changes, codeOfRejection, commit, expected, put } from '../../contracts/store-samples.ts';
+import { until, within } from '../../support/within.ts';
 
 const test = suite('the LMDB store on a failing engine');
 
 const LOG_BYTES = 8_192;
+
+/** A file of the log has room for two of these. */
+const FULL_BLOCK = { put: [put('a', { v: 1, text: 'x'.repeat(3_000) })] };
+const REFUSED = { expect: [expected('a', 9_999)], ...FULL_BLOCK };
 
 /** A store over a real environment and log, of which the test may break parts. */
 async function onEngine(work: (parts: Parts) => Promise<void>): Promise<void> {
@@ -106,6 +114,77 @@ test('a database that takes no more ends the commits, with its cause; what was d
     for (let n = 0; n < taken; n += 1) assert.is(again.read('rows', `k${n}`)?.row.text, text);
     assert.is((await again.verify({ whole: true })).ok, true);
     await again.close();
+  }));
+
+test('a commit that is refused whole waits for no move, and begins none', () =>
+  onEngine(async ({ store, database }) => {
+    let moves = 0;
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const real = database.batch.bind(database);
+    database.batch = async (work) => {
+      moves += 1;
+      await held;
+      return real(work);
+    };
+    for (const begun of [0, 1]) {
+      // The file that takes the commits is full then.
+      for (let n = 0; n < 2; n += 1) await commit(store, FULL_BLOCK);
+      assert.is(moves, begun);
+      const { commits: before } = store.health();
+      const outcomes = await commit(store, REFUSED, REFUSED);
+      assert.equal(
+        outcomes.map(({ ok }) => ok),
+        [false, false],
+      );
+      assert.is(moves, begun);
+      assert.is(store.health().commits, before + 1);
+    }
+    const waiting = commit(store, REFUSED, FULL_BLOCK);
+    letGo();
+    assert.equal(
+      (await waiting).map(({ ok }) => ok),
+      [false, true],
+    );
+    await store.close();
+  }));
+
+test('a large commit that is refused whole leaves no memory behind, and the file as it is', () =>
+  onEngine(async ({ store, log }) => {
+    const put = [{ table: 'rows', key: 'a', row: { v: 1, text: 'x'.repeat(2 ** 22) } }];
+    const large = [1, 2].map(() => encodeChangeSet(changes({ ...REFUSED, put })));
+    const before = bufferBytes();
+    // Once where the file is empty, once where it is not.
+    for (const one of large) {
+      const { fileBytes } = log;
+      assert.is((await store.commit([one], 1))[0]?.ok, false);
+      assert.is(log.fileBytes, fileBytes);
+      assert.ok((await commit(store, FULL_BLOCK))[0]?.ok);
+    }
+    const grown = bufferBytes() - before;
+    assert.ok(grown < 2 ** 21, `${grown} bytes beside ${large.length} batches`);
+    await store.close();
+  }));
+
+/** Of those that are still held. */
+function bufferBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().arrayBuffers;
+}
+
+test('a commit that is refused whole is told so also where a move has failed', () =>
+  onEngine(async ({ store, log, database }) => {
+    failNextTransaction(database, new Error('No space left on device'));
+    for (let n = 0; n < 3; n += 1) await commit(store, FULL_BLOCK);
+    // One of two blocks is free: there is no room any more once the failure is known.
+    await until('the move has failed', () => !log.hasRoom(BLOCK_BYTES), 15_000);
+    assert.is((await commit(store, REFUSED))[0]?.ok, false);
+    assert.is(await codeOfRejection(() => commit(store, FULL_BLOCK)), 'store_failed');
+    assert.is(await codeOfRejection(() => commit(store, REFUSED)), 'store_failed');
+    await store.close();
   }));
 
 test('nobody reads what is not durable yet', () =>
