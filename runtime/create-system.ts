@@ -115,7 +115,7 @@ export async function createSystemOn(
   kernel.deps = world.deps;
   kernel.tracing = world.tracing;
   const { resolve } = world;
-  if (resolve !== undefined) kernel.resolve = resolve;
+  if (resolve !== undefined) kernel.code.resolve = resolve;
   system.closeWorld = async () => world.close?.();
   try {
     await pool?.start(kernel);

@@ -66,7 +66,7 @@ export class Cell extends Child implements Runnable {
     this.parent = at.parent;
     this.uid = at.uid;
     this.recorderId = at.parent?.recorderId ?? at.uid;
-    this.compiled = kernel.compiledOf(spec.start);
+    this.compiled = kernel.code.of(spec.start);
     if (at.parent === undefined) this.ensureExtras().path = at.path;
   }
 
@@ -222,7 +222,7 @@ export class Cell extends Child implements Runnable {
       this.#startCompiled(incarnation);
       return;
     }
-    this.kernel.resolveDefinition(this.spec.start).then(
+    this.kernel.code.load(this.spec.start).then(
       (compiled) => {
         this.compiled = compiled;
         if (this.#isStarting(incarnation)) this.#startCompiled(incarnation);

@@ -88,11 +88,11 @@ export class WorkerThread implements ThreadControl {
     this.kernel.deps = this.#world.deps;
     this.kernel.tracing = this.#world.tracing;
     const { resolve } = this.#world;
-    if (resolve !== undefined) this.kernel.resolve = resolve;
+    if (resolve !== undefined) this.kernel.code.resolve = resolve;
   }
 
   async preload(names: readonly CodeName[]): Promise<void> {
-    await Promise.all(names.map((name) => this.kernel.resolveDefinition(name)));
+    await Promise.all(names.map((name) => this.kernel.code.load(name)));
   }
 
   adopt({ name, isUrgent }: Place): void {
