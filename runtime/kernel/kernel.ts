@@ -166,13 +166,18 @@ export class Kernel {
       if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
         ask.fail('mailbox_full', 'not sent');
       }
-    } else if (cell !== undefined) this.#askLocal(cell, request, ask);
+    } else if (cell !== undefined) this.askLocal(cell, request, ask);
     else if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
 
-  #askLocal(cell: Cell, { kind, payload: given, from }: AskRequest, ask: OpenAsk): void {
+  /** An open ask of an actor of this thread. */
+  askLocal(
+    cell: Cell,
+    { kind, payload: given, from }: Pick<AskRequest, 'kind' | 'payload' | 'from'>,
+    ask: OpenAsk,
+  ): void {
     let payload = given;
     try {
       if (this.#border !== undefined) payload = this.#border.pass(given, from, cell);

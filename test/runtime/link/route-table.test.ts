@@ -40,6 +40,11 @@ const watchingActor = defineActor<WatchingProtocol, object, null, null, unknown>
   down: () => undefined,
 });
 
+interface ListenerProtocol {
+  add(text: string): void;
+  total(text: string): string;
+}
+
 /** How an ask of A ended: its code. */
 function codeOfAsk(kernel: Kernel, kind: string, deadline: Deadline): Promise<unknown> {
   const end = new PromiseEnd();
@@ -327,6 +332,49 @@ test('A4 T3 where a path leads is told when its way is open, and not before', ()
       ['t/b', NOWHERE],
     ]);
   } finally {
+    routes.close();
+  }
+});
+
+test('M1 A4 W1 what waits for a way that leads to the own thread is for the actor that stands there by now', async () => {
+  const { kernel, routes, located } = createThread();
+  const heard: unknown[] = [];
+  const listener = defineActor<ListenerProtocol, object, null, null, unknown>({
+    module: 'here',
+    export: 'listener',
+    name: 'listener',
+    mailbox: { limitMessages: 2, overflow: 'reject' },
+    start: () => null,
+    receive: {
+      add: (_state, text) => void heard.push(text),
+      total: (_state, text) => `${text} of ${heard.length}`,
+    },
+  });
+  try {
+    const byName = { address: 't/a' };
+    const downs: Down[] = [];
+    kernel.watch(byName, { id: 1, notify: (down) => downs.push(down) });
+    assert.ok(kernel.send(byName, 'add', 'early', undefined));
+    const end = new PromiseEnd();
+    const request = { ref: byName, payload: 'early', chain: [], trace: undefined };
+    kernel.ask({ ...request, kind: 'total', deadline: { inMs: 60_000 } }, end);
+    const other = codeOfAsk(kernel, 'total', { inMs: 60_000 });
+    for (const n of [1, 2]) assert.ok(kernel.send(byName, 'add', `too many ${n}`, undefined));
+    assert.equal(located, ['t/a'], 'all of them wait for one way');
+    const owner = { started: () => undefined, ended: () => undefined };
+    const spec = child(listener, { id: 'a', args: null });
+    const cell = kernel.createRoot('t/a', spec as never, owner, 8);
+    cell.start(1);
+    routes.here('t/a');
+    assert.is(await other, 'actor_dead', 'that was another one');
+    assert.is(await within('its answer', end.promise), 'early of 1');
+    assert.equal(heard, ['early']);
+    assert.is(kernel.counters.dead_letters, 3, 'one for another actor and two beyond its limit');
+    assert.equal(downs, []);
+    cell.kill('killed');
+    assert.is(downs.length, 1);
+  } finally {
+    kernel.asks.stop();
     routes.close();
   }
 });
