@@ -274,6 +274,8 @@ export class Cell extends Child implements Runnable {
   dispose(): void {
     this.kill('disposed');
     this.status = 'gone';
+    // A ref that is kept keeps this cell, and no more of what its thread's setup gave.
+    this.compiled = undefined;
     if (this.parent === undefined) this.kernel.removeRoot(this);
     while (this.inbox?.size) this.kernel.giveUp(this, this.inbox.dropOldest(), 'actor_dead');
     this.inbox?.line?.end();

@@ -66,7 +66,7 @@ export class Kernel {
   deps: unknown = undefined;
   /** Set as `deps` is. */
   tracing: ThreadWorld['tracing'] = undefined;
-  readonly code = new ThreadCode(this);
+  code = new ThreadCode(this);
   #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
@@ -342,6 +342,7 @@ export class Kernel {
     this.remotes = undefined;
     this.tracing = undefined;
     this.deps = undefined;
+    this.code = new ThreadCode(this);
   }
 
   snapshot(): readonly ActorSnapshot[] {

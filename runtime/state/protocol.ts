@@ -94,7 +94,8 @@ export interface RemindersProtocol {
 
 /** The reminders of the system of this name; where it has no `store` an ask is `actor_dead`. */
 export function remindersIn(system: string): ActorRef<RemindersProtocol> {
-  return refTo<RemindersProtocol>(system, KEEPER_ID);
+  // Frozen, it remembers nobody: one that is kept would keep the keeper's store, and its system.
+  return Object.freeze(refTo<RemindersProtocol>(system, KEEPER_ID));
 }
 
 export interface KeeperProtocol extends RemindersProtocol {
