@@ -158,11 +158,9 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
       const { commits, reminders } = state;
       if (commits.failure !== '') return commits.failure;
       if (!hasRoomToCommit(state, 0)) return 'state_full';
-      const changes = reminders.forget(path);
-      const last = changes.pop();
-      if (last === undefined) return '';
-      for (const change of changes) write(state, change);
-      return whenFlushed(self, (answer) => write(state, last, answer));
+      for (const change of reminders.forget(path)) write(state, change);
+      // One that is not in memory any more may have a row: its removal is under way.
+      return whenFlushed(self, (answer) => commits.whenFlushed(answer));
     },
     look(state, _nothing, self) {
       // What is confirmed could not be kept.

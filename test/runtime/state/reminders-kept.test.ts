@@ -110,6 +110,34 @@ for (const mode of MODES) {
   });
 }
 
+test('D9 a removal is answered when it is flushed, also one that an earlier call began', async () => {
+  const flushes: (() => void)[] = [];
+  let isHeld = false;
+  const store = new PowerLossStore({
+    schedule: (flush) => void (isHeld ? flushes.push(flush) : flush()),
+  });
+  await withTree('inline', { children: [CHILD], store }, async ({ system }) => {
+    await set(system, 'egg', HOUR_MS);
+    isHeld = true;
+    const left: number[] = [];
+    const forget = async () => {
+      assert.is(await system.ask(keeper, 'forgetReminders', 't/root/alarm', SOON), '');
+      left.push(store.unflushed);
+    };
+    const removals = [forget()];
+    await until('the removal is under way', () => flushes.length === 1);
+    removals.push(forget());
+    // What is asked later is answered: so was that one, were it not to wait.
+    assert.is((await system.ask(keeper, 'listReminders', ALL, SOON)).total, 0);
+    assert.equal(left, []);
+    isHeld = false;
+    for (const flush of flushes) flush();
+    await within('the removals', Promise.all(removals), 20_000);
+    assert.equal(left, [0, 0]);
+    await forget();
+  });
+});
+
 test('D2 a stop does not wait for an answer that never comes, and what was not confirmed is kept', async () => {
   const store = createMemoryStore();
   const children = [child(droppingActor, { id: 'alarm', args: null })];

@@ -63,13 +63,15 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
     // A copy: what is answered is frozen.
     rings: (rings) => [...rings],
     async ring(rings, note, self) {
+      // It listens from the moment in which it can be seen to be handled.
+      const mayGoOn = note.startsWith('held') ? released() : undefined;
       notesHere.push(note);
       rings.push({ note, incarnation: self.incarnation, atWallMs: self.clock.wallMs() });
       await self.state.save(rings, { durability: 'memory' });
       const times = rings.filter((ring) => ring.note === note).length;
       if (note.startsWith('never') || (note.startsWith('fatal') && times < 3))
         throw new Error('told to');
-      if (note.startsWith('held')) await released();
+      await mayGoOn;
       if (note.startsWith('list')) await self.ask(remindersIn('t'), 'listReminders', ONE, IN_20S);
       return note.startsWith('odd') ? () => undefined : undefined;
     },
