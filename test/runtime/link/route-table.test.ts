@@ -1,28 +1,12 @@
-/** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, A, W. */
+/** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, W, T. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { child, type Deadline, type Down, defineActor } from '../../../runtime/actor.ts';
-import { createNodeHost } from '../../../runtime/host/node-host.ts';
-import { PromiseEnd } from '../../../runtime/kernel/asks.ts';
-import { Kernel } from '../../../runtime/kernel/kernel.ts';
-import type { ControlMessage } from '../../../runtime/link/control-message.ts';
-import { FrameCodec, type WireFrame } from '../../../runtime/link/frame.ts';
-import { NOWHERE, RouteTable } from '../../../runtime/link/route-table.ts';
-import { FlightRecorder } from '../../../runtime/thread/flight-recorder.ts';
-import { until, within } from '../../support/within.ts';
-
-/** The other end of a link: what it was sent, and its control port. */
-interface Peer {
-  readonly triples: unknown[];
-  readonly said: ControlMessage[];
-  readonly data: MessagePort;
-  readonly control: MessagePort;
-}
-
-const A = { address: 't/a#7' };
+import { child, type Down, defineActor } from '../../../runtime/actor.ts';
+import { FrameCodec } from '../../../runtime/link/frame.ts';
+import { until } from '../../support/within.ts';
+import { A, createThread, say } from '../support/lone-thread.ts';
 
 interface WatchingProtocol {
   unwatchNow(nothing: null): void;
@@ -40,52 +24,6 @@ const watchingActor = defineActor<WatchingProtocol, object, null, null, unknown>
   down: () => undefined,
 });
 
-interface ListenerProtocol {
-  add(text: string): void;
-  total(text: string): string;
-}
-
-/** How an ask of A ended: its code. */
-function codeOfAsk(kernel: Kernel, kind: string, deadline: Deadline): Promise<unknown> {
-  const end = new PromiseEnd();
-  kernel.ask({ ref: A, kind, payload: kind, deadline, chain: [], trace: undefined }, end);
-  return end.promise.catch(({ code }: { code: string }) => code);
-}
-
-function createThread() {
-  const located: string[] = [];
-  const kernel = new Kernel({
-    thread: 'pool-0',
-    host: createNodeHost(),
-    recorder: new FlightRecorder(),
-    inspection: { hears: () => false, emit: () => undefined },
-    firstUid: 1,
-  });
-  const routes = new RouteTable({
-    kernel,
-    locate: (path) => located.push(path),
-    onControl: () => undefined,
-  });
-  kernel.remotes = routes;
-  const connect = (slot: number): Peer => {
-    const data = new MessageChannel();
-    const control = new MessageChannel();
-    const codec = new FrameCodec();
-    const triples: unknown[] = [];
-    data.port2.on('message', (frame: unknown) => {
-      if (Array.isArray(frame)) triples.push(...frame);
-      else if (typeof frame === 'string') triples.push(...codec.decode({ frame, beside: [] }));
-      else triples.push(...codec.decode(frame as WireFrame));
-    });
-    const said: ControlMessage[] = [];
-    control.port2.on('message', (message: ControlMessage) => said.push(message));
-    routes.connect(slot, { data: data.port1, control: control.port1 });
-    return { triples, said, data: data.port2, control: control.port2 };
-  };
-  return { kernel, routes, located, connect };
-}
-
-const say = (peer: Peer, message: ControlMessage) => peer.control.postMessage(message);
 const test = suite('ways between threads');
 
 test('M2 W1 what waits for a way to open is not lost to late news of the old one', async () => {
@@ -288,131 +226,6 @@ test('T1 a list that is no list of whole triples is as unreadable as bytes that 
   }
 });
 
-test('A4 W1 T3 a new link to a thread ends what waited for the old one', async () => {
-  const { kernel, routes, located, connect } = createThread();
-  try {
-    connect(2);
-    const downs: Down[] = [];
-    routes.opening('t/a');
-    routes.opened('t/a', 2);
-    kernel.watch(A, { id: 1, notify: (down) => downs.push(down) });
-    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
-    const peer = connect(2);
-    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
-    assert.is(downs.length, 1);
-    assert.ok(kernel.send(A, 'add', 5, undefined), 'the way is looked for again');
-    assert.equal(located, ['t/a']);
-    routes.opened('t/a', 2);
-    await until('it has left', () => peer.triples.includes(5), 1_000);
-  } finally {
-    routes.close();
-  }
-});
-
-test('A4 T3 where a path leads is told when its way is open, and not before', () => {
-  const { routes, connect } = createThread();
-  try {
-    connect(2);
-    const told: [string, number][] = [];
-    const ask = (path: string) => routes.whereIs(path, (slot) => told.push([path, slot]));
-    ask('t/a');
-    routes.opening('t/a');
-    ask('t/a');
-    ask('t/a/below');
-    assert.equal(told, [['t/a', NOWHERE]]);
-    routes.opened('t/a', 2);
-    ask('t/a');
-    routes.opening('t/b');
-    ask('t/b');
-    routes.closed('t/b');
-    assert.equal(told.slice(1), [
-      ['t/a', 2],
-      ['t/a/below', 2],
-      ['t/a', 2],
-      ['t/b', NOWHERE],
-    ]);
-  } finally {
-    routes.close();
-  }
-});
-
-test('M1 A4 W1 what waits for a way that leads to the own thread is for the actor that stands there by now', async () => {
-  const { kernel, routes, located } = createThread();
-  const heard: unknown[] = [];
-  const listener = defineActor<ListenerProtocol, object, null, null, unknown>({
-    module: 'here',
-    export: 'listener',
-    name: 'listener',
-    mailbox: { limitMessages: 2, overflow: 'reject' },
-    start: () => null,
-    receive: {
-      add: (_state, text) => void heard.push(text),
-      total: (_state, text) => `${text} of ${heard.length}`,
-    },
-  });
-  try {
-    const byName = { address: 't/a' };
-    const downs: Down[] = [];
-    kernel.watch(byName, { id: 1, notify: (down) => downs.push(down) });
-    assert.ok(kernel.send(byName, 'add', 'early', undefined));
-    const end = new PromiseEnd();
-    const request = { ref: byName, payload: 'early', chain: [], trace: undefined };
-    kernel.ask({ ...request, kind: 'total', deadline: { inMs: 60_000 } }, end);
-    const other = codeOfAsk(kernel, 'total', { inMs: 60_000 });
-    for (const n of [1, 2]) assert.ok(kernel.send(byName, 'add', `too many ${n}`, undefined));
-    assert.equal(located, ['t/a'], 'all of them wait for one way');
-    const owner = { started: () => undefined, ended: () => undefined };
-    const spec = child(listener, { id: 'a', args: null });
-    const cell = kernel.createRoot('t/a', spec as never, owner, 8);
-    cell.start(1);
-    routes.here('t/a');
-    assert.is(await other, 'actor_dead', 'that was another one');
-    assert.is(await within('its answer', end.promise), 'early of 1');
-    assert.equal(heard, ['early']);
-    assert.is(kernel.counters.dead_letters, 3, 'one for another actor and two beyond its limit');
-    assert.equal(downs, []);
-    cell.kill('killed');
-    assert.is(downs.length, 1);
-  } finally {
-    kernel.asks.stop();
-    routes.close();
-  }
-});
-
-test('A4 who waits for a way whose thread is heard to be lost first was not sent', async () => {
-  const { kernel, routes } = createThread();
-  try {
-    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
-    routes.opened('t/a', 2);
-    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
-  } finally {
-    routes.close();
-  }
-});
-
-test('A2 an ask that ended while it waited for its way is never sent', async () => {
-  const { kernel, routes, connect } = createThread();
-  try {
-    const peer = connect(2);
-    routes.opening('t/a');
-    const ask = (kind: string, deadline: Deadline) => codeOfAsk(kernel, kind, deadline);
-    const long = ask('long', { inMs: 60_000 });
-    assert.is(await ask('aborted', { inMs: 60_000, signal: AbortSignal.abort() }), 'ask_aborted');
-    assert.is(await ask('short', { inMs: 30 }), 'ask_timeout');
-    routes.opened('t/a', 2);
-    await until('the other one has left', () => peer.triples.includes('long'), 1_000);
-    assert.not.ok(peer.triples.includes('short'));
-    assert.not.ok(peer.triples.includes('aborted'));
-    const leftMs = (peer.triples.find((meta) => Array.isArray(meta) && meta.length === 4) ??
-      []) as number[];
-    assert.ok((leftMs[1] ?? 0) < 59_980, 'its time went on while it waited');
-    routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
-    assert.is(await long, 'thread_lost');
-  } finally {
-    routes.close();
-  }
-});
-
 test('M7 a binary sent beside a message without a form arrives whole', async () => {
   const { kernel, routes, connect } = createThread();
   try {
@@ -429,4 +242,5 @@ test('M7 a binary sent beside a message without a form arrives whole', async () 
   }
 });
 
+test.run();
 test.run();
