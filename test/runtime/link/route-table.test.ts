@@ -95,11 +95,13 @@ test('a way that is given up frees its number, behind what was sent over it', as
     routes.opened('t/a', 2);
     kernel.send(A, 'add', 1, undefined);
     routes.closed('t/a');
+    await until('its end is told', () => peer.triples.length >= 6);
     routes.opening('t/b');
     routes.opened('t/b', 2);
     kernel.send({ address: 't/b#8' }, 'add', 2, undefined);
     await until('all have left', () => peer.triples.length >= 9);
-    assert.equal(peer.triples, [[1, 't/a#7', 'add'], 0, 1, 1, -2, null, [1, 't/b#8', 'add'], 0, 2]);
+    const told = [0, -2, [1]];
+    assert.equal(peer.triples, [[1, 't/a#7', 'add'], 0, 1, ...told, [1, 't/b#8', 'add'], 0, 2]);
   } finally {
     routes.close();
   }
@@ -206,6 +208,7 @@ test('T1 a list that is no list of whole triples is as unreadable as bytes that 
     [to, null, 1],
     [-1, 1, ['ask_timeout']],
     [-1, 1, 'ask_timeout'],
+    [0, -2, 1],
     [null, 0, 1],
   ];
   for (const list of lists) {
@@ -223,6 +226,44 @@ test('T1 a list that is no list of whole triples is as unreadable as bytes that 
         routes.close();
       }
     }
+  }
+});
+
+test('M8 what is told of thousands of ways that end together leaves room for others, and their numbers are used again', async () => {
+  const WAYS = 10_000;
+  const { kernel, routes, connect } = createThread();
+  try {
+    const peer = connect(2);
+    const paths = Array.from({ length: WAYS }, (_, n) => `t/n${n}`);
+    const taken = async (messages: number) => {
+      await until('they have left', () => peer.triples.length >= messages * 3, 20_000);
+      say(peer, { type: 'credit', messages, bytes: 0 });
+      return peer.triples.splice(0);
+    };
+    for (const path of ['t/a', ...paths]) {
+      routes.opening(path);
+      routes.opened(path, 2);
+    }
+    for (let from = 0; from < WAYS; from += 500) {
+      for (const address of paths.slice(from, from + 500))
+        assert.ok(kernel.send({ address }, 'add', 1, undefined));
+      await taken(500);
+    }
+    for (const path of paths) routes.closed(path);
+    assert.ok(kernel.send(A, 'add', 1, undefined));
+    const told = await taken(11);
+    assert.is(
+      told
+        .filter(Array.isArray)
+        .flat()
+        .filter((part) => typeof part === 'number').length,
+      WAYS + 1,
+    );
+    for (const n of [1, 2]) assert.ok(kernel.send({ address: 't/a' }, `kind ${n}`, 1, undefined));
+    const [first, , , second] = (await taken(2)) as [[number], unknown, unknown, [number]];
+    assert.ok(first[0] <= WAYS && second[0] <= WAYS && first[0] !== second[0]);
+  } finally {
+    routes.close();
   }
 });
 
