@@ -20,7 +20,7 @@ import { Kernel } from './kernel/kernel.ts';
 import { carryAlone } from './link/frame.ts';
 import { everything } from './observe/inspection.ts';
 import { Observers } from './observe/observers.ts';
-import { keeperActor } from './state/keeper.ts';
+import { type KeeperArgs, keeperActor } from './state/keeper.ts';
 import { KEEPER_ID } from './state/protocol.ts';
 import { checkPhases, runPhases } from './stop-phases.ts';
 import type { Store } from './store/store.ts';
@@ -115,7 +115,7 @@ export async function createSystemOn(
   kernel.deps = world.deps;
   kernel.tracing = world.tracing;
   const { resolve } = world;
-  if (resolve !== undefined) kernel.resolve = resolve;
+  if (resolve !== undefined) kernel.code.resolve = resolve;
   system.closeWorld = async () => world.close?.();
   try {
     await pool?.start(kernel);
@@ -174,11 +174,19 @@ class RunningSystem implements System {
     this.#heartbeat = new Heartbeat(this.#kernel.host, () => this.#observers.look());
   }
 
-  /** The first child of the root, so that it stops last. Its crash ends the system: what it held is lost. */
+  /**
+   * The first child of the root, so that it stops last, for as long as the whole stop may take. Its crash ends the system:
+   * what it held is lost.
+   */
   keepState(store: Store): void {
-    const failed = (code: string) => this.#tell({ type: 'store.failed', code });
-    const args = { store, failed };
-    const spec = child(keeperActor, { id: KEEPER_ID, args, placement: 'main' });
+    const args: KeeperArgs = {
+      store,
+      host: this.#kernel.host,
+      ask: (ref, kind, payload, deadline) => this.ask(ref, kind, payload, deadline),
+      failed: (code) => this.#tell({ type: 'store.failed', code }),
+    };
+    const shutdownTimeoutMs = Number.MAX_SAFE_INTEGER;
+    const spec = child(keeperActor, { id: KEEPER_ID, args, placement: 'main', shutdownTimeoutMs });
     this.#root.spawn(spec as ChildSpec<unknown, unknown>);
   }
 

@@ -126,8 +126,14 @@ export class Asks {
     return ask;
   }
 
+  /** Undefined when it has ended. */
+  at(id: number): OpenAsk | undefined {
+    const ask = this.#open[id & (this.#open.length - 1)];
+    return ask?.id === id ? ask : undefined;
+  }
+
   isOpen(ask: OpenAsk): boolean {
-    return this.#at(ask.id) === ask;
+    return this.at(ask.id) === ask;
   }
 
   /** For the ask itself, before it settles; false where it had ended already. */
@@ -141,27 +147,27 @@ export class Asks {
 
   /** What is left of its time; undefined when it has ended. */
   leftMs(id: number): number | undefined {
-    const ask = this.#at(id);
+    const ask = this.at(id);
     if (ask === undefined) return undefined;
     return Math.max(0, ask.deadlineMs - this.#host.monotonicMs());
   }
 
   waitFor(id: number, slot: number): void {
-    const ask = this.#at(id);
+    const ask = this.at(id);
     if (ask !== undefined) ask.slot = slot;
   }
 
   resolve(id: number, value: unknown): void {
-    this.#at(id)?.reply(value);
+    this.at(id)?.reply(value);
   }
 
   fail(id: number, code: AskCode, detail: string): void {
-    this.#at(id)?.fail(code, detail);
+    this.at(id)?.fail(code, detail);
   }
 
   /** Its message has not left this thread. */
   notSent(id: number, code: AskCode): void {
-    this.#at(id)?.fail(code, 'not sent', true);
+    this.at(id)?.fail(code, 'not sent', true);
   }
 
   /** Ends every ask that waits for a thread slot, or all. */
@@ -176,11 +182,6 @@ export class Asks {
     this.failAll('actor_dead', 'the system has stopped');
     this.#sweep?.cancel();
     this.#sweep = undefined;
-  }
-
-  #at(id: number): OpenAsk | undefined {
-    const ask = this.#open[id & (this.#open.length - 1)];
-    return ask?.id === id ? ask : undefined;
   }
 
   #nextId(): number {

@@ -66,7 +66,7 @@ export class Cell extends Child implements Runnable {
     this.parent = at.parent;
     this.uid = at.uid;
     this.recorderId = at.parent?.recorderId ?? at.uid;
-    this.compiled = kernel.compiledOf(spec.start);
+    this.compiled = kernel.code.of(spec.start);
     if (at.parent === undefined) this.ensureExtras().path = at.path;
   }
 
@@ -222,7 +222,7 @@ export class Cell extends Child implements Runnable {
       this.#startCompiled(incarnation);
       return;
     }
-    this.kernel.resolveDefinition(this.spec.start).then(
+    this.kernel.code.load(this.spec.start).then(
       (compiled) => {
         this.compiled = compiled;
         if (this.#isStarting(incarnation)) this.#startCompiled(incarnation);
@@ -274,6 +274,8 @@ export class Cell extends Child implements Runnable {
   dispose(): void {
     this.kill('disposed');
     this.status = 'gone';
+    // A ref that is kept keeps this cell, and no more of what its thread's setup gave.
+    this.compiled = undefined;
     if (this.parent === undefined) this.kernel.removeRoot(this);
     while (this.inbox?.size) this.kernel.giveUp(this, this.inbox.dropOldest(), 'actor_dead');
     this.inbox?.line?.end();

@@ -1,11 +1,5 @@
 /** The actors of one thread: finds them, sends to them, and hands to the links what belongs to other threads. */
-import {
-  type ActorRef,
-  type ChildEnded,
-  DEFINITION,
-  type Deadline,
-  type Mailbox,
-} from '../actor.ts';
+import type { ActorRef, ChildEnded, Deadline, Mailbox } from '../actor.ts';
 import { type ChildSpec, checkSupervision, type Supervision } from '../child-spec.ts';
 import { AskError, codeOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -14,20 +8,19 @@ import type { Child, ChildOwner } from '../supervision/child.ts';
 import { ChildSet } from '../supervision/child-set.ts';
 import type { ChildSetPorts } from '../supervision/child-set-ports.ts';
 import { DEFAULT_SUPERVISION } from '../supervision/restart-policy.ts';
-import type { ActorSnapshot, AnyDefinition, ThreadWorld } from '../system.ts';
+import type { ActorSnapshot, ThreadWorld } from '../system.ts';
 import type { FlightRecorder } from '../thread/flight-recorder.ts';
-import { findDefinition, type Resolve, resolveByImport } from '../thread/resolve.ts';
-import type { CodeName } from '../thread/spare.ts';
 import { type AskEnd, type AskEnvelope, Asks, isAsk, type OpenAsk } from './asks.ts';
 import type { Border } from './border.ts';
 import { Cell } from './cell.ts';
-import { type Compiled, compile, isDefinition, type KindEntry, lateEntry } from './compiled.ts';
+import { type KindEntry, lateEntry } from './compiled.ts';
 import type { Taken } from './inbox.ts';
 import { type CachedRef, LOCAL_CELL, OUTBOUND, pathOf, rememberCell, uidOf } from './ref.ts';
 import type { AskRequest, Remotes } from './remotes.ts';
 import { awaitRoom, READY } from './room-line.ts';
 import { Scheduler } from './scheduler.ts';
 import { addSnapshots } from './snapshot.ts';
+import { ThreadCode } from './thread-code.ts';
 import { noSuchActor, type Watcher } from './watchers.ts';
 
 export interface KernelOptions {
@@ -71,16 +64,13 @@ export class Kernel {
   remotes: Remotes | undefined = undefined;
   /** What every actor of this thread gets; set once by the thread setup, before the first spawn. */
   deps: unknown = undefined;
-  /** The thread setup may have its own. */
-  resolve: Resolve = resolveByImport;
   /** Set as `deps` is. */
   tracing: ThreadWorld['tracing'] = undefined;
+  code = new ThreadCode(this);
   #options: KernelOptions;
   readonly #border: Border | undefined;
   /** By path, those that stand below no other cell of this thread; their descendants are found from them. */
   readonly #roots = new Map<string, Cell>();
-  readonly #compiled = new Map<string, Compiled>();
-  readonly #definitions = new WeakMap<AnyDefinition, Compiled>();
   readonly #lateEntries = new Map<string, KindEntry>();
   readonly #deadLetters = new Ration();
   readonly #refusals = new Ration();
@@ -176,13 +166,18 @@ export class Kernel {
       if (!way.send(kind, payload, [id, deadline.inMs, trace ?? 0, chain])) {
         ask.fail('mailbox_full', 'not sent');
       }
-    } else if (cell !== undefined) this.#askLocal(cell, request, ask);
+    } else if (cell !== undefined) this.askLocal(cell, request, ask);
     else if (this.remotes !== undefined && this.#isElsewhere(ref)) {
       this.remotes.ask(id, request);
     } else ask.fail('actor_dead', 'no such actor');
   }
 
-  #askLocal(cell: Cell, { kind, payload: given, from }: AskRequest, ask: OpenAsk): void {
+  /** An open ask of an actor of this thread. */
+  askLocal(
+    cell: Cell,
+    { kind, payload: given, from }: Pick<AskRequest, 'kind' | 'payload' | 'from'>,
+    ask: OpenAsk,
+  ): void {
     let payload = given;
     try {
       if (this.#border !== undefined) payload = this.#border.pass(given, from, cell);
@@ -340,44 +335,6 @@ export class Kernel {
     return new Cell(this, { uid: this.nextUid(), path: '', parent }, spec, owner);
   }
 
-  compiledOf(code: CodeName): Compiled | undefined {
-    const definition = (code as { readonly [DEFINITION]?: AnyDefinition })[DEFINITION];
-    // A thread's own way from a name to code comes before what the spec was made of.
-    const isKnown =
-      definition !== undefined &&
-      this.resolve === resolveByImport &&
-      definition.module === code.module &&
-      definition.export === code.export;
-    return isKnown ? this.#compile(definition) : this.#compiled.get(keyOf(code));
-  }
-
-  #compile(definition: AnyDefinition): Compiled {
-    const known = this.#definitions.get(definition);
-    if (known !== undefined) return known;
-    const compiled = compile(definition, this.tracing);
-    this.#definitions.set(definition, compiled);
-    return compiled;
-  }
-
-  async resolveDefinition(code: CodeName): Promise<Compiled> {
-    const { module, export: exportName } = code;
-    let definition: unknown;
-    try {
-      definition = await findDefinition(this.resolve, module, exportName);
-    } catch (error) {
-      throw new RuntimeError('unknown_module', `cannot load ${module}`, { cause: error });
-    }
-    if (!isDefinition(definition)) {
-      throw new RuntimeError(
-        'unknown_module',
-        `${module} exports no actor definition '${exportName}'`,
-      );
-    }
-    const compiled = this.#compile(definition);
-    this.#compiled.set(keyOf(code), compiled);
-    return compiled;
-  }
-
   /** Its system is over: a ref that remembers an actor of it keeps nothing of the system. */
   close(): void {
     const { thread, host, recorder } = this;
@@ -385,6 +342,7 @@ export class Kernel {
     this.remotes = undefined;
     this.tracing = undefined;
     this.deps = undefined;
+    this.code = new ThreadCode(this);
   }
 
   snapshot(): readonly ActorSnapshot[] {
@@ -393,8 +351,4 @@ export class Kernel {
     for (const [path, cell] of this.#roots) addSnapshots(found, cell, path, nowMs);
     return found;
   }
-}
-
-function keyOf(code: CodeName): string {
-  return `${code.module}\0${code.export}`;
 }

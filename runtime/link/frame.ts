@@ -19,7 +19,7 @@ export const UNNUMBERED = 0;
 /** As meta: the triple only numbers its route. */
 export const DEFINE_ONLY = -1;
 
-/** As meta: the triple frees its route's number, behind all that used it. */
+/** As meta: the payload is a list of the numbers of routes that are freed, behind all that used them. */
 export const FORGET = -2;
 
 /** A longer frame gets memory of its own. */
@@ -79,6 +79,7 @@ export function checkTriples(triples: unknown): unknown[] {
     if (typeof route !== 'number' && !isDefinition(route)) throw garbage('a route');
     const meta: unknown = triples[i + 1];
     if (typeof meta === 'object' ? !isAskMeta(meta) : !isTellMeta(meta)) throw garbage('a meta');
+    if (meta === FORGET && !Array.isArray(triples[i + 2])) throw garbage('a list of numbers');
     if (route === FAILURE_ROUTE && !isOfLength(triples[i + 2], 2)) throw garbage('a failure');
   }
   return triples;

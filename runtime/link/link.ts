@@ -34,6 +34,8 @@ import { SendQueue } from './send-queue.ts';
 const DEFINITION_BYTES = 256;
 /** Routes are numbered up to here; those after it go by their names. */
 const ROUTE_LIMIT = 65_536;
+/** Numbers that one message frees. */
+const FORGOTTEN_AT_ONCE = 1_024;
 
 interface Inbound {
   readonly address: string;
@@ -53,8 +55,9 @@ export class Link {
   readonly #frameSize = new FrameSize();
   readonly #credits = new Credits();
   #lastRoute = 0;
-  /** Numbers whose route was given back. */
+  /** Numbers whose route was given back, and those of which the other side is told at the end of the turn. */
   readonly #freeRoutes: number[] = [];
+  #retired: number[] = [];
   readonly #inbound = new Map<number, Inbound>();
   readonly #queue = new SendQueue();
   #isClosed = false;
@@ -94,11 +97,9 @@ export class Link {
   /** Nobody sends over it any more: the other side need not remember it. */
   giveBack({ routes }: Outbound): void {
     if (this.#isClosed) return;
-    for (const route of routes.values()) {
-      this.#push(route, FORGET, null);
-      this.#freeRoutes.push(route);
-    }
+    this.#retired.push(...routes.values());
     routes.clear();
+    this.#kernel.scheduler.wake();
   }
 
   control(message: ControlMessage): void {
@@ -108,6 +109,7 @@ export class Link {
   /** End of a turn: sends what the credits allow, and gives credit for what was taken in. */
   flush(): void {
     this.#giveCredit();
+    if (this.#retired.length > 0) this.#tellRetired();
     // What a message sends while it is read leaves behind it.
     if (this.#isFlushing) return;
     this.#isFlushing = true;
@@ -130,6 +132,17 @@ export class Link {
 
   get owed(): Credits['owed'] {
     return this.#credits.owed;
+  }
+
+  /** Together: thousands of actors that end in one turn leave others room in the queue. */
+  #tellRetired(): void {
+    const retired = this.#retired;
+    this.#retired = [];
+    for (let from = 0; from < retired.length; from += FORGOTTEN_AT_ONCE) {
+      const numbers = retired.slice(from, from + FORGOTTEN_AT_ONCE);
+      this.#queue.push(REPLY_ROUTE, FORGET, numbers);
+      this.#freeRoutes.push(...numbers);
+    }
   }
 
   #sendSome(): void {
@@ -271,7 +284,7 @@ export class Link {
       return;
     }
     if (meta === FORGET) {
-      this.#inbound.delete(route as number);
+      for (const number of payload as number[]) this.#inbound.delete(number);
       return;
     }
     if (route === REPLY_ROUTE) {

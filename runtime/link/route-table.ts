@@ -46,6 +46,8 @@ type Route =
 export const NOWHERE = -1;
 /** In place of a slot, while its thread is being replaced. */
 export const LOST = -2;
+/** In place of a slot, where a path leads to the thread that asked. */
+export const HERE = -3;
 
 /** How one actor ended with its thread. */
 interface KnownEnd {
@@ -159,6 +161,18 @@ export class RouteTable implements Remotes {
       this.#kernel.deadLetter(address, kind, code === 'actor_dead' ? 'no_such_actor' : code);
     }
     for (const [address, watcher] of route.watches) watcher.notify(noSuchActor({ address }));
+  }
+
+  /** It leads to this thread itself: what waits is for an actor of its own, where there is one by now. */
+  here(path: string): void {
+    if (this.#kernel.at(path) === undefined) {
+      this.closed(path);
+      return;
+    }
+    const route = this.#forget(path);
+    if (route?.status !== 'opening') return;
+    for (const held of route.held) this.#deliverHere(held);
+    for (const [address, watcher] of route.watches) this.#kernel.watch({ address }, watcher);
   }
 
   /** Tells another thread the slot of `path` as soon as the way is open, `NOWHERE`, or `LOST` until its actor starts again. */
@@ -288,6 +302,23 @@ export class RouteTable implements Remotes {
     if (route?.status !== 'open') return route;
     for (const outbound of route.outbounds.values()) outbound.retire();
     return route;
+  }
+
+  #deliverHere({ address, kind, payload, meta }: Held): void {
+    const kernel = this.#kernel;
+    const cell = kernel.find({ address });
+    if (cell === undefined) {
+      this.#fail(meta, 'actor_dead');
+      kernel.deadLetter(address, kind, 'no_such_actor');
+    } else if (Array.isArray(meta)) {
+      const ask = kernel.asks.at(meta[0] as number);
+      if (ask !== undefined) kernel.askLocal(cell, { kind, payload }, ask);
+    } else {
+      const entry = kernel.entryOf(cell, kind);
+      if (entry !== undefined && cell.enqueue(entry, payload, meta === 0 ? undefined : meta))
+        return;
+      kernel.deadLetter(address, kind, entry === undefined ? 'unknown_kind' : 'mailbox_full');
+    }
   }
 
   #fail(meta: WireMeta, code: 'mailbox_full' | 'actor_dead' | 'thread_lost'): void {

@@ -33,6 +33,7 @@ export class Commits {
   readonly #clock: Clock;
   readonly #failed: (code: string) => void;
   #waiting = new Batch();
+  #flushing: Batch | undefined = undefined;
   #writing: Promise<void> | undefined = undefined;
 
   /** `failed` hears it once. */
@@ -66,12 +67,20 @@ export class Commits {
     this.#writing ??= this.#write();
   }
 
+  /** `answer` is given when all that was added so far is flushed, or the store has failed. */
+  whenFlushed(answer: Deferred<Refusal>): void {
+    const last = this.#waiting.writes.size > 0 ? this.#waiting : this.#flushing;
+    if (last === undefined || this.failure !== '') answer.resolve(this.failure);
+    else last.answers.push(answer);
+  }
+
   async #write(): Promise<void> {
     // What stands in the mailbox beside the first write goes with it.
     await undefined;
     while (this.#waiting.writes.size > 0 && this.failure === '') {
       const batch = this.#waiting;
       this.#waiting = new Batch();
+      this.#flushing = batch;
       try {
         await this.#store.commit([toChanges(batch)], this.#clock.wallMs());
         for (const write of batch.writes.values()) write.flushed?.();
@@ -81,6 +90,7 @@ export class Commits {
         for (const { resolve } of this.#waiting.answers) resolve(this.failure);
         this.#waiting = new Batch();
       }
+      this.#flushing = undefined;
       for (const { resolve } of batch.answers) resolve(this.failure);
     }
     this.#writing = undefined;

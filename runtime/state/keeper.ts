@@ -1,9 +1,12 @@
 /** Keeps what outlives actors, what they save and what they are to be reminded of: one writer for all threads. It refuses the past. */
 import { type Deferred, defineActor, refTo, type Self } from '../actor.ts';
+import { createDeferred } from '../deferred.ts';
 import { codeOf } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { unpack } from '../store/encoding.ts';
 import type { Store } from '../store/store.ts';
 import { OWN_MODULE } from '../supervision/supervisor.ts';
+import type { System } from '../system.ts';
 import { Commits } from './commits.ts';
 import type {
   KeeperProtocol,
@@ -34,6 +37,8 @@ const PAGE_ROWS = 10_000;
 const LISTED_ROWS = 1_000;
 /** A reminder that is not answered for so long is delivered again. */
 const DELIVERY_MS = 60_000;
+/** What actors of other threads answered before they ended is here by then. */
+const LAST_ANSWERS_MS = 500;
 
 interface Value {
   readonly version: number;
@@ -41,6 +46,7 @@ interface Value {
 }
 
 interface State {
+  readonly args: KeeperArgs;
   readonly store: Store;
   readonly commits: Commits;
   readonly reminders: Reminders;
@@ -50,10 +56,15 @@ interface State {
   /** What the store has not got: of a path that saved last to memory, or whose commit is not flushed. */
   readonly held: Map<string, Value>;
   heldBytes: number;
+  /** No answer changes anything any more. */
+  isOver: boolean;
 }
 
 export interface KeeperArgs {
   readonly store: Store;
+  readonly host: Pick<Host, 'setTimer' | 'nextTurn'>;
+  /** From nobody, as a host asks: the keeper waits for no answer, so whoever is reminded may ask it. */
+  readonly ask: System['ask'];
   /** A commit has failed: nothing more is kept. */
   failed(code: string): void;
 }
@@ -71,14 +82,16 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
   export: 'keeperActor',
   name: 'state-keeper',
   mailbox: { limitMessages: 65_536, overflow: 'reject' },
-  start(self, { store, failed }) {
+  start(self, args) {
+    const { store, failed } = args;
     const reminders = new Reminders(self.clock);
     restore(reminders, store);
     plan(reminders, self);
     const commits = new Commits(store, self.clock, failed);
     const underWay = new Set<Promise<void>>();
     const fences = new Map<string, Stamp>();
-    return { store, commits, reminders, underWay, fences, held: new Map(), heldBytes: 0 };
+    const kept = { fences, held: new Map<string, Value>(), heldBytes: 0 };
+    return { args, store, commits, reminders, underWay, ...kept, isOver: false };
   },
   receive: {
     load(state, place) {
@@ -145,11 +158,9 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
       const { commits, reminders } = state;
       if (commits.failure !== '') return commits.failure;
       if (!hasRoomToCommit(state, 0)) return 'state_full';
-      const changes = reminders.forget(path);
-      const last = changes.pop();
-      if (last === undefined) return '';
-      for (const change of changes) write(state, change);
-      return whenFlushed(self, (answer) => write(state, last, answer));
+      for (const change of reminders.forget(path)) write(state, change);
+      // One that is not in memory any more may have a row: its removal is under way.
+      return whenFlushed(self, (answer) => commits.whenFlushed(answer));
     },
     look(state, _nothing, self) {
       // What is confirmed could not be kept.
@@ -158,9 +169,16 @@ export const keeperActor = defineActor<KeeperProtocol, Own, KeeperArgs, State, u
       plan(state.reminders, self);
     },
   },
-  /** Those who are reminded have ended by now: what they confirmed last is written too. */
-  async stop({ commits, underWay }) {
-    await Promise.all(underWay);
+  /** Those who are reminded have ended by now: what they confirmed last is written too. Some never answer. */
+  async stop(state) {
+    const { args, underWay, commits } = state;
+    const late = createDeferred<void>();
+    const { host } = args;
+    // Not before the answers are read that came while this thread was busy.
+    const timer = host.setTimer(LAST_ANSWERS_MS, () => host.nextTurn(() => late.resolve()));
+    await Promise.race([Promise.all(underWay), late.promise]);
+    timer.cancel();
+    state.isOver = true;
     await commits.ended;
   },
 });
@@ -172,11 +190,12 @@ function deliver(state: State, delivery: Delivery, self: Self<Own>): void {
   const ref = refTo<Reminded>(path.slice(0, cut), path.slice(cut + 1));
   const settled = (end: DeliveryEnd) => {
     state.underWay.delete(answered);
+    if (state.isOver) return;
     const change = state.reminders.settled(delivery, end);
     if (change !== undefined) write(state, change);
     if (!self.signal.aborted) plan(state.reminders, self);
   };
-  const answered = self
+  const answered = state.args
     .ask(ref, reminder.kind, unpack(reminder.payload), { inMs: DELIVERY_MS })
     .then(
       () => settled('done'),

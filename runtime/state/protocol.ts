@@ -73,7 +73,7 @@ export interface ReminderQuery {
 export interface ReminderPage {
   /** '', `bad_option`, or the code with which the store failed. */
   readonly refusal: Refusal;
-  /** Of all pages. */
+  /** How many the keeper has in memory: those whose setting is not flushed too, and none whose removal is under way. */
   readonly total: number;
   /** By path and name. */
   readonly reminders: readonly KeptReminder[];
@@ -87,14 +87,15 @@ export interface RemindersProtocol {
   listReminders(query: ReminderQuery): ReminderPage;
   /**
    * Removes all reminders of the actor at `path`, whether it runs or never starts again: one that is in its mailbox already is
-   * handled. Answered when it is flushed: '', `state_full`, or the code with which the store failed.
+   * handled. Answered when it is flushed, an earlier removal too: '', `state_full`, or the code with which the store failed.
    */
   forgetReminders(path: string): Refusal;
 }
 
 /** The reminders of the system of this name; where it has no `store` an ask is `actor_dead`. */
 export function remindersIn(system: string): ActorRef<RemindersProtocol> {
-  return refTo<RemindersProtocol>(system, KEEPER_ID);
+  // Frozen, it remembers nobody: one that is kept would keep the keeper's store, and its system.
+  return Object.freeze(refTo<RemindersProtocol>(system, KEEPER_ID));
 }
 
 export interface KeeperProtocol extends RemindersProtocol {

@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
-import { LOST, RouteTable } from '../link/route-table.ts';
+import { HERE, LOST, RouteTable } from '../link/route-table.ts';
 import type { Observers } from '../observe/observers.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
@@ -256,7 +256,8 @@ export class ThreadPool {
   #answerLocate(path: string, link: Link): void {
     const answer = async (slot: number) => {
       const isWay = slot <= 0 || slot === link.slot || (await this.#join(link.slot, slot));
-      link.control({ type: 'located', path, slot: isWay ? slot : LOST });
+      const found = slot === link.slot ? HERE : slot;
+      link.control({ type: 'located', path, slot: isWay ? found : LOST });
     };
     if (this.#kernel?.at(path) !== undefined) void answer(0);
     else this.#routes?.whereIs(path, (slot) => void answer(slot));

@@ -5,7 +5,7 @@ import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
-import { LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
+import { HERE, LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
 import { everything, type Inspection } from '../observe/inspection.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
@@ -88,11 +88,11 @@ export class WorkerThread implements ThreadControl {
     this.kernel.deps = this.#world.deps;
     this.kernel.tracing = this.#world.tracing;
     const { resolve } = this.#world;
-    if (resolve !== undefined) this.kernel.resolve = resolve;
+    if (resolve !== undefined) this.kernel.code.resolve = resolve;
   }
 
   async preload(names: readonly CodeName[]): Promise<void> {
-    await Promise.all(names.map((name) => this.kernel.resolveDefinition(name)));
+    await Promise.all(names.map((name) => this.kernel.code.load(name)));
   }
 
   adopt({ name, isUrgent }: Place): void {
@@ -109,6 +109,8 @@ export class WorkerThread implements ThreadControl {
     // Main may have given the one before up while this thread was too busy to hear of it.
     cell.kill('killed');
     cell.start(incarnation);
+    // What its neighbours sent it before it was here comes before what they send it now.
+    this.#routes.here(path);
   }
 
   async stop(uid: number, timeoutMs: number): Promise<void> {
@@ -173,6 +175,7 @@ export class WorkerThread implements ThreadControl {
     }
     if (message.type !== 'located') return;
     if (message.slot === NOWHERE) this.#routes.closed(message.path);
+    else if (message.slot === HERE) this.#routes.here(message.path);
     else if (message.slot === LOST) this.#routes.closed(message.path, 'thread_lost');
     else this.#routes.opened(message.path, message.slot);
   }

@@ -121,7 +121,7 @@ definitions('M14 what comes before the code of its receiver is known is checked 
     inspection: { hears: () => false, emit: () => undefined },
     firstUid: 1,
   });
-  kernel.resolve = async () => checkedActor;
+  kernel.code.resolve = async () => checkedActor;
   const spec = { ...child(checkedActor, { id: 'a', args: null }) };
   const owner = { started: () => undefined, ended: () => undefined };
   const cell = kernel.createRoot('t/a', spec as never, owner);

@@ -287,7 +287,7 @@ class SimulatedRun {
   /** The code is there before the first actor: until it is, a mailbox has another bound. */
   async #worldOf(worker: () => VirtualWorker): Promise<ThreadWorld> {
     const { inside } = worker();
-    inside.kernel.resolve = resolveCrowd;
+    inside.kernel.code.resolve = resolveCrowd;
     await inside.preload(CROWD_CODE);
     return { deps: this.#depsOf(worker), resolve: resolveCrowd };
   }

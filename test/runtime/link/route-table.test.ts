@@ -1,28 +1,12 @@
-/** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, A, W. */
+/** Ways between two threads as one of them sees them, the other one played by hand: runtime/SEMANTICS.md M, W, T. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { child, type Deadline, type Down, defineActor } from '../../../runtime/actor.ts';
-import { createNodeHost } from '../../../runtime/host/node-host.ts';
-import { PromiseEnd } from '../../../runtime/kernel/asks.ts';
-import { Kernel } from '../../../runtime/kernel/kernel.ts';
-import type { ControlMessage } from '../../../runtime/link/control-message.ts';
-import { FrameCodec, type WireFrame } from '../../../runtime/link/frame.ts';
-import { NOWHERE, RouteTable } from '../../../runtime/link/route-table.ts';
-import { FlightRecorder } from '../../../runtime/thread/flight-recorder.ts';
-import { until, within } from '../../support/within.ts';
-
-/** The other end of a link: what it was sent, and its control port. */
-interface Peer {
-  readonly triples: unknown[];
-  readonly said: ControlMessage[];
-  readonly data: MessagePort;
-  readonly control: MessagePort;
-}
-
-const A = { address: 't/a#7' };
+import { child, type Down, defineActor } from '../../../runtime/actor.ts';
+import { FrameCodec } from '../../../runtime/link/frame.ts';
+import { until } from '../../support/within.ts';
+import { A, createThread, say } from '../support/lone-thread.ts';
 
 interface WatchingProtocol {
   unwatchNow(nothing: null): void;
@@ -40,47 +24,6 @@ const watchingActor = defineActor<WatchingProtocol, object, null, null, unknown>
   down: () => undefined,
 });
 
-/** How an ask of A ended: its code. */
-function codeOfAsk(kernel: Kernel, kind: string, deadline: Deadline): Promise<unknown> {
-  const end = new PromiseEnd();
-  kernel.ask({ ref: A, kind, payload: kind, deadline, chain: [], trace: undefined }, end);
-  return end.promise.catch(({ code }: { code: string }) => code);
-}
-
-function createThread() {
-  const located: string[] = [];
-  const kernel = new Kernel({
-    thread: 'pool-0',
-    host: createNodeHost(),
-    recorder: new FlightRecorder(),
-    inspection: { hears: () => false, emit: () => undefined },
-    firstUid: 1,
-  });
-  const routes = new RouteTable({
-    kernel,
-    locate: (path) => located.push(path),
-    onControl: () => undefined,
-  });
-  kernel.remotes = routes;
-  const connect = (slot: number): Peer => {
-    const data = new MessageChannel();
-    const control = new MessageChannel();
-    const codec = new FrameCodec();
-    const triples: unknown[] = [];
-    data.port2.on('message', (frame: unknown) => {
-      if (Array.isArray(frame)) triples.push(...frame);
-      else if (typeof frame === 'string') triples.push(...codec.decode({ frame, beside: [] }));
-      else triples.push(...codec.decode(frame as WireFrame));
-    });
-    const said: ControlMessage[] = [];
-    control.port2.on('message', (message: ControlMessage) => said.push(message));
-    routes.connect(slot, { data: data.port1, control: control.port1 });
-    return { triples, said, data: data.port2, control: control.port2 };
-  };
-  return { kernel, routes, located, connect };
-}
-
-const say = (peer: Peer, message: ControlMessage) => peer.control.postMessage(message);
 const test = suite('ways between threads');
 
 test('M2 W1 what waits for a way to open is not lost to late news of the old one', async () => {
@@ -152,11 +95,13 @@ test('a way that is given up frees its number, behind what was sent over it', as
     routes.opened('t/a', 2);
     kernel.send(A, 'add', 1, undefined);
     routes.closed('t/a');
+    await until('its end is told', () => peer.triples.length >= 6);
     routes.opening('t/b');
     routes.opened('t/b', 2);
     kernel.send({ address: 't/b#8' }, 'add', 2, undefined);
     await until('all have left', () => peer.triples.length >= 9);
-    assert.equal(peer.triples, [[1, 't/a#7', 'add'], 0, 1, 1, -2, null, [1, 't/b#8', 'add'], 0, 2]);
+    const told = [0, -2, [1]];
+    assert.equal(peer.triples, [[1, 't/a#7', 'add'], 0, 1, ...told, [1, 't/b#8', 'add'], 0, 2]);
   } finally {
     routes.close();
   }
@@ -263,6 +208,7 @@ test('T1 a list that is no list of whole triples is as unreadable as bytes that 
     [to, null, 1],
     [-1, 1, ['ask_timeout']],
     [-1, 1, 'ask_timeout'],
+    [0, -2, 1],
     [null, 0, 1],
   ];
   for (const list of lists) {
@@ -283,83 +229,39 @@ test('T1 a list that is no list of whole triples is as unreadable as bytes that 
   }
 });
 
-test('A4 W1 T3 a new link to a thread ends what waited for the old one', async () => {
-  const { kernel, routes, located, connect } = createThread();
-  try {
-    connect(2);
-    const downs: Down[] = [];
-    routes.opening('t/a');
-    routes.opened('t/a', 2);
-    kernel.watch(A, { id: 1, notify: (down) => downs.push(down) });
-    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
-    const peer = connect(2);
-    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
-    assert.is(downs.length, 1);
-    assert.ok(kernel.send(A, 'add', 5, undefined), 'the way is looked for again');
-    assert.equal(located, ['t/a']);
-    routes.opened('t/a', 2);
-    await until('it has left', () => peer.triples.includes(5), 1_000);
-  } finally {
-    routes.close();
-  }
-});
-
-test('A4 T3 where a path leads is told when its way is open, and not before', () => {
-  const { routes, connect } = createThread();
-  try {
-    connect(2);
-    const told: [string, number][] = [];
-    const ask = (path: string) => routes.whereIs(path, (slot) => told.push([path, slot]));
-    ask('t/a');
-    routes.opening('t/a');
-    ask('t/a');
-    ask('t/a/below');
-    assert.equal(told, [['t/a', NOWHERE]]);
-    routes.opened('t/a', 2);
-    ask('t/a');
-    routes.opening('t/b');
-    ask('t/b');
-    routes.closed('t/b');
-    assert.equal(told.slice(1), [
-      ['t/a', 2],
-      ['t/a/below', 2],
-      ['t/a', 2],
-      ['t/b', NOWHERE],
-    ]);
-  } finally {
-    routes.close();
-  }
-});
-
-test('A4 who waits for a way whose thread is heard to be lost first was not sent', async () => {
-  const { kernel, routes } = createThread();
-  try {
-    const asked = codeOfAsk(kernel, 'total', { inMs: 60_000 });
-    routes.opened('t/a', 2);
-    assert.is(await within('the ask ends', asked, 1_000), 'thread_lost');
-  } finally {
-    routes.close();
-  }
-});
-
-test('A2 an ask that ended while it waited for its way is never sent', async () => {
+test('M8 what is told of thousands of ways that end together leaves room for others, and their numbers are used again', async () => {
+  const WAYS = 10_000;
   const { kernel, routes, connect } = createThread();
   try {
     const peer = connect(2);
-    routes.opening('t/a');
-    const ask = (kind: string, deadline: Deadline) => codeOfAsk(kernel, kind, deadline);
-    const long = ask('long', { inMs: 60_000 });
-    assert.is(await ask('aborted', { inMs: 60_000, signal: AbortSignal.abort() }), 'ask_aborted');
-    assert.is(await ask('short', { inMs: 30 }), 'ask_timeout');
-    routes.opened('t/a', 2);
-    await until('the other one has left', () => peer.triples.includes('long'), 1_000);
-    assert.not.ok(peer.triples.includes('short'));
-    assert.not.ok(peer.triples.includes('aborted'));
-    const leftMs = (peer.triples.find((meta) => Array.isArray(meta) && meta.length === 4) ??
-      []) as number[];
-    assert.ok((leftMs[1] ?? 0) < 59_980, 'its time went on while it waited');
-    routes.lost(2, { kind: 'thread-lost', code: 'thread_exit' });
-    assert.is(await long, 'thread_lost');
+    const paths = Array.from({ length: WAYS }, (_, n) => `t/n${n}`);
+    const taken = async (messages: number) => {
+      await until('they have left', () => peer.triples.length >= messages * 3, 20_000);
+      say(peer, { type: 'credit', messages, bytes: 0 });
+      return peer.triples.splice(0);
+    };
+    for (const path of ['t/a', ...paths]) {
+      routes.opening(path);
+      routes.opened(path, 2);
+    }
+    for (let from = 0; from < WAYS; from += 500) {
+      for (const address of paths.slice(from, from + 500))
+        assert.ok(kernel.send({ address }, 'add', 1, undefined));
+      await taken(500);
+    }
+    for (const path of paths) routes.closed(path);
+    assert.ok(kernel.send(A, 'add', 1, undefined));
+    const told = await taken(11);
+    assert.is(
+      told
+        .filter(Array.isArray)
+        .flat()
+        .filter((part) => typeof part === 'number').length,
+      WAYS + 1,
+    );
+    for (const n of [1, 2]) assert.ok(kernel.send({ address: 't/a' }, `kind ${n}`, 1, undefined));
+    const [first, , , second] = (await taken(2)) as [[number], unknown, unknown, [number]];
+    assert.ok(first[0] <= WAYS && second[0] <= WAYS && first[0] !== second[0]);
   } finally {
     routes.close();
   }
@@ -381,4 +283,5 @@ test('M7 a binary sent beside a message without a form arrives whole', async () 
   }
 });
 
+test.run();
 test.run();

@@ -284,6 +284,28 @@ test('D2 D8 one that its actor dies of comes less and less often, and keeps none
   });
 });
 
+test('D2 a stop waits for the commit of what was confirmed as long as it may take itself', async () => {
+  let flushAfterMs = 1;
+  let life: VirtualSystem | undefined;
+  const store = new PowerLossStore({
+    schedule: (flush) => void life?.host.setTimer(flushAfterMs, flush),
+  });
+  const world = await createVirtualSystem({ name: 't', store, wallMs: NOON_MS });
+  life = world;
+  const children = [child(alarmActor, { id: 'alarm', args: null })];
+  world.system.spawn(supervisor('root', { ...SUPERVISION, children }));
+  await world.settle();
+  await world.run(set(world.system, 'egg', { afterMs: SECOND_MS }));
+  flushAfterMs = 50 * SECOND_MS;
+  await world.advance(SECOND_MS + 10);
+  assert.is(store.unflushed, 1, 'it was handled, and the commit is under way');
+  const stopped = world.system.stop({ deadlineMs: 100 * SECOND_MS });
+  await world.advance(45 * SECOND_MS);
+  assert.is(store.unflushed, 1);
+  await world.run(stopped);
+  assert.is(store.unflushed, 0);
+});
+
 test('D2 a power cut takes none that was set, and brings back none whose end was flushed', async () => {
   for (let seed = 1; seed <= 40; seed += 1) await cutPower(seed);
 });

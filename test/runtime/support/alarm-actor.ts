@@ -1,6 +1,7 @@
 /** An actor that is reminded, and keeps what it heard over its restarts. */
 import { defineActor, type ReminderTime } from '../../../runtime/actor.ts';
 import { codeOf } from '../../../runtime/errors.ts';
+import { remindersIn } from '../../../runtime/state/protocol.ts';
 
 export interface Ring {
   readonly note: string;
@@ -25,10 +26,16 @@ export interface AlarmProtocol {
 }
 
 interface Own {
-  /** One that begins with `fatal` is handled the third time; one with `never`, never; one with `odd` returns a function; one with `slow` takes half a second. */
+  /**
+   * One that begins with `fatal` is handled the third time; one with `never`, never; one with `odd` returns a function; one
+   * with `held` is done when `release` is called, in whatever thread; one with `list` asks which reminders there are.
+   */
   ring(note: string): unknown;
 }
 
+const RELEASE = 'alarm-actor';
+const ONE = { after: '', limit: 1 };
+const IN_20S = { inMs: 20_000 };
 const HOUR_MS = 3_600_000;
 
 /** The notes that came in this thread: what is known of an actor whose system was stopped dead. */
@@ -56,13 +63,16 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
     // A copy: what is answered is frozen.
     rings: (rings) => [...rings],
     async ring(rings, note, self) {
+      // It listens from the moment in which it can be seen to be handled.
+      const mayGoOn = note.startsWith('held') ? released() : undefined;
       notesHere.push(note);
       rings.push({ note, incarnation: self.incarnation, atWallMs: self.clock.wallMs() });
       await self.state.save(rings, { durability: 'memory' });
       const times = rings.filter((ring) => ring.note === note).length;
       if (note.startsWith('never') || (note.startsWith('fatal') && times < 3))
         throw new Error('told to');
-      if (note.startsWith('slow')) await new Promise((resolve) => setTimeout(resolve, 500));
+      await mayGoOn;
+      if (note.startsWith('list')) await self.ask(remindersIn('t'), 'listReminders', ONE, IN_20S);
       return note.startsWith('odd') ? () => undefined : undefined;
     },
     async setAndEnd(_rings, how, self) {
@@ -72,6 +82,30 @@ export const alarmActor = defineActor<AlarmProtocol, Own, null, Ring[], unknown>
     },
   },
 });
+
+/** Lets every handler of this process go on that waits for it. */
+export function release(): void {
+  const channel = new BroadcastChannel(RELEASE);
+  channel.postMessage(null);
+  channel.close();
+}
+
+function released(): Promise<void> {
+  const channel = new BroadcastChannel(RELEASE);
+  return new Promise((resolve) => {
+    channel.onmessage = () => {
+      channel.close();
+      resolve();
+    };
+  });
+}
+
+/** The same with room for one message, beyond which it drops them. */
+export const droppingActor: typeof alarmActor = {
+  ...alarmActor,
+  export: 'droppingActor',
+  mailbox: { limitMessages: 1, overflow: 'drop-newest' },
+};
 
 /** The same, but for what its definition says. */
 export const deafActor = { ...alarmActor, export: 'deafActor', reminders: false };

@@ -10,6 +10,8 @@ export interface Answer {
 
 export interface AskerProtocol {
   ask(of: ActorRef<CounterProtocol>): Answer;
+  /** Whether it has room. */
+  ready(of: ActorRef<CounterProtocol>): Answer;
   /** Asks until that incarnation, or a later one, answers: the codes of all that did not. */
   askUntil(request: {
     readonly of: ActorRef<CounterProtocol>;
@@ -17,6 +19,7 @@ export interface AskerProtocol {
   }): readonly string[];
 }
 
+const ANSWERED: Answer = { code: '', retryable: false };
 const IN_20S = { inMs: 20_000 };
 
 export const askerActor = defineActor<AskerProtocol, AskerProtocol, null, null, unknown>({
@@ -26,8 +29,8 @@ export const askerActor = defineActor<AskerProtocol, AskerProtocol, null, null, 
   mailbox: { limitMessages: 100, overflow: 'reject' },
   start: () => null,
   receive: {
-    ask: (_state, of, self) =>
-      self.ask(of, 'where', null, IN_20S).then(() => ({ code: '', retryable: false }), toAnswer),
+    ask: (_state, of, self) => self.ask(of, 'where', null, IN_20S).then(() => ANSWERED, toAnswer),
+    ready: (_state, of, self) => self.ready(of, IN_20S).then(() => ANSWERED, toAnswer),
     async askUntil(_state, { of, incarnation }, self) {
       const codes: string[] = [];
       for (;;) {

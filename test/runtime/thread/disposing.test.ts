@@ -18,31 +18,37 @@ const trace = refTo<never>('t', 'nobody');
 
 const test = suite('children that end together');
 
-/** Node's threads, and of how many children each call says that they are gone. */
-function counted(disposed: number[]): ThreadMaker {
+/** Node's threads, and what of the children's lives each call says. */
+function noted(calls: string[]): ThreadMaker {
   const threads = createNodeThreads();
   return {
     ...threads,
     make(order, fate) {
       const made = threads.make(order, fate);
-      const dispose: ThreadCalls['dispose'] = (uids) => {
-        disposed.push(uids.length);
-        return made.calls.dispose(uids);
+      const own: Pick<ThreadCalls, 'start' | 'dispose'> = {
+        start(request) {
+          calls.push('start');
+          return made.calls.start(request);
+        },
+        dispose(uids) {
+          calls.push(`dispose ${uids.length}`);
+          return made.calls.dispose(uids);
+        },
       };
-      const get = (calls: ThreadCalls, name: keyof ThreadCalls) =>
-        name === 'dispose' ? dispose : calls[name];
+      const get = (all: ThreadCalls, name: keyof ThreadCalls) =>
+        name === 'start' || name === 'dispose' ? own[name] : all[name];
       return { ...made, calls: new Proxy(made.calls, { get: get as never }) };
     },
   };
 }
 
 test('L4 a thread hears of thousands of children that are killed together in few calls, and before their names are used again', async () => {
-  const disposed: number[] = [];
+  const calls: string[] = [];
   const { system } = await createSystemOn(
     { name: 't', threads: { pool: 1 } },
     {
       host: createNodeHost(),
-      threads: counted(disposed),
+      threads: noted(calls),
       setUp: async () => ({ deps: undefined }),
     },
   );
@@ -59,19 +65,19 @@ test('L4 a thread hears of thousands of children that are killed together in few
     const team = { ...supervisor('team', options), shutdownTimeoutMs: 0 };
     const last = refTo<CounterProtocol>('t', `parent/team/${ids.at(-1)}`);
     const total = () => system.ask(last, 'total', null, IN_20S);
-    for (let round = 0; round < 2; round += 1) {
-      disposed.length = 0;
-      await system.ask(parent, 'spawn', team as never, IN_20S);
-      await until('they run', async () => (await total().catch(() => -1)) === 0, 60_000);
-      assert.ok(system.tell(last, 'add', 1));
-      assert.is(await total(), 1);
-      system.tell(parent, 'stopChild', 'team');
-      await until('all are gone', async () => {
-        const { actors } = await system.inspect();
-        return !actors.some(({ path }) => path.startsWith('t/parent/'));
-      });
-      assert.equal(disposed, [1_024, CHILDREN - 1_024]);
-    }
+    const spawned = () => system.ask(parent, 'spawn', team as never, IN_20S);
+    const run = () => until('they run', async () => (await total().catch(() => -1)) === 0, 60_000);
+    await spawned();
+    await run();
+    assert.ok(system.tell(last, 'add', 1));
+    assert.is(await total(), 1);
+    calls.length = 0;
+    system.tell(parent, 'stopChild', 'team');
+    await spawned();
+    await run();
+    const portions = ['dispose 1024', `dispose ${CHILDREN - 1_024}`];
+    assert.equal(calls.slice(0, 3), [...portions, 'start']);
+    assert.is(calls.length, CHILDREN + portions.length);
   } finally {
     await within('the stop', system.stop({ deadlineMs: 4_000 }), 20_000);
   }
