@@ -161,7 +161,7 @@ async function checkOne(what: 'actors' | 'restarts', count: number): Promise<voi
   try {
     if (what === 'actors')
       await check({ ...common, warmUp: count, work: (n) => raise(system, n) }, count);
-    else await check({ ...common, warmUp: Math.min(count, 20), work: kills }, count);
+    else await check({ ...common, warmUp: 20, work: kills }, count);
   } finally {
     await within('the stop', system.stop(), WAIT_MS);
   }
