@@ -16,7 +16,7 @@ export type ControlMessage =
     }
   /** Worker to main: on which slot is this path? */
   | { readonly type: 'locate'; readonly path: string }
-  /** Main's answer; `NOWHERE`, `LOST`, or `HERE`, in place of a slot. */
+  /** Main's answer; `NOWHERE`, or `LOST`, in place of a slot. */
   | { readonly type: 'located'; readonly path: string; readonly slot: number }
   /** What the other thread wrote cannot be read: it has to end, so that both begin anew. */
   | { readonly type: 'unreadable' }

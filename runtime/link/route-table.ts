@@ -46,8 +46,6 @@ type Route =
 export const NOWHERE = -1;
 /** In place of a slot, while its thread is being replaced. */
 export const LOST = -2;
-/** In place of a slot, where a path leads to the thread that asked. */
-export const HERE = -3;
 
 /** How one actor ended with its thread. */
 interface KnownEnd {
@@ -163,12 +161,8 @@ export class RouteTable implements Remotes {
     for (const [address, watcher] of route.watches) watcher.notify(noSuchActor({ address }));
   }
 
-  /** It leads to this thread itself: what waits is for an actor of its own, where there is one by now. */
+  /** An actor of this thread itself starts there: what waits for it comes before what is sent to it from now on. */
   here(path: string): void {
-    if (this.#kernel.at(path) === undefined) {
-      this.closed(path);
-      return;
-    }
     const route = this.#forget(path);
     if (route?.status !== 'opening') return;
     for (const held of route.held) this.#deliverHere(held);

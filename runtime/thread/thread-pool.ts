@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { Link } from '../link/link.ts';
-import { HERE, LOST, RouteTable } from '../link/route-table.ts';
+import { LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
 import type { Observers } from '../observe/observers.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadOptions } from '../system.ts';
@@ -255,8 +255,9 @@ export class ThreadPool {
   /** 0 is main. A way between two workers is opened when one of them first asks for it, and told once it is there. */
   #answerLocate(path: string, link: Link): void {
     const answer = async (slot: number) => {
-      const isWay = slot <= 0 || slot === link.slot || (await this.#join(link.slot, slot));
-      const found = slot === link.slot ? HERE : slot;
+      // It was not there when it asked: what it sends to one that is by now must not come after what it sent it since.
+      const found = slot === link.slot ? NOWHERE : slot;
+      const isWay = found <= 0 || (await this.#join(link.slot, found));
       link.control({ type: 'located', path, slot: isWay ? found : LOST });
     };
     if (this.#kernel?.at(path) !== undefined) void answer(0);

@@ -5,7 +5,7 @@ import type { Cell } from '../kernel/cell.ts';
 import { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
 import type { LinkPorts, Port } from '../link/port.ts';
-import { HERE, LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
+import { LOST, NOWHERE, RouteTable } from '../link/route-table.ts';
 import { everything, type Inspection } from '../observe/inspection.ts';
 import type { ChildOwner } from '../supervision/child.ts';
 import type { SystemEvent, ThreadContext, ThreadWorld } from '../system.ts';
@@ -175,7 +175,6 @@ export class WorkerThread implements ThreadControl {
     }
     if (message.type !== 'located') return;
     if (message.slot === NOWHERE) this.#routes.closed(message.path);
-    else if (message.slot === HERE) this.#routes.here(message.path);
     else if (message.slot === LOST) this.#routes.closed(message.path, 'thread_lost');
     else this.#routes.opened(message.path, message.slot);
   }
