@@ -47,6 +47,8 @@ interface Case {
   readonly offer: InboundOffer;
   readonly rule: Allowance;
   readonly ruleSource: 'configured' | 'webhook' | 'defaults';
+  /** With a rule of its own or without. */
+  readonly isWebhook: boolean;
   /** Lower case; '' for none. */
   readonly sender: string;
   readonly isMentioned: boolean;
@@ -62,10 +64,14 @@ interface Check {
 
 const WEBHOOK = 'webhook:';
 
-/** Declaring a webhook is its rule: its sender proves itself by signature, so nothing else is asked of it. */
-const WEBHOOK_RULE: Allowance = {
+/**
+ * Declaring a webhook is its rule: its sender proves itself by signature, so nothing else is asked of it. A rule that is
+ * written for it has this where it says nothing, as others have the defaults.
+ */
+export const WEBHOOK_RULE: Allowance = {
   enabled: true,
-  mentionPatterns: ['*'],
+  // `*` alone leaves out a bare mass mention.
+  mentionPatterns: ['*', '@everyone'],
   allowFrom: [],
   denyFrom: [],
   allowDirectMessages: true,
@@ -100,8 +106,8 @@ const CHECKS: readonly Check[] = [
   {
     name: 'size',
     judge: judgeSize,
-    describe: ({ offer, rules }) =>
-      `${Buffer.byteLength(offer.body)} of ${rules.maxMessageBytes} bytes`,
+    describe: ({ offer, rules, isWebhook }) =>
+      `${Buffer.byteLength(offer.body)} of ${isWebhook ? "the webhook's own" : rules.maxMessageBytes} bytes`,
   },
   {
     name: 'rule',
@@ -110,10 +116,10 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'webhook_sender',
-    judge: ({ offer, ruleSource }) =>
-      unless(ruleSource !== 'webhook' || offer.senderVerified, 'sender_unverified_for_webhook'),
-    describe: ({ offer, ruleSource }) => {
-      if (ruleSource !== 'webhook') return 'not a webhook';
+    judge: ({ offer, isWebhook }) =>
+      unless(!isWebhook || offer.senderVerified, 'sender_unverified_for_webhook'),
+    describe: ({ offer, isWebhook }) => {
+      if (!isWebhook) return 'not a webhook';
       return offer.senderVerified ? 'signature verified' : 'signature not verified';
     },
   },
@@ -141,6 +147,11 @@ const CHECKS: readonly Check[] = [
       offer.requestedBroadcast ? `strategy ${rule.broadcastStrategy}` : 'not requested',
   },
 ];
+
+/** `channel` in lower case. */
+export function isWebhookChannel(channel: string): boolean {
+  return channel.startsWith(WEBHOOK);
+}
 
 export function decide(rules: RouterRules, offer: InboundOffer): Decision {
   const it = toCase(rules, offer);
@@ -175,13 +186,14 @@ export function explain(rules: RouterRules, offer: InboundOffer): readonly Route
 function toCase(rules: RouterRules, offer: InboundOffer): Case {
   const channel = offer.connectorId.toLowerCase();
   const configured = rules.channels.find((rule) => rule.channel === channel);
-  const isWebhook = channel.startsWith(WEBHOOK);
+  const isWebhook = isWebhookChannel(channel);
   const rule = configured ?? (isWebhook ? WEBHOOK_RULE : defaultRule(rules));
   return {
     rules,
     offer,
     rule,
     ruleSource: configured !== undefined ? 'configured' : isWebhook ? 'webhook' : 'defaults',
+    isWebhook,
     sender: senderOf(offer).toLowerCase(),
     isMentioned: matchMention(rule.mentionPatterns, offer.body),
   };
@@ -200,8 +212,8 @@ function judgeIds({ offer }: Case): string {
 }
 
 /** A webhook's body was held to its integration's own cap before it came here. */
-function judgeSize({ offer, rules, ruleSource }: Case): string {
-  if (ruleSource === 'webhook') return '';
+function judgeSize({ offer, rules, isWebhook }: Case): string {
+  if (isWebhook) return '';
   return unless(Buffer.byteLength(offer.body) <= rules.maxMessageBytes, 'message_oversized');
 }
 

@@ -80,9 +80,9 @@ export interface RouterConfig {
   readonly enabled: boolean;
   /** UTF-8 bytes of a message's text; longer is rejected as `message_oversized`. */
   readonly maxMessageBytes: number;
-  /** For a channel without a rule. */
+  /** For a channel without a rule that is no webhook. */
   readonly defaults: Omit<ChannelRule, 'channel' | 'mentionPatterns' | 'allowFrom' | 'denyFrom'>;
-  /** At most one a channel; what a rule left out was filled from the defaults. */
+  /** At most one a channel; what a rule left out is as without it: the defaults, for a webhook its implicit rule. */
   readonly channels: readonly ChannelRule[];
 }
 

@@ -1,9 +1,11 @@
 /** The configuration file's one schema, in the file's own spelling, and its translation. Positions and checks between sections are elsewhere. */
 import { z } from 'zod';
+import { isWebhookChannel, WEBHOOK_RULE } from '../../actors/router/decide.ts';
 import { DEFAULT_HISTORY_LIMITS } from '../../actors/sessions/history.ts';
 import { parseConnectorId, parseIntegrationId } from '../../proto/ids.ts';
 import {
   BROADCAST_STRATEGIES,
+  type ChannelRule,
   DIRECT_MESSAGE_POLICIES,
   type GatewayConfig,
   type ModelConfig,
@@ -75,9 +77,9 @@ const connectorSection = z.looseObject({
 const channelRule = z.strictObject({
   channel: z.string().regex(CHANNEL, { error: 'a connector id, or webhook:<integration_id>' }),
   enabled: z.boolean().optional(),
-  mention_patterns: z.array(upTo(128)).max(64).default([]),
-  allow_from: senders.default([]),
-  deny_from: senders.default([]),
+  mention_patterns: z.array(upTo(128)).max(64).optional(),
+  allow_from: senders.optional(),
+  deny_from: senders.optional(),
   allow_direct_messages: z.boolean().optional(),
   direct_message_policy: directMessages.optional(),
   isolate_session_by_sender: z.boolean().optional(),
@@ -153,6 +155,7 @@ const DAY_MS = 24 * 3_600_000;
 export const CONNECTOR_SECTION_KEYS: readonly string[] = Object.keys(connectorSection.shape);
 
 export type ConfigFile = z.infer<typeof configFileSchema>;
+type RuleSection = ConfigFile['channel_router']['routing']['channels'][number];
 
 /** The file's parsed content as the program reads it. Checks between sections must have passed. */
 export function toGatewayConfig(file: ConfigFile): GatewayConfig {
@@ -208,19 +211,28 @@ function toRouter(section: ConfigFile['channel_router']): RouterConfig {
     enabled: section.enabled,
     maxMessageBytes: section.max_message_bytes,
     defaults,
-    channels: routing.channels.map((rule) => ({
-      channel: rule.channel.toLowerCase(),
-      enabled: rule.enabled ?? defaults.enabled,
-      mentionPatterns: lowerCased(rule.mention_patterns),
-      allowFrom: lowerCased(rule.allow_from),
-      denyFrom: lowerCased(rule.deny_from),
-      allowDirectMessages: rule.allow_direct_messages ?? defaults.allowDirectMessages,
-      directMessagePolicy: rule.direct_message_policy ?? defaults.directMessagePolicy,
-      isolateSessionBySender: rule.isolate_session_by_sender ?? defaults.isolateSessionBySender,
-      responsePrefix: rule.response_prefix ?? defaults.responsePrefix,
-      broadcastStrategy: rule.broadcast_strategy ?? defaults.broadcastStrategy,
-      concurrencyLimit: rule.concurrency_limit ?? defaults.concurrencyLimit,
-    })),
+    channels: routing.channels.map((rule) => toRule(rule, defaults)),
+  };
+}
+
+/** What the rule leaves out is as it would be without the rule. */
+function toRule(rule: RuleSection, defaults: RouterConfig['defaults']): ChannelRule {
+  const channel = rule.channel.toLowerCase();
+  const unwritten = isWebhookChannel(channel)
+    ? { ...defaults, ...WEBHOOK_RULE }
+    : { ...defaults, mentionPatterns: [], allowFrom: [], denyFrom: [] };
+  return {
+    channel,
+    enabled: rule.enabled ?? unwritten.enabled,
+    mentionPatterns: lowerCased(rule.mention_patterns ?? unwritten.mentionPatterns),
+    allowFrom: lowerCased(rule.allow_from ?? unwritten.allowFrom),
+    denyFrom: lowerCased(rule.deny_from ?? unwritten.denyFrom),
+    allowDirectMessages: rule.allow_direct_messages ?? unwritten.allowDirectMessages,
+    directMessagePolicy: rule.direct_message_policy ?? unwritten.directMessagePolicy,
+    isolateSessionBySender: rule.isolate_session_by_sender ?? unwritten.isolateSessionBySender,
+    responsePrefix: rule.response_prefix ?? unwritten.responsePrefix,
+    broadcastStrategy: rule.broadcast_strategy ?? unwritten.broadcastStrategy,
+    concurrencyLimit: rule.concurrency_limit ?? unwritten.concurrencyLimit,
   };
 }
 

@@ -6,6 +6,7 @@ import {
   decide,
   explain,
   type RouterRules,
+  WEBHOOK_RULE,
 } from '../../../actors/router/decide.ts';
 import { matchMention } from '../../../actors/router/mention.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
@@ -162,6 +163,27 @@ test('a webhook is its own rule: verified sender, no mention, its own size limit
   );
   assert.is(reasonOf(rules(), { ...hook, senderVerified: false }), 'sender_unverified_for_webhook');
   assert.is(reasonOf(rules({}, { enabled: false }), hook), 'channel_router_disabled');
+});
+
+test('a webhook with a rule of its own has that rule, and its sender and size are judged as without it', () => {
+  const hook = { connectorId: 'webhook:orders', isDirectMessage: false, body: 'x'.repeat(100) };
+  const ruled = (rule: Partial<ChannelRule>) =>
+    rules({ ...WEBHOOK_RULE, channel: 'webhook:orders', ...rule });
+  assert.is(reasonOf(ruled({}), hook), '');
+  assert.is(decide(ruled({ responsePrefix: '> ' }), { ...OFFER, ...hook }).responsePrefix, '> ');
+  const unverified = { ...hook, senderVerified: false };
+  assert.is(reasonOf(ruled({}), unverified), 'sender_unverified_for_webhook');
+  assert.is(reasonOf(ruled({ enabled: false }), hook), 'channel_disabled');
+  assert.is(reasonOf(ruled({ denyFrom: ['alice'] }), hook), 'sender_denied');
+  const mentioned = ruled({ mentionPatterns: ['@bot'] });
+  assert.is(reasonOf(mentioned, hook), 'no_matching_mention_or_dm_policy');
+  assert.is(reasonOf(mentioned, { ...hook, body: '@bot, look' }), '');
+});
+
+test('a webhook needs no mention, whatever its text', () => {
+  const hook = { connectorId: 'webhook:orders', isDirectMessage: false };
+  for (const body of ['hi', '@everyone', '@here', '@everyone @here'])
+    assert.is(reasonOf(rules({}, { maxMessageBytes: 1 }), { ...hook, body }), '', body);
 });
 
 test('sessions are isolated by sender where the rule says so', () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { stringify } from 'smol-toml';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { WEBHOOK_RULE } from '../../../actors/router/decide.ts';
 import { ConfigError, type ConfigIssue } from '../../../cli/config/config-error.ts';
 import type { ConnectorKinds } from '../../../cli/config/kind-checks.ts';
 import { parseConfig } from '../../../cli/config/parse.ts';
@@ -313,6 +314,31 @@ test('rules inherit what they leave out from the defaults', () => {
   assert.is(rule?.concurrencyLimit, 7);
   assert.is(rule?.broadcastStrategy, 'mention_only');
   assert.equal(rule?.mentionPatterns, ['@palyra']);
+});
+
+test('a webhook’s rule changes what it writes of the implicit one, and nothing else of it', () => {
+  const ruleOf = (written: string) => {
+    const source = EXAMPLE.replace(
+      '[[webhooks]]',
+      `[[channel_router.routing.channels]]\nchannel = "Webhook:orders"\n${written}\n[[webhooks]]`,
+    );
+    return parseConfig(source, 'palyra.toml', kinds).config.router.channels[1];
+  };
+  const implicit = { ...WEBHOOK_RULE, channel: 'webhook:orders', concurrencyLimit: 2 };
+  assert.equal(ruleOf(''), implicit);
+  assert.equal(ruleOf('response_prefix = "> "'), { ...implicit, responsePrefix: '> ' });
+  assert.equal(
+    ruleOf(
+      'enabled = false\nmention_patterns = []\ndeny_from = ["A"]\nallow_direct_messages = false',
+    ),
+    {
+      ...implicit,
+      enabled: false,
+      mentionPatterns: [],
+      denyFrom: ['a'],
+      allowDirectMessages: false,
+    },
+  );
 });
 
 test('any valid file survives being written and read', () => {
