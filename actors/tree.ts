@@ -225,8 +225,8 @@ function metersOf(
 
 const DAY_MS = 24 * 3_600_000;
 
-/** A webhook id is remembered for more than the seven days that are promised. */
-const RETENTION: readonly RetentionRule[] = [
+/** How long what has ended is kept; README says it too. A webhook id is remembered for more than the seven days that are promised. */
+export const RETENTION: readonly RetentionRule[] = [
   ...OUTBOX_RETENTION,
   { table: DEDUPE, maxAgeMs: 8 * DAY_MS, timeField: 'acceptedAtMs' },
   { table: RUNS, maxAgeMs: 30 * DAY_MS, timeField: 'endedAtMs' },
