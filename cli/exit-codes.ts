@@ -85,6 +85,10 @@ const BY_CODE: Readonly<Record<string, readonly [ExitCode, string]>> = {
     'nothing was changed; use the version that wrote this state root, or another --state-root',
   ],
   store_busy: [EXIT.failure, 'try again'],
+  no_temp_directory: [
+    EXIT.refused,
+    'set TMPDIR to a directory that this user may write to and that has room',
+  ],
   store_missing: [EXIT.notFound, 'give the --state-root that a gateway ran on'],
   store_failed: [EXIT.storage, 'make room on the disk or check it, then start again'],
   storage_low: [EXIT.storage, 'make room on the disk of the state root'],

@@ -30,6 +30,7 @@ export const RUNTIME_CODES = [
   'store_locked',
   'store_busy',
   'store_failed',
+  'no_temp_directory',
   'state_unavailable',
   'state_version',
   'state_full',

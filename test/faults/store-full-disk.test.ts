@@ -1,8 +1,10 @@
 /** A file system of 64 MiB, filled by the store's own commits: a coded end, nothing acknowledged is lost, and it goes on with room. */
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createBallast, openLmdbStore } from '../../runtime/store/index.ts';
+import { createReaderPlace } from '../../runtime/store/lmdb/reader-place.ts';
 import { changes, put } from '../contracts/store-samples.ts';
 import { faultScale } from '../support/scale.ts';
 import { skipTest } from '../support/skip.ts';
@@ -55,6 +57,19 @@ if (reason !== '') {
       await checkReadOnly(directory, more.lastAcknowledged);
       await assertRejects(ballast.ensure());
       assert.is(ballast.exists(), false, 'a part of it would only take the last room');
+    });
+  });
+
+  test('a reader keeps its lock file elsewhere where the temporary directory is full', async () => {
+    await onSmallDisk('1m', async (full) => {
+      assert.throws(() => writeFileSync(join(full, 'filler'), new Uint8Array(2 * MIB)), /ENOSPC/);
+      await onSmallDisk('1m', async (other) => {
+        const store = join(other, 'store');
+        mkdirSync(store);
+        const place = createReaderPlace([full, other], join(store, 'data.mdb'));
+        assert.is(dirname(place), other);
+        assert.equal(readdirSync(full), ['filler']);
+      });
     });
   });
 }

@@ -37,7 +37,7 @@ export interface LmdbStoreOptions {
   readonly formatVersion?: number;
   /** Brings the rows from an older version to this one; may be run again after a crash. Without it an older store is refused. */
   readonly migrate?: (store: Store, fromVersion: number) => Promise<void>;
-  /** Reads what is there at this moment, beside a writer or without one; takes no lock and writes nothing. */
+  /** Reads what is there at this moment, beside a writer or without one; takes no lock and writes nothing but a lock file of its own in a temporary directory. */
   readonly readOnly?: boolean;
   /** Address space to begin with; it grows. Default 1 GiB. */
   readonly mapBytes?: number;
@@ -59,8 +59,9 @@ const FORMAT_KEY = 'format';
 /**
  * Opened for writing, its journal is verified since the last checkpoint. Rejects with `store_locked` (another thread or
  * process writes there), `store_newer`, `store_older`, `store_corrupt`, `store_missing` (only with `readOnly`) or
- * `store_failed`; then it has changed nothing in the store. One opened for reading throws `store_busy` where it was written
- * over while it was read, which a writer that lives and answers does not do.
+ * `store_failed`; then it has changed nothing in the store. One opened for reading rejects with `no_temp_directory` where no
+ * directory takes its lock file, and throws `store_busy` where it was written over while it was read, which a writer that
+ * lives and answers does not do.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const directory = resolve(options.directory);

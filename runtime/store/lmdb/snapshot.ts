@@ -4,9 +4,9 @@
  * the next transaction begins from the one before. A reader therefore gives LMDB a lock file of its own, where the writer
  * does not see it, and has the writer itself keep what it reads (`pins.ts`).
  */
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import type { StoreReader } from '../reading.ts';
 import { DATA_FILE } from './data-file.ts';
@@ -20,6 +20,7 @@ import {
   type StoredBytes,
 } from './engine.ts';
 import type { Pinned } from './pins.ts';
+import { createReaderPlace } from './reader-place.ts';
 
 export interface Snapshot {
   readonly database: Database;
@@ -38,6 +39,8 @@ export interface SnapshotOptions {
 }
 
 const TRIES = 20;
+/** Linux's; elsewhere it is not there. */
+const SHARED_MEMORY = '/dev/shm';
 
 export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   const { directory, mapBytes, pinned } = options;
@@ -65,11 +68,11 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   throw busy(directory);
 }
 
-/** In a directory of its own, which is gone as soon as the engine has both files. */
+/** In a directory of its own, which is gone as soon as the engine has both files; beside the store only where no other takes it. */
 async function openByItself(directory: string, mapBytes: number): Promise<Database> {
-  const place = mkdtempSync(join(tmpdir(), 'palyra-reader-'));
+  const parents = [tmpdir(), SHARED_MEMORY, dirname(directory)];
+  const place = createReaderPlace(parents, join(directory, DATA_FILE));
   try {
-    symlinkSync(join(directory, DATA_FILE), join(place, DATA_FILE));
     return await openDatabase({ directory: place, readOnly: true, mapBytes });
   } finally {
     rmSync(place, { recursive: true, force: true });

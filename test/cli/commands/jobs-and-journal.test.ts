@@ -1,5 +1,5 @@
 /** Holds `backup`, which watches a job, and `journal verify`, which reads a store beside its writer. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -67,6 +67,9 @@ test('the journal is verified beside its writer, after it, and found broken when
   assert.is(JSON.parse(beside.stdout).facts, 3);
   await store.close();
   assert.is((await runCommand(verify)).code, 0);
+  const nowhere = await runCommand(verify, { TMPDIR: '/nonexistent' });
+  assert.is(nowhere.code, 0, nowhere.stderr);
+  assert.equal(readdirSync(stateRoot), ['store'], 'it leaves nothing behind');
 
   const file = join(directory, 'data.mdb');
   const bytes = readFileSync(file);
