@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import type { BenchCase } from './bench-case.ts';
 import { cpuTaken, cpuTimes } from './load/cpu.ts';
 import { startBenchGateway } from './load/gateway.ts';
-import { percentile, runLoad } from './load/http-load.ts';
+import { median, percentile, runLoad } from './load/http-load.ts';
 import { startProcess } from './load/process.ts';
 import { signedRequest } from './load/signed-webhook.ts';
 
@@ -143,13 +143,6 @@ async function openRuns({ host, port }: { readonly host: string; readonly port: 
 
 async function waitingJobs(port: number): Promise<number> {
   return Number(await (await fetch(`http://127.0.0.1:${port}/`)).text());
-}
-
-function median(values: readonly number[]): number {
-  return percentile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  );
 }
 
 function requests(host: string, round: number, count: number): readonly Buffer[] {

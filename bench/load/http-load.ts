@@ -8,6 +8,10 @@ export interface Load {
   /** Whole requests, head and body; each is sent once. */
   readonly requests: readonly Buffer[];
   readonly expectStatus: number;
+  /** So many a second are sent, as long as a connection is free; unset: each as soon as one is. */
+  readonly perSecond?: number;
+  /** Told of each whole answer by its request's place in `requests`. */
+  readonly onAnswer?: (request: number) => void;
 }
 
 export interface LoadResult {
@@ -19,21 +23,21 @@ export interface LoadResult {
 }
 
 export async function runLoad(load: Load): Promise<LoadResult> {
+  const { expectStatus, onAnswer, perSecond = Number.POSITIVE_INFINITY } = load;
+  const startedAtMs = performance.now();
   let next = 0;
   let unexpected = 0;
   const latenciesMs: number[] = [];
-  const take = () => {
-    const request = load.requests[next];
-    next += 1;
-    return request;
+  const turns: Turns = {
+    take: () => next++,
+    waitMs: (request) => startedAtMs + (request * 1_000) / perSecond - performance.now(),
+    heard(request, status, ms) {
+      latenciesMs.push(ms);
+      if (status !== expectStatus) unexpected += 1;
+      onAnswer?.(request);
+    },
   };
-  const heard = (status: number, ms: number) => {
-    latenciesMs.push(ms);
-    if (status !== load.expectStatus) unexpected += 1;
-  };
-  await Promise.all(
-    Array.from({ length: load.connections }, () => runConnection(load, take, heard)),
-  );
+  await Promise.all(Array.from({ length: load.connections }, () => runConnection(load, turns)));
   return {
     answered: latenciesMs.length,
     unexpected,
@@ -41,35 +45,47 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   };
 }
 
-function runConnection(
-  load: Load,
-  take: () => Buffer | undefined,
-  heard: (status: number, ms: number) => void,
-): Promise<void> {
+/** What the connections of a load share. */
+interface Turns {
+  /** The place of the next request. */
+  take(): number;
+  /** How long until it is to be sent; not above 0: now. */
+  waitMs(request: number): number;
+  heard(request: number, status: number, ms: number): void;
+}
+
+function runConnection(load: Load, turns: Turns): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ host: load.host, port: load.port, noDelay: true });
     let pending = '';
     let sentAtMs = 0;
-    const send = () => {
-      const request = take();
+    let place = 0;
+    const send = (request: Buffer) => {
+      sentAtMs = performance.now();
+      socket.write(request);
+    };
+    const sendNext = () => {
+      place = turns.take();
+      const request = load.requests[place];
       if (request === undefined) {
         socket.end();
         resolve();
         return;
       }
-      sentAtMs = performance.now();
-      socket.write(request);
+      const waitMs = turns.waitMs(place);
+      if (waitMs > 0) setTimeout(send, waitMs, request);
+      else send(request);
     };
     socket.setEncoding('latin1');
-    socket.once('connect', send);
+    socket.once('connect', sendNext);
     socket.once('error', reject);
     socket.on('data', (chunk: string) => {
       pending += chunk;
       const status = wholeAnswer(pending);
       if (status === 0) return;
       pending = '';
-      heard(status, performance.now() - sentAtMs);
-      send();
+      turns.heard(place, status, performance.now() - sentAtMs);
+      sendNext();
     });
   });
 }
@@ -91,4 +107,9 @@ function wholeAnswer(text: string): number {
 
 export function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return percentile(sorted, 0.5);
 }

@@ -6,7 +6,14 @@ import type { OpenHttpServer } from '../../transports/http/http-server.ts';
 import { call, createHandler, eventually, refusedCode, withServer } from '../support/http-bench.ts';
 import { connectRaw, hasAnswers, splitAnswers } from '../support/raw-http.ts';
 
-export function httpEnduranceContract(name: string, load: () => Promise<OpenHttpServer>): void {
+/** How an engine's library refuses what it does not take for HTTP: it lets us answer, or has a page of its own. */
+export type OwnRefusals = 'problem document' | 'own page';
+
+export function httpEnduranceContract(
+  name: string,
+  load: () => Promise<OpenHttpServer>,
+  ownRefusals: OwnRefusals,
+): void {
   const test = suite(`http server under attack and at its end: ${name}`);
 
   test('a request that is not whole in time is closed, whether its head or its body is late', () =>
@@ -140,6 +147,44 @@ export function httpEnduranceContract(name: string, load: () => Promise<OpenHttp
         assert.match(await raw.closed(), /^HTTP\/1\.1 505 /, line);
       }
       assert.is(seen.length, 0);
+    }));
+
+  test(`what is no HTTP/1.1 request to the library is answered (${ownRefusals}) and ends the connection`, () =>
+    withServer(load, {}, async ({ server, seen, refusals }) => {
+      const post = 'POST / HTTP/1.1\r\nHost: a\r\nx: 4f1c\r\n';
+      const refused: [status: number, request: string][] = [
+        [505, 'GET / HTTP/1.0\r\nHost: a\r\nx: 4f1c\r\n\r\n'],
+        [505, 'GET http://a/4f1c HTTP/1.1\r\nHost: a\r\n\r\n'],
+        [400, `${post}Content-Length: 4f1c\r\n\r\n4f1c`],
+        [400, `${post}Content-Length: -1\r\n\r\n4f1c`],
+        [
+          400,
+          `${post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n4f1c\r\n0\r\n\r\n`,
+        ],
+        [400, `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n4f1c\r\n`],
+      ];
+      // The other engine waits for the rest of such a head until its time is up.
+      if (ownRefusals === 'problem document') refused.push([400, 'GET /4f1c HTTP/1.1\r\n\r\n']);
+      for (const [status, request] of refused) {
+        const raw = await connectRaw(server.port);
+        raw.send(request);
+        const got = await raw.closed();
+        const [answer, next] = splitAnswers(got);
+        assert.is(answer?.status, status, request);
+        assert.is(answer?.headers.connection, 'close', request);
+        assert.is(next, undefined, request);
+        assert.not.match(got, '4f1c');
+        if (ownRefusals === 'own page') {
+          assert.is(answer?.headers['content-type'], undefined, request);
+          continue;
+        }
+        assert.is(answer?.headers['content-type'], 'application/problem+json', request);
+        const problem = JSON.parse(answer?.body ?? '');
+        assert.equal([problem.status, problem.code], [status, 'malformed'], request);
+      }
+      assert.is(seen.length, 0);
+      assert.is(refusals.length, ownRefusals === 'own page' ? 0 : refused.length);
+      assert.is((await call(server.port, { path: '/' })).status, 200);
     }));
 
   test('a flood of headers is refused or closed', () =>

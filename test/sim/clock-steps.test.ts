@@ -7,12 +7,12 @@ import {
   CONVERSATIONS,
   Disk,
   loadActors,
-  Platform,
   postSimulated,
   type Simulated,
   startSimulated,
   step,
 } from './simulated-gateway.ts';
+import { Platform } from './simulated-platform.ts';
 
 const test = suite('sim: wall clock');
 const HOUR_MS = 3_600_000;

@@ -6,7 +6,6 @@ import { DEFAULT_HISTORY_LIMITS } from '../../actors/sessions/history.ts';
 import { SessionMemory } from '../../actors/sessions/session-memory.ts';
 import { type GatewayPlan, gatewayTree } from '../../actors/tree.ts';
 import { parseSecret, signMessage } from '../../actors/webhooks/standard-webhooks.ts';
-import type { ConnectorKind } from '../../connectors/connector.ts';
 import { createEchoModel } from '../../connectors/models/echo.ts';
 import type { Model } from '../../connectors/models/model.ts';
 import { createSystem, type System, type ThreadWorld } from '../../runtime/index.ts';
@@ -16,62 +15,16 @@ import type { AnyDefinition } from '../../runtime/system.ts';
 import { VirtualHost } from '../../runtime/testing/index.ts';
 import type { GatewayPorts, WebhookAnswer } from '../../transports/http/gateway-ports.ts';
 import { handIn } from '../support/hand-in.ts';
+import type { Platform } from './simulated-platform.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 /** The replies of this one go nowhere. */
 export const QUIET = 'quiet';
 export const CONVERSATIONS = ['c0', 'c1', QUIET] as const;
 
-/** What the platform keeps: every message it took, whether or not it could say so. */
-export interface Accepted {
-  readonly conversationId: string;
-  readonly text: string;
-}
-
-/** This platform takes every text in two messages. */
-export function piecesOf(text: string): readonly string[] {
-  return [text, `${text}, part two`];
-}
-
-export class Platform {
-  readonly accepted: Accepted[] = [];
-  /** Told when a message has arrived. */
-  heard: (message: Accepted) => void = () => undefined;
-  /** Of the next call: 0 to 1. */
-  random: () => number = () => 0.5;
-  sleep: (ms: number) => Promise<void> = async () => undefined;
-
-  /** A connector kind whose account is on this platform: slow, forgetful, sometimes refusing. */
-  readonly kind: ConnectorKind = {
-    kind: 'sim',
-    availability: 'supported',
-    needsCredential: false,
-    checkOptions: () => undefined,
-    create: () => ({
-      open: async (ports) => ports.health({ readiness: 'ready', liveness: 'running', reason: '' }),
-      stopReceiving: async () => undefined,
-      close: async () => undefined,
-      split: piecesOf,
-      deliver: async ({ conversationId, text }) => {
-        await this.sleep(this.random() * 5);
-        const dice = this.random();
-        if (dice < 0.05) return { type: 'transient', reason: 'sim_5xx' };
-        if (dice < 0.1)
-          return {
-            type: 'rate_limited',
-            retryAfterMs: 50,
-            scope: 'conversation',
-            reason: 'sim_429',
-          };
-        this.accepted.push({ conversationId, text });
-        this.heard({ conversationId, text });
-        await this.sleep(this.random() * 5);
-        if (dice < 0.15) throw new Error('the answer is lost');
-        return { type: 'delivered', nativeMessageId: `m${this.accepted.length}` };
-      },
-    }),
-  };
-}
+/** The platform's own conversations, by account: what doubt does to a reply is the account's. */
+export const RETRYING = { connectorId: 'sim:a', conversations: ['d0', 'd1'] } as const;
+export const HOLDING = { connectorId: 'sim:b', conversations: ['h0', 'h1'] } as const;
 
 interface World {
   readonly deps: Readonly<Record<string, unknown>>;
@@ -137,6 +90,14 @@ const DEFAULTS = {
   broadcastStrategy: 'deny',
 } as const;
 
+const ACCOUNT = {
+  kind: 'sim',
+  tokenRef: '',
+  maxAgeMs: 86_400_000,
+  parkedMaxAgeMs: 604_800_000,
+  options: {},
+} as const;
+
 const PLAN: GatewayPlan = {
   system: 'palyra',
   version: 'sim',
@@ -145,17 +106,24 @@ const PLAN: GatewayPlan = {
   admin: { tokenRef: 'env:TOKEN', makesToken: false },
   modelProvider: 'echo',
   accounts: [
-    {
-      connectorId: 'sim:a',
-      kind: 'sim',
-      tokenRef: '',
-      onUnknown: 'retry',
-      maxAgeMs: 86_400_000,
-      parkedMaxAgeMs: 604_800_000,
-      options: {},
-    },
+    { ...ACCOUNT, connectorId: RETRYING.connectorId, onUnknown: 'retry' },
+    { ...ACCOUNT, connectorId: HOLDING.connectorId, onUnknown: 'hold' },
   ],
-  rules: { enabled: true, maxMessageBytes: 32_768, defaults: DEFAULTS, channels: [] },
+  rules: {
+    enabled: true,
+    maxMessageBytes: 32_768,
+    defaults: DEFAULTS,
+    channels: [RETRYING, HOLDING].map(({ connectorId }) => ({
+      ...DEFAULTS,
+      channel: connectorId,
+      enabled: true,
+      mentionPatterns: [],
+      allowFrom: [],
+      denyFrom: [],
+      allowDirectMessages: true,
+      directMessagePolicy: 'allow',
+    })),
+  },
   webhooks: CONVERSATIONS.map((conversationId) => ({
     integrationId: conversationId,
     provider: 'generic',
@@ -164,7 +132,7 @@ const PLAN: GatewayPlan = {
     secretRefs: ['env:SECRET'],
     ...(conversationId === QUIET
       ? {}
-      : { replyTo: { connectorId: 'sim:a', conversationId, threadId: '' } }),
+      : { replyTo: { connectorId: RETRYING.connectorId, conversationId, threadId: '' } }),
   })),
 };
 

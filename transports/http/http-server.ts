@@ -1,4 +1,10 @@
-/** One small HTTP server contract with two implementations: `uws.ts` and its `node.ts` twin. It knows no route. */
+/**
+ * One small HTTP server contract with two implementations: `uws.ts` and its `node.ts` twin. It knows no route. What is not the
+ * HTTP/1.1 that it takes (another version, a target that is no path, a wrong or second length, bad chunks, an unknown coding, a
+ * head too large) reaches no handler: it is answered 400, 431 or 505 or not at all, and the connection is closed. The answer is a
+ * problem document, except where uWebSockets.js has refused it before we hear of it: that is a page of the library's, without
+ * a code, and no `HttpObserver` is told.
+ */
 
 export interface HttpRequest {
   readonly method: string;

@@ -37,6 +37,8 @@ export async function openNodeHttp(
     headersTimeout: options.requestTimeoutMs,
     connectionsCheckingInterval: Math.min(1_000, Math.max(20, options.requestTimeoutMs / 4)),
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // The library's own answer would have no code.
+    requireHostHeader: false,
   });
   const front: Front = { server, exchanges, options, refused: new WeakSet() };
   server.on('request', (request, response) => {
@@ -156,7 +158,7 @@ function readHead(incoming: IncomingMessage): HttpRequest {
 /** What the other engine refuses too: a gateway behaves the same wherever it runs. */
 function refusalOf(incoming: IncomingMessage, request: HttpRequest): 400 | 505 | undefined {
   if (incoming.httpVersion !== '1.1' || !request.path.startsWith('/')) return 505;
-  return hasKnownCoding(request.headers) ? undefined : 400;
+  return request.headers.host !== undefined && hasKnownCoding(request.headers) ? undefined : 400;
 }
 
 /** Node reads heads as latin1; they are bytes, read as UTF-8 like the other engine does. */

@@ -5,4 +5,4 @@ import { httpServerContract } from '../../contracts/http-server.contract.ts';
 
 // Each contract calls its suite's .run() itself.
 httpServerContract('node:http', async () => openNodeHttp);
-httpEnduranceContract('node:http', async () => openNodeHttp);
+httpEnduranceContract('node:http', async () => openNodeHttp, 'problem document');

@@ -5,4 +5,4 @@ import { httpServerContract } from '../../contracts/http-server.contract.ts';
 
 // Each contract calls its suite's .run() itself.
 httpServerContract('uWebSockets.js', loadUws);
-httpEnduranceContract('uWebSockets.js', loadUws);
+httpEnduranceContract('uWebSockets.js', loadUws, 'own page');
