@@ -87,6 +87,7 @@ const waitMs = z.number().nonnegative();
 /**
  * How one attempt ended, as the platform's own answer classes it.
  * rate_limited and transient: certainly not sent. unknown: it may have been. auth: the account, not the message.
+ * scope: whose sends rest for `retryAfterMs`; `account` where the platform limits all of its conversations together.
  */
 export const deliveryOutcomeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('delivered'), nativeMessageId: z.string() }),

@@ -17,6 +17,7 @@ import {
   beginOpening,
   type ConnectorSelf,
   closeQuietly,
+  endLimit,
   endOpening,
   giveUpOpening,
   stopReceiving,
@@ -33,6 +34,7 @@ export interface ConnectorOwn {
   late(key: AttemptKey): void;
   repeat(nothing: null): void;
   announce(nothing: null): void;
+  limitOver(nothing: null): void;
   receivingStopped(result: { readonly stopped: boolean }): void;
 }
 
@@ -76,6 +78,7 @@ export const connectorActor = defineActor<
     late: (state, key, self) => giveUpSending(state, key, self),
     repeat: (state, _nothing, self) => repeatUnacknowledged(state, self),
     announce: (state, _nothing, self) => announce(state, self),
+    limitOver: (state, _nothing, self) => endLimit(state, self),
     receivingStopped(state, { stopped }, self) {
       self.cancel('stop-receiving');
       answerStopping(state, stopped);

@@ -38,6 +38,8 @@ export interface ConnectorState {
   readiness: Readiness;
   liveness: Liveness;
   reason: string;
+  /** The platform refuses every send of the account, until then in monotonic time: the outbox rests it. */
+  limit: { readonly untilMs: number; readonly reason: string } | undefined;
   restarts: number;
   lastInboundAtMs: number;
   lastOutboundAtMs: number;
@@ -72,6 +74,7 @@ export function createConnectorState(
     readiness: 'ready',
     liveness: 'starting',
     reason: '',
+    limit: undefined,
     restarts: incarnation - 1,
     lastInboundAtMs: 0,
     lastOutboundAtMs: 0,
@@ -98,13 +101,15 @@ export function minIntervalOf({ connector }: ConnectorState): number {
 }
 
 export function statusOf(state: ConnectorState): ConnectorStatus {
+  const { limit } = state;
+  const isLimited = limit !== undefined && state.liveness === 'running';
   return {
     connectorId: state.args.account.connectorId,
     kind: state.args.account.kind,
     availability: state.availability,
     readiness: state.readiness,
-    liveness: state.liveness,
-    reason: state.reason,
+    liveness: isLimited ? 'degraded' : state.liveness,
+    reason: isLimited ? limit.reason : state.reason,
     restarts: state.restarts,
     lastInboundAtMs: state.lastInboundAtMs,
     lastOutboundAtMs: state.lastOutboundAtMs,

@@ -23,6 +23,8 @@ export type ConnectorSelf = Self<ConnectorProtocol & ConnectorOwn>;
 const OPEN_DEADLINE_MS = 60_000;
 const ADMIT_DEADLINE_MS = 30_000;
 const ANNOUNCE_AGAIN_MS = 250;
+/** The outbox rests no account for longer. */
+const LONGEST_LIMIT_MS = 24 * 60 * 60 * 1_000;
 // A platform that hands over events faster than they are made durable waits; that is its backpressure.
 const MAX_ACCEPTING = 64;
 
@@ -175,6 +177,32 @@ export function rest(state: ConnectorState, self: ConnectorSelf, trouble: Troubl
     retryInMs: delayMs,
   });
   announce(state, self);
+  notice(state, self);
+}
+
+/** The outbox rests the account for so long: its health says why, and is as before when that is over. */
+export function limit(
+  state: ConnectorState,
+  self: ConnectorSelf,
+  { retryAfterMs, reason }: { readonly retryAfterMs: number; readonly reason: string },
+): void {
+  const nowMs = self.clock.monotonicMs();
+  const endMs = nowMs + Math.min(retryAfterMs, LONGEST_LIMIT_MS);
+  const isNews = state.limit === undefined;
+  const untilMs = Math.max(state.limit?.untilMs ?? 0, endMs);
+  state.limit = { untilMs, reason: `the platform limits the account (rate_limited): ${reason}` };
+  self.after('limit', untilMs - nowMs, 'limitOver', null);
+  if (!isNews) return;
+  state.deps.log('warn', 'the platform limits the account', {
+    connector: state.args.account.connectorId,
+    reason,
+    retryInMs: untilMs - nowMs,
+  });
+  notice(state, self);
+}
+
+export function endLimit(state: ConnectorState, self: ConnectorSelf): void {
+  state.limit = undefined;
   notice(state, self);
 }
 

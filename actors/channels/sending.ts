@@ -5,7 +5,7 @@ import { codeOf } from '../../runtime/errors.ts';
 import type { Settlement } from '../outbox/protocol.ts';
 import type { ConnectorState } from './connector-state.ts';
 import type { AttemptKey } from './delivery-book.ts';
-import { type ConnectorSelf, rest } from './lifecycle.ts';
+import { type ConnectorSelf, limit, rest } from './lifecycle.ts';
 import { type Attempt, SENDS_HANG } from './protocol.ts';
 
 const SEND_DEADLINE_MS = 30_000;
@@ -133,6 +133,7 @@ function settle(
   if (outcome.type === 'delivered') state.lastOutboundAtMs = self.clock.wallMs();
   tellSettled(state, settlement, self);
   self.after('repeat', REPEAT_MS, 'repeat', null);
+  if (outcome.type === 'rate_limited' && outcome.scope === 'account') limit(state, self, outcome);
   if (outcome.type === 'auth' && state.phase === 'open') {
     rest(state, self, { readiness: 'auth_failed', reason: outcome.reason });
   }

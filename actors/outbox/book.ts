@@ -10,6 +10,7 @@ import { Pace } from './pace.ts';
 import type { UnknownPolicy } from './policy.ts';
 import type { DeliveryView, Settlement } from './protocol.ts';
 import { DEAD_LETTERS, type DeliveryRow, isActive } from './rows.ts';
+import { Trial } from './trial.ts';
 
 export interface Entry {
   readonly deliveryId: string;
@@ -75,6 +76,7 @@ export interface Account {
   parkReason: string;
   restUntilMs: number;
   readonly pace: Pace;
+  readonly trial: Trial;
   readonly lanes: Set<Lane>;
   /** Lanes whose piece is being sent, or is about to be: each holds one of the account's places in flight. */
   readonly inFlight: Set<Lane>;
@@ -286,6 +288,7 @@ function createAccount(id: string, defaults: AccountDefaults): Account {
     isParked: false,
     parkReason: '',
     restUntilMs: 0,
+    trial: new Trial(),
     lanes: new Set(),
     inFlight: new Set(),
     ready: new Set(),

@@ -75,6 +75,7 @@ export function settled(state: OutboxState, self: OutboxSelf, settlement: Settle
   }
 
   const { outcome, chunks } = settlement;
+  if (outcome.type !== 'rate_limited') lane.account.trial.pass(lane);
   restAccount(state, self, lane.account, settlement);
   lane.pending = {
     entry,
@@ -160,5 +161,6 @@ function restAccount(
   }
   const untilMs = nowMs + after.restMs;
   if (isOpen(account, nowMs) || untilMs > account.restUntilMs) account.restUntilMs = untilMs;
+  account.trial.begin();
   state.wakes.set(account, account.restUntilMs);
 }

@@ -27,7 +27,7 @@ export function pumpAll(state: OutboxState, self: OutboxSelf, account: Account):
   for (const lane of [...account.lanes]) pump(state, self, lane);
 }
 
-/** Gives free places of an account, one at a time where it has a pace, to the lanes that wait for one. */
+/** Gives free places of an account, one at a time where it has a pace or is on trial, to the lanes that wait for one. */
 export function fill(state: OutboxState, self: OutboxSelf, account: Account): void {
   for (const lane of account.ready) {
     if (!hasPlace(state, account, self.clock.monotonicMs())) return;
@@ -42,7 +42,9 @@ export function isOpen(account: Account, nowMs: number): boolean {
 
 /** Whether one more lane of the account may begin to send. */
 export function hasPlace(state: OutboxState, account: Account, nowMs: number): boolean {
-  return account.inFlight.size < state.policies.inFlightPerConnector && account.pace.isFree(nowMs);
+  const { inFlight, pace, trial } = account;
+  const isPlaceFree = inFlight.size < state.policies.inFlightPerConnector;
+  return isPlaceFree && pace.isFree(nowMs) && trial.allows(inFlight);
 }
 
 export function termsOf(account: Account, self: OutboxSelf): Terms {
@@ -231,8 +233,10 @@ function launch(
 
 /** The lane is about to send a piece. */
 export function occupy(lane: Lane): void {
-  lane.account.inFlight.add(lane);
-  lane.account.pace.take(lane);
+  const { inFlight, pace, trial } = lane.account;
+  trial.take(lane, inFlight);
+  inFlight.add(lane);
+  pace.take(lane);
 }
 
 function leavesLane(row: DeliveryRow): boolean {

@@ -5,6 +5,7 @@ import { BoundedMap } from '../bounded-map.ts';
 import type { DeliveryAttempt } from '../connector.ts';
 import type { BotApi, SendRequest } from './bot-api.ts';
 import { BotApiError, type BotFailure, classify, type Verdict } from './errors.ts';
+import { type FloodPause, FloodScope } from './flood-scope.ts';
 import { messageIdOf, nativeIdOf } from './updates.ts';
 
 export interface Sender {
@@ -15,6 +16,7 @@ export interface SenderDeps {
   api(): Promise<BotApi>;
   /** Aborts when the connector closes. */
   readonly life: AbortSignal;
+  wallMs(): number;
   /** The platform refused the credential of a send. */
   refused(reason: string): void;
 }
@@ -25,15 +27,20 @@ const DEFAULT_PAUSE_MS = 5_000;
 
 export function createSender(deps: SenderDeps): Sender {
   const moved = new BoundedMap<string, string>(MOVED_GROUPS);
+  const flood = new FloodScope();
 
   const send = async (request: SendRequest, signal: AbortSignal): Promise<Sent> => {
     try {
       const api = await deps.api();
+      const begun = flood.begin();
       const sent = await api.sendMessage(request, signal);
+      flood.taken(begun);
       return { type: 'delivered', nativeMessageId: nativeIdOf(sent.chatId, sent.messageId) };
     } catch (error) {
       if (!(error instanceof BotApiError)) throw error;
-      const sent = toSent(classify(error.failure), error.failure);
+      const sent = toSent(classify(error.failure), error.failure, (askedMs) =>
+        flood.refused(request.chatId, askedMs, deps.wallMs()),
+      );
       if (sent.type === 'auth') deps.refused(sent.reason);
       return sent;
     }
@@ -71,19 +78,21 @@ function toRequest(attempt: DeliveryAttempt, chatId: string): SendRequest {
   };
 }
 
-function toSent({ class: failureClass, reason }: Verdict, failure: BotFailure): Sent {
+function toSent(
+  { class: failureClass, reason }: Verdict,
+  failure: BotFailure,
+  refusedFor: (askedMs: number) => FloodPause,
+): Sent {
   const { retryAfterMs, migrateToChatId, isBotApi } =
     failure.type === 'answer' ? failure : { retryAfterMs: 0, migrateToChatId: '', isBotApi: true };
   switch (failureClass) {
     case 'rate_limited': {
-      // Only a front end's page is clearly not about the one chat.
-      const scope = isBotApi ? 'conversation' : 'account';
-      return {
-        type: 'rate_limited',
-        retryAfterMs: retryAfterMs || DEFAULT_PAUSE_MS,
-        scope,
-        reason,
-      };
+      const askedMs = retryAfterMs || DEFAULT_PAUSE_MS;
+      // A front end's page is not about the one chat; of the Bot API's own word nobody knows.
+      const pause: FloodPause = isBotApi
+        ? refusedFor(askedMs)
+        : { scope: 'account', retryAfterMs: askedMs };
+      return { type: 'rate_limited', ...pause, reason };
     }
     case 'readdress':
       return { type: 'moved', chatId: migrateToChatId, reason };

@@ -70,6 +70,7 @@ class TelegramConnector implements Connector {
     this.#sender = createSender({
       api: () => this.#loadApi(),
       life: this.#life.signal,
+      wallMs: () => deps.wallMs(),
       refused: (reason) => {
         this.#health?.report({ readiness: 'auth_failed', liveness: 'degraded', reason });
         this.#receiver?.doubt();

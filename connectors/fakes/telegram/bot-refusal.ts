@@ -26,3 +26,8 @@ export class BotRefusal extends Error {
     };
   }
 }
+
+export function tooManyRequests(retryAfterS: number): BotRefusal {
+  const words = `Too Many Requests: retry after ${retryAfterS}`;
+  return new BotRefusal(429, words, { retry_after: retryAfterS });
+}

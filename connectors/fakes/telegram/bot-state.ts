@@ -1,5 +1,6 @@
 /** What one fake bot holds: updates not yet confirmed, the poll in flight, chats, and the log of accepted messages. */
 import { BotRefusal } from './bot-refusal.ts';
+import type { FloodBucket } from './flood-bucket.ts';
 
 /** One message that the fake took, as its log shows it. */
 export interface AcceptedMessage {
@@ -48,6 +49,7 @@ const MAX_LIMIT = 100;
 export class BotState {
   readonly token: string;
   readonly id: number;
+  readonly flood: FloodBucket;
   webhookUrl = '';
   /** Every update before this one is confirmed; 0 at first. */
   confirmedBefore = 0;
@@ -56,9 +58,10 @@ export class BotState {
   #poll: Poll | undefined;
   readonly #lastMessageIds = new Map<string, number>();
 
-  constructor(token: string, id: number) {
+  constructor(token: string, id: number, flood: FloodBucket) {
     this.token = token;
     this.id = id;
+    this.flood = flood;
   }
 
   get unconfirmed(): number {

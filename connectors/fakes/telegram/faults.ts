@@ -1,7 +1,7 @@
 /** What can go wrong with one call to the fake, and how each fault is played on its connection. */
 import type { ServerResponse } from 'node:http';
 import { answerText } from '../http-exchange.ts';
-import { BotRefusal } from './bot-refusal.ts';
+import { BotRefusal, tooManyRequests } from './bot-refusal.ts';
 
 /**
  * `rate-limit`: 429 with `parameters.retry_after`. `error`: the Bot API's own refusal. `html`: a front end's page.
@@ -31,10 +31,8 @@ export function isCarriedOut(fault: TelegramFault): boolean {
 /** The refusal that a fault is; `undefined` where it is played on the connection instead. */
 export function refusalOf(fault: TelegramFault): BotRefusal | undefined {
   switch (fault.type) {
-    case 'rate-limit': {
-      const words = `Too Many Requests: retry after ${fault.retryAfterS}`;
-      return new BotRefusal(429, words, { retry_after: fault.retryAfterS });
-    }
+    case 'rate-limit':
+      return tooManyRequests(fault.retryAfterS);
     case 'error':
       return new BotRefusal(fault.status, fault.description ?? 'Internal Server Error');
     case 'conflict':

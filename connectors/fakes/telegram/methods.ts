@@ -57,6 +57,7 @@ function sendMessage(call: MethodCall): unknown {
   const { bot, parameters, chats, atMs } = call;
   const chatId = textOf(parameters, 'chat_id');
   if (chatId === '') throw new BotRefusal(400, 'Bad Request: chat_id is empty');
+  bot.flood.take(atMs);
   chats.checkWritable(chatId);
   const text = textOf(parameters, 'text');
   if (text.trim() === '') throw new BotRefusal(400, 'Bad Request: message text is empty');

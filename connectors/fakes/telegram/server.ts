@@ -8,6 +8,7 @@ import { type AcceptedMessage, BotState, type PushedMessage } from './bot-state.
 import { type Chats, createChats } from './chats.ts';
 import { answerControl } from './control.ts';
 import { isCarriedOut, playOnConnection, refusalOf, type TelegramFault } from './faults.ts';
+import { FloodBucket, type FloodLimit } from './flood-bucket.ts';
 import { METHODS } from './methods.ts';
 import { readParameters } from './parameters.ts';
 
@@ -21,6 +22,8 @@ export interface TelegramFakeOptions {
   readonly tokens?: readonly string[];
   /** Default `any`: every number is a chat. */
   readonly chats?: 'any' | readonly (string | number)[];
+  /** Each bot has such a limit over all of its chats; default none. */
+  readonly botLimit?: FloodLimit;
 }
 
 export interface FakeCall {
@@ -93,7 +96,8 @@ class FakeState {
   constructor(options: TelegramFakeOptions) {
     this.#chats = createChats(options.chats ?? 'any');
     for (const token of options.tokens ?? [DEFAULT_TOKEN]) {
-      this.#bots.set(token, new BotState(token, Number.parseInt(token, 10) || this.#bots.size + 1));
+      const id = Number.parseInt(token, 10) || this.#bots.size + 1;
+      this.#bots.set(token, new BotState(token, id, new FloodBucket(options.botLimit)));
     }
   }
 

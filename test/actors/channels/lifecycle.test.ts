@@ -170,6 +170,55 @@ actor('the health that the connector observes reaches outbox and channels', asyn
   assert.is(status().liveness, 'running');
 });
 
+actor(
+  'while the platform limits the account its health says so, and is as before then',
+  async () => {
+    let retryAfterMs = 5_000;
+    const { kit, tells, ports, status } = await opened({
+      deliver: async () => ({
+        type: 'rate_limited',
+        retryAfterMs,
+        scope: 'account',
+        reason: '429',
+      }),
+    });
+    ports.health({ readiness: 'ready', liveness: 'running', reason: '' });
+    const send = async (attempt: number) => {
+      kit.receive('deliver', { ...ATTEMPT, attempt });
+      await kit.settle();
+    };
+    const seen = () => [status().readiness, status().liveness];
+    await send(1);
+    assert.equal(seen(), ['ready', 'degraded']);
+    assert.match(status().reason, /rate_limited.*429/);
+    assert.is((tells('channels', 'observed').at(-1) as ConnectorStatus).liveness, 'degraded');
+    ports.health({ readiness: 'ready', liveness: 'running', reason: '' });
+    assert.equal(seen(), ['ready', 'degraded'], 'receiving is not limited');
+    await kit.advance(1_000);
+    retryAfterMs = 1_000;
+    await send(2);
+    await kit.advance(3_999);
+    assert.equal(seen(), ['ready', 'degraded'], 'the later of the two ends');
+    await kit.advance(1);
+    assert.equal([...seen(), status().reason], ['ready', 'running', '']);
+    assert.is((tells('channels', 'observed').at(-1) as ConnectorStatus).liveness, 'running');
+  },
+);
+
+actor('a limit of one conversation is no trouble of the account', async () => {
+  const { kit, status } = await opened({
+    deliver: async () => ({
+      type: 'rate_limited',
+      retryAfterMs: 5_000,
+      scope: 'conversation',
+      reason: '429',
+    }),
+  });
+  kit.receive('deliver', ATTEMPT);
+  await kit.settle();
+  assert.equal([status().liveness, status().reason], ['running', '']);
+});
+
 actor('when the outbox ends, its successor is told again', async () => {
   const { kit, tells } = await opened();
   const cause = { kind: 'crashed', code: 'x' } as const;

@@ -27,15 +27,63 @@ test('a failed attempt waits by itself: other lanes go on', async () => {
 });
 
 test('a rate limit of the account rests all its lanes, for as long as asked', async () => {
-  const { world, connector, outcomes, say } = await createWorld();
+  const { world, connector, outcomes, say, log } = await createWorld();
   outcomes.push({ type: 'rate_limited', retryAfterMs: 5_000, scope: 'account', reason: '429' });
   void say(1, ['one'], 'x');
   await world.answerAll();
   void say(2, ['two'], 'y');
   await world.answerAll();
   assert.is(world.row(ID(2))?.status, 'queued', 'it never left');
+  await world.advance(4_999);
+  assert.is(connector.running.length, 0);
+  await world.advance(1);
+  assert.is(connector.running.length, 1);
+  await world.answerAll();
+  assert.equal(log().toSorted(), [`${ID(1)}#0`, `${ID(2)}#0`]);
+});
+
+test('after such a rest one conversation tries; the others follow once it was taken', async () => {
+  const { world, connector, outcomes, say, log } = await createWorld();
+  const limited = (scope: 'account' | 'conversation', retryAfterMs: number) =>
+    outcomes.push({ type: 'rate_limited', retryAfterMs, scope, reason: '429' });
+  limited('account', 5_000);
+  void say(1, ['one'], 'c1');
+  await world.answerAll();
+  for (let n = 2; n <= 9; n += 1) void say(n, ['text'], `c${n}`);
   await world.advance(5_000);
-  assert.is(connector.running.length, 2);
+  assert.is(connector.running.length, 1);
+  // One chat's own limit proves nothing: the next one tries.
+  limited('conversation', 60_000);
+  limited('account', 7_000);
+  await world.answerAll();
+  assert.equal([connector.running.length, log().length], [0, 0]);
+  await world.advance(6_999);
+  assert.is(connector.running.length, 0);
+  await world.advance(1);
+  assert.is(connector.running.length, 1);
+  await world.answerAll();
+  assert.is(log().length, 8);
+  assert.is(connector.mostInFlight, 7);
+  await world.advance(60_000);
+  await world.answerAll();
+  assert.is(log().length, 9);
+});
+
+test('a try after such a rest whose connector is lost leaves its turn to another', async () => {
+  const { world, connector, outcomes, say, log } = await createWorld();
+  outcomes.push({ type: 'rate_limited', retryAfterMs: 5_000, scope: 'account', reason: '429' });
+  void say(1, ['one'], 'c1');
+  await world.answerAll();
+  void say(2, ['two'], 'c2');
+  await world.advance(5_000);
+  assert.is(connector.running.length, 1);
+  world.loseConnector('a:1');
+  world.up('a:1');
+  await world.calm();
+  assert.is(connector.running.length, 1);
+  await world.advance(1_000);
+  await world.answerAll();
+  assert.is(log().length, 2);
 });
 
 test('a refused credential parks the account: nothing is tried, nothing dies, until it works again', async () => {

@@ -48,6 +48,21 @@ async function post(url: string, token: string, method: string, parameters: unkn
   return (await response.json()) as BotAnswer;
 }
 
+test('a limit of the whole bot refuses every chat until its pause is over', () =>
+  withFake(
+    async (_fake, call) => {
+      const send = async (chat_id: number) => call('sendMessage', { chat_id, text: 'x' });
+      assert.ok((await send(1)).ok);
+      assert.ok((await send(2)).ok);
+      for (const chat of [1, 3]) {
+        const { error_code, parameters } = await send(chat);
+        assert.equal([error_code, parameters], [429, { retry_after: 60 }]);
+      }
+      assert.ok((await call('getUpdates')).ok);
+    },
+    { botLimit: { messages: 2, pauseS: 60 } },
+  ));
+
 test('updates wait until an offset after them confirms all earlier ones', () =>
   withFake(async (fake, call) => {
     for (const text of ['a', 'b', 'c']) fake.pushUpdate({ chatId: 1, text });

@@ -7,6 +7,7 @@ import {
   DEFAULT_TOKEN,
   startTelegramFake,
   type TelegramFake,
+  type TelegramFakeOptions,
   type TelegramFault,
 } from '../../../connectors/fakes/telegram/index.ts';
 import { createTelegram } from '../../../connectors/telegram/telegram.ts';
@@ -36,8 +37,9 @@ async function onStage(
   work: (stage: { fake: TelegramFake; connector: Connector; deps: TestDeps }) => Promise<void>,
   options: Readonly<Record<string, unknown>> = {},
   timing = PATIENT,
+  fakeOptions: TelegramFakeOptions = {},
 ): Promise<void> {
-  const fake = await startTelegramFake();
+  const fake = await startTelegramFake(fakeOptions);
   const deps = createTestDeps(DEFAULT_TOKEN);
   const connector = createAt(fake.url, deps, options, timing);
   try {
@@ -152,6 +154,35 @@ for (const [fault, expected] of OUTCOMES) {
     );
   });
 }
+
+const scopeOf = async (connector: Connector, conversationId: string) => {
+  const outcome = await within('deliver', connector.deliver(attempt({ conversationId }), never()));
+  return outcome.type === 'rate_limited' ? outcome.scope : outcome.type;
+};
+
+test('a limit of the whole bot is the account’s as soon as a second chat meets it', () =>
+  onStage(
+    async ({ connector }) => {
+      const scopes: string[] = [];
+      for (const chat of ['1', '2', '3', '4', '2']) scopes.push(await scopeOf(connector, chat));
+      assert.equal(scopes, ['delivered', 'conversation', 'account', 'account', 'account']);
+    },
+    {},
+    PATIENT,
+    { botLimit: { messages: 1, pauseS: 60 } },
+  ));
+
+test('limits of single chats stay theirs while the bot’s other chats are served', () =>
+  onStage(async ({ fake, connector }) => {
+    for (const chat_id of [1, 2]) {
+      const fault = { type: 'rate-limit', retryAfterS: 60 } as const;
+      fake.script({ method: 'sendMessage', where: { chat_id }, times: 0, fault });
+    }
+    const scopes: string[] = [];
+    for (const chat of ['1', '1', '3', '2', '2', '3']) scopes.push(await scopeOf(connector, chat));
+    const own = ['conversation', 'conversation', 'delivered'];
+    assert.equal(scopes, [...own, ...own]);
+  }));
 
 test('what Telegram itself refuses is permanent, with Telegram’s words', () =>
   onStage(async ({ fake, connector }) => {
