@@ -136,6 +136,21 @@ export async function withdrawToken(stateRoot: string): Promise<void> {
   await rm(adminTokenFileOf(stateRoot), { force: true });
 }
 
+/** Enough for any proxy; an idle connection costs memory too. */
+const MOST_CONNECTIONS = 8_192;
+/** Where the system does not say: what it gives at least, as a rule. */
+const USUAL_DESCRIPTORS = 1_024;
+
+/**
+ * How many connections may be open to the listener: half of the descriptors that the process may have, so that files, threads
+ * and calls to platforms and models find the others free.
+ */
+export async function maxConnections(): Promise<number> {
+  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+  const descriptors = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? USUAL_DESCRIPTORS);
+  return Math.min(MOST_CONNECTIONS, Math.floor(descriptors / 2));
+}
+
 /** Where the copy of this id goes: a path below the state root that does not exist yet. */
 export async function prepareBackup(stateRoot: string, id: string): Promise<string> {
   const parent = join(stateRoot, BACKUPS);

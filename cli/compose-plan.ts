@@ -12,6 +12,15 @@ export function makesToken(config: GatewayConfig): boolean {
   return config.admin.tokenRef === '';
 }
 
+/** Those that there is an account of. */
+export function kindsOf(config: GatewayConfig): readonly string[] {
+  return [...new Set(enabledOf(config).map(({ kind }) => kind))];
+}
+
+function enabledOf({ connectors }: GatewayConfig): GatewayConfig['connectors'] {
+  return connectors.filter(({ enabled }) => enabled);
+}
+
 export function planOf(config: GatewayConfig, version: string): GatewayPlan {
   const isOwn = makesToken(config);
   const { host, port, unreadyMs } = config.http;
@@ -22,9 +31,8 @@ export function planOf(config: GatewayConfig, version: string): GatewayPlan {
     unreadyMs,
     admin: { tokenRef: isOwn ? OWN_TOKEN_REF : config.admin.tokenRef, makesToken: isOwn },
     modelProvider: config.model.provider,
-    accounts: config.connectors
-      .filter(({ enabled }) => enabled)
-      .map(({ connectorId, kind, tokenRef, onUnknown, parkedMaxAgeMs, options }) => ({
+    accounts: enabledOf(config).map(
+      ({ connectorId, kind, tokenRef, onUnknown, parkedMaxAgeMs, options }) => ({
         connectorId,
         kind,
         tokenRef,
@@ -32,7 +40,8 @@ export function planOf(config: GatewayConfig, version: string): GatewayPlan {
         maxAgeMs: MAX_AGE_MS,
         parkedMaxAgeMs,
         options,
-      })),
+      }),
+    ),
     rules: config.router,
     webhooks: config.webhooks,
   };

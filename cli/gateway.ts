@@ -16,7 +16,7 @@ import type { System } from '../runtime/system.ts';
 import { logEvent } from './compose-events.ts';
 import { openHostLine } from './compose-line.ts';
 import { makeStateRoot, withdrawToken } from './compose-machine.ts';
-import { makesToken, planOf, SYSTEM } from './compose-plan.ts';
+import { kindsOf, makesToken, planOf, SYSTEM } from './compose-plan.ts';
 import { packageVersion } from './compose-version.ts';
 import type { CheckedConfig } from './config/checked-config.ts';
 import { toLine } from './config/config-error.ts';
@@ -151,7 +151,15 @@ class Gateway implements GatewayHandle {
     await makeStateRoot(stateRoot);
     this.#warnOfReaders(stateRoot);
     const { model, history } = config;
-    const args: ThreadArgs = { gatewayId, stateRoot, model, history, hostKinds: connectors };
+    const kinds = kindsOf(config);
+    const args: ThreadArgs = {
+      gatewayId,
+      stateRoot,
+      model,
+      history,
+      kinds,
+      hostKinds: connectors,
+    };
     const host = { log: this.#log, reveal: (ref: string) => this.#reveal(ref) };
     const takeBack = lendHost(gatewayId, host);
     const line = openHostLine(gatewayId, host);

@@ -16,6 +16,7 @@ import type { VaultDeps } from '../actors/vault/actor.ts';
 import type { SecretReply } from '../actors/vault/protocol.ts';
 import { type KindSource, loadKind } from '../connectors/kinds.ts';
 import type { Model } from '../connectors/models/model.ts';
+import { openModel } from '../connectors/models/open-model.ts';
 import { PalyraError } from '../proto/errors.ts';
 import { codeOf } from '../runtime/errors.ts';
 import type { JobsDeps } from '../runtime/jobs/actor.ts';
@@ -25,6 +26,7 @@ import {
   clearHalfBackups,
   createStoreOpener,
   machineSecrets,
+  maxConnections,
   prepareBackup,
   publishToken,
   STORE_DIRECTORY,
@@ -33,6 +35,7 @@ import {
 import type { ModelConfig } from './config/gateway-config.ts';
 import { keepModel } from './kept-model.ts';
 import type { Log } from './log.ts';
+import { preload } from './preload.ts';
 
 /** Plain data: it crosses threads. */
 export interface ThreadArgs {
@@ -40,6 +43,8 @@ export interface ThreadArgs {
   readonly stateRoot: string;
   readonly model: ModelConfig;
   readonly history: HistoryLimits;
+  /** Of the accounts that there are. */
+  readonly kinds: readonly string[];
   readonly hostKinds: Readonly<Record<string, KindSource>>;
 }
 
@@ -73,7 +78,9 @@ export async function setup(args: unknown, thread: ThreadContext): Promise<Threa
   return thread.isMain ? setupMain(given, thread) : setupPool(given, thread);
 }
 
-function setupPool(args: ThreadArgs, thread: ThreadContext): ThreadWorld {
+async function setupPool(args: ThreadArgs, thread: ThreadContext): Promise<ThreadWorld> {
+  const { kinds, hostKinds, model } = args;
+  await preload({ kinds, hostKinds, provider: model.provider });
   const line = openThreadLine(args.gatewayId, thread.name);
   return {
     deps: fieldDeps(args, line.log, (ref) => line.reveal(ref)),
@@ -108,7 +115,7 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
     },
     openHttp: async (options, ports) => {
       const { openGatewayHttp } = await import('../transports/http/index.ts');
-      return openGatewayHttp(options, ports, log);
+      return openGatewayHttp({ ...options, maxConnections: await maxConnections() }, ports, log);
     },
     publishToken: async (token) => {
       // In the message: a field whose name speaks of a token would be redacted.
@@ -153,7 +160,6 @@ async function openConfigured(
   config: ModelConfig,
   reveal: (ref: string) => Promise<SecretReply>,
 ): Promise<Model> {
-  const { openModel } = await import('../connectors/models/open-model.ts');
   if (config.provider === 'echo') return openModel({ provider: 'echo' });
   const { provider, baseUrl, model, apiKeyRef } = config;
   if (apiKeyRef === '') return openModel({ provider, baseUrl, model, apiKey: '' });

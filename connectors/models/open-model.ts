@@ -18,13 +18,25 @@ export type ModelConfig =
 
 export const MODEL_PROVIDERS = ['echo', 'openai-compatible'] as const;
 
+export type ModelProvider = (typeof MODEL_PROVIDERS)[number];
+
+const CODE = {
+  echo: () => import('./echo.ts'),
+  'openai-compatible': () => import('./openai-compatible.ts'),
+} as const satisfies Record<ModelProvider, () => Promise<unknown>>;
+
+/** Loads what `openModel` of this provider needs, and opens nothing. */
+export async function loadModelCode(provider: ModelProvider): Promise<void> {
+  await CODE[provider]();
+}
+
 /** Rejects with `invalid_options` for a provider that is not one of `MODEL_PROVIDERS`. */
 export async function openModel(config: ModelConfig): Promise<Model> {
   switch (config.provider) {
     case 'echo':
-      return (await import('./echo.ts')).createEchoModel();
+      return (await CODE.echo()).createEchoModel();
     case 'openai-compatible':
-      return (await import('./openai-compatible.ts')).createOpenAiCompatibleModel(config);
+      return (await CODE['openai-compatible']()).createOpenAiCompatibleModel(config);
     default:
       throw new PalyraError(
         'invalid_options',

@@ -1,5 +1,6 @@
 /** Threads for jobs, on Piscina. It runs one job a thread and ends the thread of an aborted one; who waits is not its business. */
 import { extname } from 'node:path';
+import { Piscina } from 'piscina';
 import { RuntimeError } from '../errors.ts';
 import type { JobTask } from './entry.ts';
 import type { JobReply } from './protocol.ts';
@@ -20,33 +21,30 @@ export interface JobPoolOptions {
   readonly idleMs?: number;
 }
 
-type Threads = import('piscina').Piscina<JobTask, JobReply>;
+type Threads = Piscina<JobTask, JobReply>;
 
-/** A pool without threads yet: the library is loaded and the first thread started by the first job. */
+/** A pool without threads yet: the first one is started by the first job. */
 export function createJobPool(options: JobPoolOptions): JobPool {
   if (!Number.isInteger(options.maxThreads) || options.maxThreads < 1) {
     throw new RuntimeError('bad_option', `maxThreads is ${options.maxThreads}, expected 1 or more`);
   }
-  let opened: Promise<Threads> | undefined;
+  let opened: Threads | undefined;
   let isClosed = false;
   return {
     maxThreads: options.maxThreads,
     async run(task, signal) {
       if (isClosed) throw new RuntimeError('job_failed', 'the job pool is closed');
       opened ??= openThreads(options);
-      const threads = await opened;
-      return threads.run(task, { signal });
+      return opened.run(task, { signal });
     },
     async close() {
       isClosed = true;
-      const threads = await opened;
-      await threads?.destroy();
+      await opened?.destroy();
     },
   };
 }
 
-async function openThreads(options: JobPoolOptions): Promise<Threads> {
-  const { Piscina } = await import('piscina');
+function openThreads(options: JobPoolOptions): Threads {
   const threads: Threads = new Piscina({
     filename: new URL(`./entry${extname(import.meta.url)}`, import.meta.url).href,
     name: 'runJob',

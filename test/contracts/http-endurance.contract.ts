@@ -72,6 +72,29 @@ export function httpEnduranceContract(
       for (const raw of silent) raw.destroy();
     }));
 
+  test('a connection beyond maxConnections is closed and counted, and one that goes frees its place', () =>
+    withServer(load, { maxConnections: 2 }, async ({ server, seen, refusals }, gate) => {
+      const held = [await connectRaw(server.port), await connectRaw(server.port)];
+      for (const raw of held) raw.send('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+      await eventually('both are in progress', () => seen[1]);
+      for (let n = 1; n <= 20; n += 1) {
+        assert.is(await (await connectRaw(server.port)).closed(), '');
+        await eventually('it is counted', () => (refusals.length === n ? true : undefined));
+      }
+      assert.ok(refusals.every((reason) => reason === 'too_many_connections'));
+      gate.release?.();
+      await eventually('one of the two has its answer', () =>
+        held.find((raw) => hasAnswers(1)(raw.received())),
+      );
+      for (const raw of held) raw.destroy();
+      await eventually('a place is free again', () =>
+        call(server.port, { path: '/' }).then(
+          ({ status }) => (status === 200 ? true : undefined),
+          () => undefined,
+        ),
+      );
+    }));
+
   test('bytes that are not HTTP are answered or closed, and nothing else happens', () =>
     withServer(load, {}, async ({ server, seen }) => {
       const garbage = [
@@ -305,7 +328,14 @@ export function httpEnduranceContract(
       const open = await load();
       const again = (host: string, port: number) =>
         open(
-          { host, port, requestTimeoutMs: 1_000, maxRequests: 1, maxReserved: 1 },
+          {
+            host,
+            port,
+            requestTimeoutMs: 1_000,
+            maxConnections: 9,
+            maxRequests: 1,
+            maxReserved: 1,
+          },
           createHandler(seen, {}),
         ).then(
           () => 'opened',
@@ -316,7 +346,14 @@ export function httpEnduranceContract(
       await server.close(0);
       const { port } = server;
       const reopened = await open(
-        { host: '127.0.0.1', port, requestTimeoutMs: 1_000, maxRequests: 1, maxReserved: 1 },
+        {
+          host: '127.0.0.1',
+          port,
+          requestTimeoutMs: 1_000,
+          maxConnections: 9,
+          maxRequests: 1,
+          maxReserved: 1,
+        },
         createHandler(seen, {}),
       );
       assert.is(reopened.port, port);

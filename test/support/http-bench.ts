@@ -108,6 +108,7 @@ export async function withServer(
       host: '127.0.0.1',
       port: 0,
       requestTimeoutMs: 10_000,
+      maxConnections: 1_000,
       maxRequests: 100,
       maxReserved: 2,
       observer: {

@@ -33,7 +33,7 @@ export class HttpCounters {
       },
       {
         name: 'palyra_http_refused_total',
-        help: 'Requests not taken: too many in progress, too slow, or not HTTP.',
+        help: 'Connections and requests not taken: too many open, too many in progress, too slow, or not HTTP.',
         type: 'counter',
         samples: [...this.#refusals].map(([reason, value]) => ({ labels: { reason }, value })),
       },

@@ -62,6 +62,8 @@ export interface HttpServerOptions {
   readonly port: number;
   /** A connection that has not sent its whole request by then is closed. */
   readonly requestTimeoutMs: number;
+  /** Connections that are open at once; one more is closed when it comes. */
+  readonly maxConnections: number;
   /** Requests in progress at once, in fair shares of their sources; one that is answered at once is none. */
   readonly maxRequests: number;
   /** Beside them: places that no other request can take. */
@@ -73,11 +75,11 @@ export interface HttpServerOptions {
 export interface HttpObserver {
   /** The handler threw or rejected; the client got a 500 without its text. */
   defect(error: unknown): void;
-  /** overloaded: its source had its share · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
+  /** too_many_connections: closed by `maxConnections` · overloaded: its source had its share · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
   refused(reason: HttpRefusal): void;
 }
 
-export type HttpRefusal = 'overloaded' | 'timed_out' | 'unreadable';
+export type HttpRefusal = 'too_many_connections' | 'overloaded' | 'timed_out' | 'unreadable';
 
 export interface HttpServer {
   readonly host: string;

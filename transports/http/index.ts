@@ -1,7 +1,7 @@
 /** HTTP for the gateway: opened by the listener actor with its ports, served by the engine that this system can load. */
 import type { GatewayPorts } from './gateway-ports.ts';
 import { HttpCounters } from './http-counters.ts';
-import type { HttpServer, OpenHttpServer } from './http-server.ts';
+import type { HttpServer, HttpServerOptions, OpenHttpServer } from './http-server.ts';
 import { type HttpLog, pickHttpEngine } from './open-http-server.ts';
 import { createGatewayHandler } from './routes.ts';
 
@@ -26,12 +26,14 @@ const MAX_REQUESTS = 480;
 /** For the admin routes and `/metrics`. */
 const MAX_RESERVED = 32;
 
+export type HttpPlace = Pick<HttpServerOptions, 'host' | 'port' | 'maxConnections'>;
+
 /**
  * The gateway's routes on `host` and `port` (0 picks a free one), on the main thread only. Rejects with
  * `HttpListenError` where it cannot listen.
  */
 export async function openGatewayHttp(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, maxConnections }: HttpPlace,
   ports: GatewayPorts,
   log: HttpLog,
   pick: (log: HttpLog) => Promise<OpenHttpServer> = pickHttpEngine,
@@ -43,6 +45,7 @@ export async function openGatewayHttp(
       host,
       port,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      maxConnections,
       maxRequests: MAX_REQUESTS,
       maxReserved: MAX_RESERVED,
       observer: {

@@ -40,6 +40,8 @@ export async function openNodeHttp(
     // The library's own answer would have no code.
     requireHostHeader: false,
   });
+  server.maxConnections = options.maxConnections;
+  server.on('drop', () => options.observer?.refused('too_many_connections'));
   const front: Front = { server, exchanges, options, refused: new WeakSet() };
   server.on('request', (request, response) => {
     if (!front.refused.has(request.socket)) receive(front, request, response);

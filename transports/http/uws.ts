@@ -53,6 +53,7 @@ async function openUws(
 ): Promise<HttpServer> {
   const app = library.App();
   const front = new Front(options, createExchanges(options, handler));
+  app.filter((response, change) => front.connection(response, Number(change)));
   app.any('/*', (response, raw) => front.receive(response, raw));
   const socket = await listen(app, options);
   if (socket === false) {
@@ -103,6 +104,7 @@ class Front {
   readonly #exchanges: Exchanges;
   /** The longest waiting first. */
   readonly #uploads = new LinkedList<Upload>();
+  #connections = 0;
   #stopping = false;
 
   constructor(options: HttpServerOptions, exchanges: Exchanges) {
@@ -133,6 +135,14 @@ class Front {
         return closing;
       },
     };
+  }
+
+  /** One came (1) or went (-1): the library tells of those too that are closed here. */
+  connection(response: RawResponse, change: number): void {
+    this.#connections += change;
+    if (change < 0 || this.#connections <= this.#options.maxConnections) return;
+    this.#options.observer?.refused('too_many_connections');
+    response.close();
   }
 
   receive(response: RawResponse, raw: RawRequest): void {

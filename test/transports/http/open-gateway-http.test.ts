@@ -10,6 +10,8 @@ import { until, within } from '../../support/within.ts';
 
 const test = suite('gateway http');
 
+const PLACE = { host: '127.0.0.1', port: 0, maxConnections: 1_000 };
+
 type Line = readonly [level: string, message: string, fields: unknown];
 
 function createLog(): { readonly log: HttpLog; readonly lines: Line[] } {
@@ -41,7 +43,7 @@ for (const [name, pick] of Object.entries(engines)) {
   test(`${name}: webhook, admin call, probes and errors over a socket`, async () => {
     const ports = createFakePorts();
     const { log, lines } = createLog();
-    const server = await openGatewayHttp({ host: '127.0.0.1', port: 0 }, ports, log, pick);
+    const server = await openGatewayHttp(PLACE, ports, log, pick);
     const url = `http://127.0.0.1:${server.port}`;
     const ask = (path: string, init: RequestInit = {}) =>
       within(path, fetch(`${url}${path}`, init));
@@ -68,7 +70,7 @@ for (const [name, pick] of Object.entries(engines)) {
   test(`${name}: a webhook whose senders stand still takes nothing from another one, nor from the admin API`, async () => {
     const ports = createFakePorts({ webhook: () => ({ state: 'open', maxPayloadBytes: 1_000 }) });
     const { log } = createLog();
-    const server = await openGatewayHttp({ host: '127.0.0.1', port: 0 }, ports, log, pick);
+    const server = await openGatewayHttp(PLACE, ports, log, pick);
     const url = `http://127.0.0.1:${server.port}`;
     const statusOf = async (path: string, init: RequestInit = {}) =>
       (await within(path, fetch(`${url}${path}`, init))).status;
@@ -94,7 +96,7 @@ for (const [name, pick] of Object.entries(engines)) {
   test(`${name}: a defect is answered 500 without its text and stands in the log`, async () => {
     const ports = createFakePorts({ call: () => Promise.reject(new Error('inner secret')) });
     const { log, lines } = createLog();
-    const server = await openGatewayHttp({ host: '127.0.0.1', port: 0 }, ports, log, pick);
+    const server = await openGatewayHttp(PLACE, ports, log, pick);
     try {
       const url = `http://127.0.0.1:${server.port}/admin/v1/status`;
       const headers = { authorization: `Bearer ${TOKEN}` };
