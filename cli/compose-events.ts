@@ -53,6 +53,13 @@ export function logEvent(log: Log, event: SystemEvent): void {
         subject: event.subject,
       });
       return;
+    case 'thread.not_started':
+      log('error', 'no thread can be made in the place of a lost one; it is tried again', {
+        place: event.thread,
+        code: event.code,
+        reason: event.message,
+      });
+      return;
     case 'thread.started':
       log('debug', 'a thread has started', { started: event.thread, worker: event.worker });
       return;

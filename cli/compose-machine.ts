@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { VaultDeps } from '../actors/vault/actor.ts';
 import { codeOf, messageOf } from '../runtime/errors.ts';
 import type { Store } from '../runtime/store/store.ts';
+import { Connections } from '../transports/http/connections.ts';
 import { adminTokenFileOf } from './state-root.ts';
 
 const KEY_BYTES = 32;
@@ -138,17 +139,26 @@ export async function withdrawToken(stateRoot: string): Promise<void> {
 
 /** Enough for any proxy; an idle connection costs memory too. */
 const MOST_CONNECTIONS = 8_192;
+/** What files, threads that start, and calls to platforms and models find free at least, where there are so many. */
+const OTHER_DESCRIPTORS = 256;
+const LEAST_CONNECTIONS = 32;
 /** Where the system does not say: what it gives at least, as a rule. */
 const USUAL_DESCRIPTORS = 1_024;
 
-/**
- * How many connections may be open to the listener: half of the descriptors that the process may have, so that files, threads
- * and calls to platforms and models find the others free.
- */
-export async function maxConnections(): Promise<number> {
+let connections: Promise<Connections> | undefined;
+
+/** Those to all listeners of this process, whose descriptors they share: half of them at most. */
+export function processConnections(): Promise<Connections> {
+  connections ??= countDescriptors().then((descriptors) => {
+    const most = Math.min(MOST_CONNECTIONS, descriptors / 2, descriptors - OTHER_DESCRIPTORS);
+    return new Connections(Math.max(LEAST_CONNECTIONS, Math.floor(most)));
+  });
+  return connections;
+}
+
+async function countDescriptors(): Promise<number> {
   const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-  const descriptors = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? USUAL_DESCRIPTORS);
-  return Math.min(MOST_CONNECTIONS, Math.floor(descriptors / 2));
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? USUAL_DESCRIPTORS);
 }
 
 /** Where the copy of this id goes: a path below the state root that does not exist yet. */

@@ -26,8 +26,8 @@ import {
   clearHalfBackups,
   createStoreOpener,
   machineSecrets,
-  maxConnections,
   prepareBackup,
+  processConnections,
   publishToken,
   STORE_DIRECTORY,
   STORE_FORMAT,
@@ -43,7 +43,7 @@ export interface ThreadArgs {
   readonly stateRoot: string;
   readonly model: ModelConfig;
   readonly history: HistoryLimits;
-  /** Of the accounts that there are. */
+  /** Of the built-in ones, those that there is an account of. */
   readonly kinds: readonly string[];
   readonly hostKinds: Readonly<Record<string, KindSource>>;
 }
@@ -79,8 +79,7 @@ export async function setup(args: unknown, thread: ThreadContext): Promise<Threa
 }
 
 async function setupPool(args: ThreadArgs, thread: ThreadContext): Promise<ThreadWorld> {
-  const { kinds, hostKinds, model } = args;
-  await preload({ kinds, hostKinds, provider: model.provider });
+  await preload({ kinds: args.kinds, provider: args.model.provider });
   const line = openThreadLine(args.gatewayId, thread.name);
   return {
     deps: fieldDeps(args, line.log, (ref) => line.reveal(ref)),
@@ -115,7 +114,7 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
     },
     openHttp: async (options, ports) => {
       const { openGatewayHttp } = await import('../transports/http/index.ts');
-      return openGatewayHttp({ ...options, maxConnections: await maxConnections() }, ports, log);
+      return openGatewayHttp({ ...options, connections: await processConnections() }, ports, log);
     },
     publishToken: async (token) => {
       // In the message: a field whose name speaks of a token would be redacted.

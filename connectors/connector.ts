@@ -112,7 +112,5 @@ export interface ConnectorKind {
   readonly needsCredential: boolean;
   /** Throws a coded `invalid_options` naming the key; called at configuration time and again in the thread. */
   checkOptions(options: Readonly<Record<string, unknown>>): void;
-  /** Loads the code that its connectors load when they first use it. Each thread calls it before it takes an account. */
-  load?(): Promise<unknown>;
   create(account: ConnectorAccount, deps: ConnectorDeps): Connector;
 }

@@ -13,6 +13,12 @@ export const BUILT_IN_KINDS: Readonly<Record<string, () => Promise<ConnectorKind
   telegram: async () => (await import('./telegram/index.ts')).telegramKind,
 };
 
+/** What a built-in kind loads sooner or later, all of it now; nothing for another one. */
+export async function loadBuiltInCode(kind: string): Promise<void> {
+  if (Object.hasOwn(BUILT_IN_KINDS, kind)) await BUILT_IN_KINDS[kind]?.();
+  if (kind === 'telegram') await import('./telegram/bot-api.ts');
+}
+
 export interface KindLookup {
   /** By kind; one of a built-in's name replaces it. */
   readonly hostKinds?: Readonly<Record<string, KindSource>>;

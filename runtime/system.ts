@@ -115,6 +115,7 @@ export const EVENT_TYPES = [
   'actor.stopped',
   'supervisor.exhausted',
   'thread.started',
+  'thread.not_started',
   'thread.stalled',
   'thread.lost',
   'mailbox.refused',
@@ -164,6 +165,13 @@ export type SystemEvent =
       readonly forMs: number;
       readonly culprit: string;
       readonly subject: string;
+    }
+  /** In the place of a lost one none could be made, or its setup failed: its error's message, `uncoded`. It is tried again, ever later. */
+  | {
+      readonly type: 'thread.not_started';
+      readonly thread: string;
+      readonly code: string;
+      readonly message: string;
     }
   /** `worker` is the name that its setup was given. */
   | { readonly type: 'thread.started'; readonly thread: string; readonly worker: string }

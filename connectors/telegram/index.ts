@@ -1,4 +1,4 @@
-/** The Telegram connector's public face; its client library is loaded by `load` or the first `open`, not by this import. */
+/** The Telegram connector's public face; its client library is loaded by the first `open`, not by this import. */
 
 export { TELEGRAM_ERRORS } from './errors.ts';
 export { MESSAGE_LIMIT_UNITS, splitText } from './limits.ts';

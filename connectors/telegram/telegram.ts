@@ -20,7 +20,6 @@ export const telegramKind: ConnectorKind = {
   availability: 'supported',
   needsCredential: true,
   checkOptions: checkTelegramOptions,
-  load: loadBotApi,
   create: (account, deps) => createTelegram(account, deps),
 };
 
@@ -29,10 +28,6 @@ export interface TelegramTiming {
   readonly callDeadlineMs: number;
   /** What a long poll may take beyond its own timeout. */
   readonly pollGraceMs: number;
-}
-
-function loadBotApi(): Promise<typeof import('./bot-api.ts')> {
-  return import('./bot-api.ts');
 }
 
 /** A call ends before who asked for a send gives up on it at 30 s: its own end says more. */
@@ -145,7 +140,7 @@ class TelegramConnector implements Connector {
 
   /** Loads the client library with the first call that needs it. */
   #loadApi(): Promise<BotApi> {
-    this.#api ??= loadBotApi().then(({ openBotApi }) =>
+    this.#api ??= import('./bot-api.ts').then(({ openBotApi }) =>
       openBotApi({
         token: this.#deps.credential.trim(),
         apiRoot: this.#options.apiRoot,

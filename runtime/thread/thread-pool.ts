@@ -1,7 +1,7 @@
 /** The threads of a system: which child goes where, and what a lost thread means for each. Runs on main. */
 import type { ExitCause } from '../actor.ts';
 import type { ChildSpec, Placement } from '../child-spec.ts';
-import { RuntimeError } from '../errors.ts';
+import { codeOf, messageOf, RuntimeError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ControlMessage } from '../link/control-message.ts';
@@ -156,6 +156,10 @@ export class ThreadPool {
       take: () => this.#spare.take(),
       connect: (at, ports) => this.#routes?.connect(at.slot, ports),
       ready: ({ worker }) => this.#tell({ type: 'thread.started', thread: name, worker }),
+      notStarted: (_at, error) => {
+        const [code, message] = [codeOf(error), messageOf(error)];
+        this.#tell({ type: 'thread.not_started', thread: name, code, message });
+      },
       stalled: (_at, forMs, { actor, subject }) => {
         const culprit = this.#children.get(actor)?.path ?? '';
         this.#tell({ type: 'thread.stalled', thread: name, forMs, culprit, subject });

@@ -25,6 +25,8 @@ export interface ThreadSlotOptions {
   /** A thread has this place: its link can be made. */
   connect(slot: ThreadSlot, ports: LinkPorts): void;
   ready(slot: ThreadSlot): void;
+  /** None could be made; it is tried again, ever later. */
+  notStarted(slot: ThreadSlot, error: unknown): void;
   stalled(slot: ThreadSlot, forMs: number, recording: Recording): void;
   /** Whether an actor is charged with the loss. */
   lost(slot: ThreadSlot, loss: ThreadLoss): boolean;
@@ -173,8 +175,10 @@ export class ThreadSlot {
     this.#take().then(
       // Its exit is heard by itself, and is what has it replaced.
       (thread) => this.#install(thread).catch(() => thread.terminate('start_failed')),
-      () => {
-        if (!this.#isStopping) this.#retry();
+      (error: unknown) => {
+        if (this.#isStopping) return;
+        this.#options.notStarted(this, error);
+        this.#retry();
       },
     );
   }

@@ -1,54 +1,23 @@
-/** What a thread loads before it takes an actor, and what a module that is not to be had means. */
+/** What a thread loads before it takes an actor. */
+import { createRequire } from 'node:module';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { preload } from '../../cli/preload.ts';
-import { codeOf } from '../../runtime/errors.ts';
 
 const test = suite('preload');
 
-const moduleOf = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
+const { cache } = createRequire(import.meta.url);
+const isLoaded = (name: string) =>
+  Object.keys(cache).some((path) => path.includes(`/node_modules/${name}/`));
 
-const throwing = (code: string) =>
-  moduleOf(`throw Object.assign(new Error('no'), { code: '${code}' });`);
-
-async function codeOfPreload(kinds: readonly string[], module = ''): Promise<string> {
-  const hostKinds = module === '' ? {} : { pager: { module, export: 'pager' } };
-  try {
-    await preload({ kinds, hostKinds, provider: 'echo' });
-    return 'loaded';
-  } catch (error) {
-    return codeOf(error instanceof Error ? (error.cause ?? error) : error);
-  }
-}
-
-test('the gateway has all of its own code', async () => {
-  assert.is(await codeOfPreload(['echo', 'telegram']), 'loaded');
+test('a kind without an account costs nothing, nor does one of the host', async () => {
+  await preload({ kinds: ['echo', 'pager', 'constructor'], provider: 'echo' });
+  assert.not(isLoaded('grammy'));
 });
 
-test('what a kind loads later is loaded now', async () => {
-  const module = moduleOf(`
-    export const pager = {
-      kind: 'pager', create: () => {}, checkOptions: () => {},
-      load: async () => { globalThis.isPagerLoaded = true; },
-    };`);
-  assert.is(await codeOfPreload(['pager'], module), 'loaded');
-  assert.is(Reflect.get(globalThis, 'isPagerLoaded'), true);
-  Reflect.deleteProperty(globalThis, 'isPagerLoaded');
-});
-
-test('a kind of the host that is wrong in itself does not keep the thread from its other actors', async () => {
-  assert.is(await codeOfPreload(['pager'], throwing('ERR_OWN')), 'loaded');
-  assert.is(await codeOfPreload(['pager'], moduleOf('export const other = 1;')), 'loaded');
-});
-
-for (const code of ['EMFILE', 'ENFILE']) {
-  test(`${code}: the thread is not set up, for it would not find the module later either`, async () => {
-    assert.is(await codeOfPreload(['pager'], throwing(code)), code);
-  });
-}
-
-test("a kind that the gateway should have and does not is no account's trouble", async () => {
-  assert.is(await codeOfPreload(['pigeon']), 'invalid_options');
+test('the client library of an account is there before its first call', async () => {
+  await preload({ kinds: ['telegram'], provider: 'echo' });
+  assert.ok(isLoaded('grammy'));
 });
 
 test.run();

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Connections } from '../../transports/http/connections.ts';
 import type { OpenHttpServer } from '../../transports/http/http-server.ts';
 import { call, createHandler, eventually, refusedCode, withServer } from '../support/http-bench.ts';
 import { connectRaw, hasAnswers, splitAnswers } from '../support/raw-http.ts';
@@ -72,8 +73,9 @@ export function httpEnduranceContract(
       for (const raw of silent) raw.destroy();
     }));
 
-  test('a connection beyond maxConnections is closed and counted, and one that goes frees its place', () =>
-    withServer(load, { maxConnections: 2 }, async ({ server, seen, refusals }, gate) => {
+  test('a connection too many is closed and counted, and one that goes frees its place', () => {
+    const connections = new Connections(2);
+    return withServer(load, { connections }, async ({ server, seen, refusals }, gate) => {
       const held = [await connectRaw(server.port), await connectRaw(server.port)];
       for (const raw of held) raw.send('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
       await eventually('both are in progress', () => seen[1]);
@@ -93,7 +95,15 @@ export function httpEnduranceContract(
           () => undefined,
         ),
       );
-    }));
+      const last = await connectRaw(server.port);
+      await eventually('it is there alone', () => (connections.open === 1 ? true : undefined));
+      await server.close(0);
+      await eventually('none is counted after the end', () =>
+        connections.open === 0 ? true : undefined,
+      );
+      last.destroy();
+    });
+  });
 
   test('bytes that are not HTTP are answered or closed, and nothing else happens', () =>
     withServer(load, {}, async ({ server, seen }) => {
@@ -332,7 +342,7 @@ export function httpEnduranceContract(
             host,
             port,
             requestTimeoutMs: 1_000,
-            maxConnections: 9,
+            connections: new Connections(9),
             maxRequests: 1,
             maxReserved: 1,
           },
@@ -350,7 +360,7 @@ export function httpEnduranceContract(
           host: '127.0.0.1',
           port,
           requestTimeoutMs: 1_000,
-          maxConnections: 9,
+          connections: new Connections(9),
           maxRequests: 1,
           maxReserved: 1,
         },

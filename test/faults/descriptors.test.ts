@@ -110,7 +110,7 @@ async function withGateway(
 }
 
 /** With half of them for connections: more than enough for the rest of a gateway. */
-const DESCRIPTORS = 200;
+const DESCRIPTORS = 512;
 const REFUSED = /^palyra_http_refused_total\{reason="too_many_connections"\} (\d+)$/m;
 
 /** Connects again and again and says nothing, until as many connections again were closed as there may be. */

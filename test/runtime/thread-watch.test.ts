@@ -97,6 +97,28 @@ test('T7 without a spare one is made', () =>
     15_000,
   ));
 
+test('T7 one that cannot be made is told of each time, and tried again until there is one', () =>
+  within(
+    'the third is made',
+    withThreads(
+      { spare: false },
+      async (system, events) => {
+        system.tell(a, 'misbehave', 'exit');
+        await until('a is back', async () => {
+          const where = await system.ask(a, 'where', null, IN_5S).catch(() => undefined);
+          return where?.incarnation === 2;
+        });
+        const [told, again, ...more] = events.filter(({ type }) => type === 'thread.not_started');
+        const { code, message } = { code: 'uncoded', message: 'too many open files' };
+        assert.equal(told, { type: 'thread.not_started', thread: 'pool-0', code, message });
+        assert.equal(again, told);
+        assert.equal(more, []);
+      },
+      { ...SETUP, export: 'scarceSetup', args: new SharedArrayBuffer(4) },
+    ),
+    15_000,
+  ));
+
 test('T4 a loop that does not turn is reported with who holds it, and goes on where it turns again', () =>
   within(
     'the report',

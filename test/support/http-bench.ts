@@ -1,6 +1,7 @@
 /** What the HTTP contract runs on: one server, a handler that answers what the path says, and clients. */
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
+import { Connections } from '../../transports/http/connections.ts';
 import type {
   HttpAnswer,
   HttpHandler,
@@ -108,7 +109,7 @@ export async function withServer(
       host: '127.0.0.1',
       port: 0,
       requestTimeoutMs: 10_000,
-      maxConnections: 1_000,
+      connections: new Connections(1_000),
       maxRequests: 100,
       maxReserved: 2,
       observer: {

@@ -5,6 +5,7 @@
  * problem document, except where uWebSockets.js has refused it before we hear of it: that is a page of the library's, without
  * a code, and no `HttpObserver` is told.
  */
+import type { Connections } from './connections.ts';
 
 export interface HttpRequest {
   readonly method: string;
@@ -62,8 +63,8 @@ export interface HttpServerOptions {
   readonly port: number;
   /** A connection that has not sent its whole request by then is closed. */
   readonly requestTimeoutMs: number;
-  /** Connections that are open at once; one more is closed when it comes. */
-  readonly maxConnections: number;
+  /** Those that are open; one that is too many is closed when it comes. */
+  readonly connections: Connections;
   /** Requests in progress at once, in fair shares of their sources; one that is answered at once is none. */
   readonly maxRequests: number;
   /** Beside them: places that no other request can take. */
@@ -75,7 +76,7 @@ export interface HttpServerOptions {
 export interface HttpObserver {
   /** The handler threw or rejected; the client got a 500 without its text. */
   defect(error: unknown): void;
-  /** too_many_connections: closed by `maxConnections` · overloaded: its source had its share · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
+  /** too_many_connections: closed when it came · overloaded: its source had its share · timed_out: closed by `requestTimeoutMs` · unreadable: not HTTP, or a head too large. */
   refused(reason: HttpRefusal): void;
 }
 

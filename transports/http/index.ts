@@ -26,14 +26,14 @@ const MAX_REQUESTS = 480;
 /** For the admin routes and `/metrics`. */
 const MAX_RESERVED = 32;
 
-export type HttpPlace = Pick<HttpServerOptions, 'host' | 'port' | 'maxConnections'>;
+export type HttpPlace = Pick<HttpServerOptions, 'host' | 'port' | 'connections'>;
 
 /**
  * The gateway's routes on `host` and `port` (0 picks a free one), on the main thread only. Rejects with
  * `HttpListenError` where it cannot listen.
  */
 export async function openGatewayHttp(
-  { host, port, maxConnections }: HttpPlace,
+  { host, port, connections }: HttpPlace,
   ports: GatewayPorts,
   log: HttpLog,
   pick: (log: HttpLog) => Promise<OpenHttpServer> = pickHttpEngine,
@@ -45,7 +45,7 @@ export async function openGatewayHttp(
       host,
       port,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      maxConnections,
+      connections,
       maxRequests: MAX_REQUESTS,
       maxReserved: MAX_RESERVED,
       observer: {

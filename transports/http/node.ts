@@ -40,8 +40,12 @@ export async function openNodeHttp(
     // The library's own answer would have no code.
     requireHostHeader: false,
   });
-  server.maxConnections = options.maxConnections;
-  server.on('drop', () => options.observer?.refused('too_many_connections'));
+  server.on('connection', (socket: Socket) => {
+    socket.once('close', () => options.connections.closed());
+    if (options.connections.opened()) return;
+    options.observer?.refused('too_many_connections');
+    socket.destroy();
+  });
   const front: Front = { server, exchanges, options, refused: new WeakSet() };
   server.on('request', (request, response) => {
     if (!front.refused.has(request.socket)) receive(front, request, response);

@@ -104,7 +104,6 @@ class Front {
   readonly #exchanges: Exchanges;
   /** The longest waiting first. */
   readonly #uploads = new LinkedList<Upload>();
-  #connections = 0;
   #stopping = false;
 
   constructor(options: HttpServerOptions, exchanges: Exchanges) {
@@ -139,10 +138,12 @@ class Front {
 
   /** One came (1) or went (-1): the library tells of those too that are closed here. */
   connection(response: RawResponse, change: number): void {
-    this.#connections += change;
-    if (change < 0 || this.#connections <= this.#options.maxConnections) return;
-    this.#options.observer?.refused('too_many_connections');
-    response.close();
+    const { connections, observer } = this.#options;
+    if (change < 0) connections.closed();
+    else if (!connections.opened()) {
+      observer?.refused('too_many_connections');
+      response.close();
+    }
   }
 
   receive(response: RawResponse, raw: RawRequest): void {

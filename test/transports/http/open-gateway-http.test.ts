@@ -1,6 +1,7 @@
 /** The gateway's HTTP as the listener opens it: the engine that loads, and whole requests over sockets on both engines. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Connections } from '../../../transports/http/connections.ts';
 import { type HttpLog, openGatewayHttp } from '../../../transports/http/index.ts';
 import { openNodeHttp } from '../../../transports/http/node.ts';
 import { pickHttpEngine } from '../../../transports/http/open-http-server.ts';
@@ -10,7 +11,7 @@ import { until, within } from '../../support/within.ts';
 
 const test = suite('gateway http');
 
-const PLACE = { host: '127.0.0.1', port: 0, maxConnections: 1_000 };
+const PLACE = { host: '127.0.0.1', port: 0, connections: new Connections(1_000) };
 
 type Line = readonly [level: string, message: string, fields: unknown];
 
