@@ -184,6 +184,30 @@ test('limits of single chats stay theirs while the bot’s other chats are serve
     assert.equal(scopes, [...own, ...own]);
   }));
 
+test('a pause of a chat holds for all of its topics: nothing is sent to it until its end', () =>
+  onStage(async ({ fake, connector, deps }) => {
+    let nowMs = 1_800_000_000_000;
+    let leftMs = 4_000;
+    deps.wallMs = () => nowMs;
+    fake.script({ method: 'sendMessage', fault: { type: 'rate-limit', retryAfterS: 4 } });
+    const send = async (threadId: string, conversationId = '-100777') => {
+      const piece = attempt({ conversationId, threadId });
+      const outcome = await within('deliver', connector.deliver(piece, never()));
+      if (outcome.type !== 'rate_limited') return outcome.type;
+      return `${outcome.scope} ${outcome.retryAfterMs}`;
+    };
+    assert.is(await send('11'), 'conversation 4000');
+    for (const threadId of ['12', '13', '14', '']) {
+      nowMs += 500;
+      leftMs -= 500;
+      assert.is(await send(threadId), `conversation ${leftMs}`);
+    }
+    assert.is(fake.calls.length, 1);
+    assert.is(await send('', '42'), 'delivered', 'another chat is served meanwhile');
+    nowMs += 2_000;
+    for (const threadId of ['11', '12', '13', '14']) assert.is(await send(threadId), 'delivered');
+  }));
+
 test('what Telegram itself refuses is permanent, with Telegram’s words', () =>
   onStage(async ({ fake, connector }) => {
     fake.chats.forget('7');
