@@ -16,6 +16,7 @@ export interface Sender {
 }
 
 export interface SenderDeps {
+  readonly botId: string;
   api(): Promise<BotApi>;
   /** Aborts when the connector closes. */
   readonly life: AbortSignal;
@@ -41,7 +42,10 @@ export function createSender(deps: SenderDeps): Sender {
       const begun = flood.begin();
       const sent = await api.sendMessage(request, signal);
       flood.taken(begun);
-      return { type: 'delivered', nativeMessageId: nativeIdOf(sent.chatId, sent.messageId) };
+      return {
+        type: 'delivered',
+        nativeMessageId: nativeIdOf(deps.botId, sent.chatId, sent.messageId),
+      };
     } catch (error) {
       if (!(error instanceof BotApiError)) throw error;
       const sent = toSent(classify(error.failure), error.failure, (askedMs) =>
