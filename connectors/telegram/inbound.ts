@@ -10,7 +10,7 @@ import { createOfferer, ReceiverGone } from './offerer.ts';
 import type { TelegramOptions } from './options.ts';
 import { createRecovery, type Recovery, WebhookInTheWay } from './recovery.ts';
 import { createRedaction } from './redaction.ts';
-import type { TelegramUpdate } from './updates.ts';
+import { botIdOf, type TelegramUpdate } from './updates.ts';
 
 export interface ReceiverDeps {
   readonly connectorId: string;
@@ -79,7 +79,7 @@ class PollLoop {
     this.opened = this.#firstVerdict.promise;
     const { connectorId, deps } = receiver;
     this.#intake = new Intake({
-      connectorId,
+      account: { connectorId, botId: botIdOf(deps.credential.trim()) },
       offerer: createOfferer(receiver, this.#polling.signal, this.#offering.signal),
       wallMs: () => deps.wallMs(),
       sleep: (ms) => deps.sleep(ms, this.#polling.signal),

@@ -1,9 +1,9 @@
 /** Takes batches of updates, each conversation's in their order, and tells from which one on the platform is asked again. */
 import type { Offerer } from './offerer.ts';
-import { readUpdate, type TelegramUpdate } from './updates.ts';
+import { type BotAccount, readUpdate, type TelegramUpdate } from './updates.ts';
 
 export interface IntakeDeps {
-  readonly connectorId: string;
+  readonly account: BotAccount;
   readonly offerer: Offerer;
   wallMs(): number;
   /** A wait that ends early, by rejecting, when receiving ends. */
@@ -61,9 +61,9 @@ export class Intake {
 
   /** false: it waits, and so does what comes after it in its conversation. */
   async #takeOne(update: TelegramUpdate, waiting: Set<string>): Promise<boolean | 'stopped'> {
-    const { connectorId, offerer } = this.#deps;
+    const { account, offerer } = this.#deps;
     const nowMs = this.#deps.wallMs();
-    const read = readUpdate(update, connectorId, nowMs);
+    const read = readUpdate(update, account, nowMs);
     if (read.type === 'ignored') offerer.ignore(read.reason);
     else {
       const { conversationId } = read.offer;

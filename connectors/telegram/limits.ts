@@ -3,12 +3,13 @@
 /** "Text of the message to be sent, 1-4096 characters after entities parsing": UTF-16 units. */
 export const MESSAGE_LIMIT_UNITS = 4_096;
 
-/** An opened code fence: the marks that close it, the line that opens it again, and where in the rest it was opened. */
+/** An opened code fence: the marks that close it, the line that opens it again, and where in the rest it and its code begin. */
 interface Fence {
   readonly marks: string;
   readonly opener: string;
   /** -1 when an earlier piece opened it. */
   readonly openedAt: number;
+  readonly codeAt: number;
 }
 
 /** What is still to be cut, and the state of the text where it begins. */
@@ -19,12 +20,13 @@ interface Rest {
   readonly isLineStart: boolean;
 }
 
-/** Longer ones are read as plain text, so that a piece always has room for what reopens and closes its fence. */
-const MAX_FENCE_LINE_UNITS = 40;
-const FENCE_LINE = /^ {0,3}(`{3,12}|~{3,12})([^\n]*)$/;
+/** What reopens a fence, and what closes it, has this room in every piece: a longer line is reopened as its bare marks. */
+const FENCE_ROOM_UNITS = 40;
+/** A longer run of marks is plain text. */
+const FENCE_LINE = /^ {0,3}(`{3,12}(?!`)|~{3,12}(?!~))([^\n]*)$/;
 /**
- * A border before this part of the room makes needlessly short pieces. It is farther in than a fence line is long: such a
- * line always has a better border at one of its ends than inside.
+ * A border before this part of the room makes needlessly short pieces. It is farther in than `FENCE_ROOM_UNITS`: no border
+ * falls among the marks of a fence line.
  */
 const LEAST_FILL = 0.5;
 
@@ -46,7 +48,7 @@ export function splitText(text: string, limitUnits: number = MESSAGE_LIMIT_UNITS
     pieces.push(prefix + close(rest.text.slice(0, at), fence));
     rest = {
       text: rest.text.slice(at),
-      fence: fence === undefined ? undefined : { ...fence, openedAt: -1 },
+      fence: fence === undefined ? undefined : { ...fence, openedAt: -1, codeAt: -1 },
       isLineStart: rest.text[at - 1] === '\n',
     };
   }
@@ -56,16 +58,16 @@ export function splitText(text: string, limitUnits: number = MESSAGE_LIMIT_UNITS
 
 function findCut(rest: Rest, roomUnits: number): { at: number; fence: Fence | undefined } {
   // A newline and the closing marks must fit behind any cut.
-  const most = roomUnits - 1 - MAX_FENCE_LINE_UNITS;
+  const most = roomUnits - 1 - FENCE_ROOM_UNITS;
   const at = boundary(rest.text, most);
   const fence = fenceAt(rest, at);
-  if (fence === undefined || rest.text[at - 1] !== '\n') return { at, fence };
+  if (fence === undefined) return { at, fence };
+  if (fence.openedAt > 0 && at <= fence.codeAt) return { at: fence.openedAt, fence: undefined };
   const next = lineFrom(rest.text, at);
-  if (closes(readFenceLine(next), fence)) {
-    return { at: Math.min(at + next.length + 1, rest.text.length), fence: undefined };
-  }
-  const wouldBeEmpty = fence.openedAt > 0 && fence.openedAt + fence.opener.length + 1 === at;
-  return wouldBeEmpty ? { at: fence.openedAt, fence: undefined } : { at, fence };
+  if (rest.text[at - 1] !== '\n' || !closes(readFenceLine(next), fence)) return { at, fence };
+  // What does not fit of a closing line is white space.
+  const end = at + Math.min(next.length, FENCE_ROOM_UNITS) + 1;
+  return { at: Math.min(end, rest.text.length), fence: undefined };
 }
 
 /** The best border at or before `most`: after a blank line, else after a line, else after a word, else anywhere. */
@@ -87,12 +89,17 @@ function fenceAt(rest: Rest, at: number): Fence | undefined {
     const line = lineFrom(rest.text, start);
     const found = readFenceLine(line);
     if (found !== undefined) {
-      if (fence === undefined) fence = { marks: found.marks, opener: line, openedAt: start };
+      if (fence === undefined) fence = openedBy(line, found.marks, start);
       else if (closes(found, fence)) fence = undefined;
     }
     start += line.length + 1;
   }
   return fence;
+}
+
+function openedBy(line: string, marks: string, at: number): Fence {
+  const opener = line.length > FENCE_ROOM_UNITS ? marks : line;
+  return { marks, opener, openedAt: at, codeAt: at + line.length + 1 };
 }
 
 interface FenceLine {
@@ -101,7 +108,6 @@ interface FenceLine {
 }
 
 function readFenceLine(line: string): FenceLine | undefined {
-  if (line.length > MAX_FENCE_LINE_UNITS) return undefined;
   const found = FENCE_LINE.exec(line);
   if (found === null) return undefined;
   const marks = found[1] ?? '';

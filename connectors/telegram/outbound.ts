@@ -1,4 +1,7 @@
-/** Sends one piece as a Telegram message and says how it ended. It retries nothing but a moved group's new address. */
+/**
+ * Sends one piece as a Telegram message and says how it ended. It retries nothing but a moved group's new address, and sends
+ * nothing into a chat's pause.
+ */
 import type { DeliveryOutcome } from '../../proto/channel-messages.ts';
 import { assertNever } from '../../proto/errors.ts';
 import { BoundedMap } from '../bounded-map.ts';
@@ -13,6 +16,7 @@ export interface Sender {
 }
 
 export interface SenderDeps {
+  readonly botId: string;
   api(): Promise<BotApi>;
   /** Aborts when the connector closes. */
   readonly life: AbortSignal;
@@ -24,6 +28,7 @@ export interface SenderDeps {
 const MOVED_GROUPS = 1_000;
 /** For a 429 that names no time. */
 const DEFAULT_PAUSE_MS = 5_000;
+const PAUSED = 'the pause that Telegram asked for in this chat is not over';
 
 export function createSender(deps: SenderDeps): Sender {
   const moved = new BoundedMap<string, string>(MOVED_GROUPS);
@@ -32,10 +37,15 @@ export function createSender(deps: SenderDeps): Sender {
   const send = async (request: SendRequest, signal: AbortSignal): Promise<Sent> => {
     try {
       const api = await deps.api();
+      const pause = flood.left(request.chatId, deps.wallMs());
+      if (pause !== undefined) return { type: 'rate_limited', ...pause, reason: PAUSED };
       const begun = flood.begin();
       const sent = await api.sendMessage(request, signal);
       flood.taken(begun);
-      return { type: 'delivered', nativeMessageId: nativeIdOf(sent.chatId, sent.messageId) };
+      return {
+        type: 'delivered',
+        nativeMessageId: nativeIdOf(deps.botId, sent.chatId, sent.messageId),
+      };
     } catch (error) {
       if (!(error instanceof BotApiError)) throw error;
       const sent = toSent(classify(error.failure), error.failure, (askedMs) =>

@@ -14,6 +14,7 @@ import { type Receiver, startReceiver } from './inbound.ts';
 import { splitText } from './limits.ts';
 import { checkTelegramOptions, parseTelegramOptions, type TelegramOptions } from './options.ts';
 import { createSender, type Sender } from './outbound.ts';
+import { botIdOf } from './updates.ts';
 
 export const telegramKind: ConnectorKind = {
   kind: 'telegram',
@@ -68,6 +69,7 @@ class TelegramConnector implements Connector {
     this.#options = parseTelegramOptions(account.options);
     this.minIntervalMs = this.#options.minIntervalMs;
     this.#sender = createSender({
+      botId: botIdOf(deps.credential.trim()),
       api: () => this.#loadApi(),
       life: this.#life.signal,
       wallMs: () => deps.wallMs(),

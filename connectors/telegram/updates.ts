@@ -27,20 +27,34 @@ export type ReadUpdate =
   | { readonly type: 'message'; readonly offer: InboundOffer }
   | { readonly type: 'ignored'; readonly reason: 'not_a_message' | 'no_text' | 'unreadable' };
 
-/** Every native id of this connector: unique in the account, and enough to answer to. */
-export function nativeIdOf(chatId: number | string, messageId: number): string {
-  return `${chatId}:${messageId}`;
+/** Whose updates are read. */
+export interface BotAccount {
+  readonly connectorId: string;
+  readonly botId: string;
 }
 
-/** The message number of a native id, or of a bare number; 0 where there is none. */
+/** The digits before a bot token's colon, which stay when the token is replaced; '0' for a token without them. */
+export function botIdOf(token: string): string {
+  return /^\d{1,20}(?=:)/.exec(token)?.[0] ?? '0';
+}
+
+/**
+ * Every native id of this connector, `bot:chat:message`: a user's private chat has one id with every bot, each of which numbers
+ * its messages anew, and an account may be given another bot's token.
+ */
+export function nativeIdOf(botId: string, chatId: number | string, messageId: number): string {
+  return `${botId}:${chatId}:${messageId}`;
+}
+
+/** The message number of a native id, also of one stored without its bot's, or of a bare number; 0 where there is none. */
 export function messageIdOf(nativeId: string): number {
-  const digits = /^(?:[^:]*:)?(\d{1,15})$/.exec(nativeId)?.[1];
+  const digits = /^(?:[^:]*:){0,2}(\d{1,15})$/.exec(nativeId)?.[1];
   return digits === undefined ? 0 : Number(digits);
 }
 
 export function readUpdate(
   update: TelegramUpdate,
-  connectorId: string,
+  { connectorId, botId }: BotAccount,
   receivedAtMs: number,
 ): ReadUpdate {
   const { message } = update;
@@ -50,7 +64,7 @@ export function readUpdate(
   }
   const body = message.text ?? message.caption ?? '';
   if (body.trim() === '') return { type: 'ignored', reason: 'no_text' };
-  const nativeId = nativeIdOf(message.chat.id, message.message_id);
+  const nativeId = nativeIdOf(botId, message.chat.id, message.message_id);
   return {
     type: 'message',
     offer: {

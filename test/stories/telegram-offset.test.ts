@@ -76,7 +76,8 @@ story(
           return entries
             .flatMap(({ facts }) => facts)
             .some(
-              ({ type, nativeId }) => type === 'message.accepted' && nativeId === `42:${messageId}`,
+              ({ type, nativeId }) =>
+                type === 'message.accepted' && String(nativeId).endsWith(`:42:${messageId}`),
             );
         };
         await until(

@@ -61,4 +61,43 @@ test('a wall clock that is set back makes no pause longer than it was asked for'
   assert.equal(flood.refused('2', 1_000, 0), { scope: 'account', retryAfterMs: 4_000 });
 });
 
+test('a chat’s pause is its own until its end, whatever is taken elsewhere', () => {
+  const flood = new FloodScope();
+  flood.refused('1', 4_000, 0);
+  flood.taken(flood.begin());
+  assert.equal(flood.left('1', 1_000), { scope: 'conversation', retryAfterMs: 3_000 });
+  assert.is(flood.left('2', 1_000), undefined);
+  assert.is(flood.left('1', 4_000), undefined);
+});
+
+test('a chat’s pause is the newest that was asked for', () => {
+  const flood = new FloodScope();
+  flood.refused('1', 4_000, 0);
+  flood.refused('1', 9_000, 1_000);
+  assert.equal(flood.left('1', 5_000), { scope: 'conversation', retryAfterMs: 5_000 });
+});
+
+test('while the bot rests a chat that was refused has the bot’s pause, and no other chat is held', () => {
+  const flood = new FloodScope();
+  flood.refused('1', 9_000, 0);
+  flood.refused('2', 4_000, 1_000);
+  for (const chat of ['1', '2']) {
+    assert.equal(flood.left(chat, 2_000), { scope: 'account', retryAfterMs: 7_000 });
+  }
+  assert.is(flood.left('3', 2_000), undefined);
+});
+
+test('a wall clock that is set back to before a chat’s pause ends that', () => {
+  const flood = new FloodScope();
+  flood.refused('1', 4_000, 3_600_000);
+  assert.is(flood.left('1', 0), undefined);
+});
+
+test('the pauses of a thousand chats are kept', () => {
+  const flood = new FloodScope();
+  for (let chat = 0; chat <= 1_000; chat += 1) flood.refused(String(chat), 4_000, 0);
+  assert.is(flood.left('0', 1), undefined);
+  assert.is(flood.left('1', 1)?.retryAfterMs, 3_999);
+});
+
 test.run();

@@ -64,7 +64,7 @@ test('a private message becomes an offer in the gateway’s words', () =>
     assert.ok((offer?.receivedAtMs ?? 0) > 0);
     assert.equal(offer, {
       receivedAtMs: offer?.receivedAtMs,
-      nativeId: '42:1',
+      nativeId: '110201543:42:1',
       connectorId: 'telegram:main',
       conversationId: '42',
       threadId: '',
@@ -72,7 +72,7 @@ test('a private message becomes an offer in the gateway’s words', () =>
       senderDisplay: 'Grace Hopper',
       senderVerified: true,
       body: 'hi 👋',
-      adapterMessageId: '42:1',
+      adapterMessageId: '110201543:42:1',
       isDirectMessage: true,
       requestedBroadcast: false,
       attachments: [],

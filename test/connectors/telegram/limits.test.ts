@@ -17,6 +17,9 @@ const withoutFenceLines = (text: string) =>
   );
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
+/** More than the room that a piece keeps for the line that opens its fence. */
+const LONG_INFO = 'ts title="src/components/Button/Button.stories.tsx"';
+
 const word = fc.string({
   unit: fc.constantFrom('a', 'b', 'é', 'ж', '字', '😀', '1', '.', ','),
   minLength: 1,
@@ -27,7 +30,7 @@ const paragraph = fc.array(line, { minLength: 1, maxLength: 5 }).map((lines) => 
 const codeBlock = fc
   .record({
     marks: fc.constantFrom('```', '````', '~~~'),
-    language: fc.constantFrom('', 'ts', 'python', 'js title="a b c d e f"'),
+    language: fc.constantFrom('', 'ts', 'python', 'js title="a b c d e f"', LONG_INFO),
     body: fc.array(
       fc.oneof(
         line,
@@ -46,7 +49,7 @@ const document = fc
 function openFence(piece: string): string {
   let open = '';
   for (const text of piece.split('\n')) {
-    const marks = /^(`{3,}|~{3,})(.*)$/.exec(text);
+    const marks = /^ {0,3}(`{3,}|~{3,})(.*)$/.exec(text);
     if (marks === null) continue;
     if (open === '') open = marks[1] ?? '';
     else if (marks[2]?.trim() === '' && marks[1]?.startsWith(open)) open = '';
@@ -144,6 +147,38 @@ test('a fence that is cut is closed and opened again with its language', () => {
   for (const piece of pieces.slice(0, -1)) assert.ok(piece.endsWith('\n```'), piece);
   for (const piece of pieces.slice(1, -1)) assert.ok(piece.startsWith('```ts\n'), piece);
   assert.ok(pieces.at(-1)?.endsWith('Done.'));
+});
+
+test('a fence whose opening line is long is opened again with its marks alone', () => {
+  const code = Array.from({ length: 200 }, (_, nth) => `const value${nth} = ${nth};`).join('\n');
+  const prose = 'It is done. '.repeat(60);
+  const pieces = splitText(`\`\`\`${LONG_INFO}\n${code}\n\`\`\`\n\n${prose}`, 400);
+  assert.ok(pieces[0]?.startsWith(`\`\`\`${LONG_INFO}\nconst value0`));
+  const withCode = pieces.filter((piece) => piece.includes('const'));
+  for (const piece of withCode) assert.match(piece, /^```[^`]*\n```(\n|$)/);
+  for (const piece of withCode.slice(1)) assert.ok(piece.startsWith('```\nconst'), piece);
+  for (const piece of pieces.slice(withCode.length)) assert.not.match(piece, /```/);
+});
+
+test('no border falls inside the marks of a long fence line, and none makes a piece too long', () => {
+  const long = `   ~~~${'x'.repeat(120)} y`;
+  const ends = `~~~${' '.repeat(120)}`;
+  for (let before = 0; before < 300; before += 1) {
+    const text = `${'word '.repeat(60).slice(0, before)}\n${long}\n${'f(x);\n'.repeat(before % 60)}${ends}\nThe end.`;
+    const pieces = splitText(text, LIMIT);
+    for (const piece of pieces) {
+      assert.ok(piece.length <= LIMIT, `${piece.length} units`);
+      assert.is(openFence(piece), '', piece);
+    }
+    assert.match(pieces.at(-1) ?? '', /(^|\n)The end\.$/);
+  }
+});
+
+test('a line of more marks than a fence has is text', () => {
+  for (const mark of ['~', '`']) {
+    const text = `${mark.repeat(60)}\n${'word '.repeat(120)}`;
+    assert.is(splitText(text, LIMIT).join(''), text);
+  }
 });
 
 test('a border just inside a fence moves out of it, so that no empty fence is sent', () => {

@@ -65,10 +65,15 @@ test('a piece is one sendMessage with its chat, topic and the message it answers
   onStage(async ({ fake, connector }) => {
     fake.pushUpdate({ chatId: -100, text: 'question' });
     const outcome = await connector.deliver(
-      attempt({ conversationId: '-100', threadId: '5', inReplyTo: '-100:1', text: '*as* it <is>' }),
+      attempt({
+        conversationId: '-100',
+        threadId: '5',
+        inReplyTo: '110201543:-100:1',
+        text: '*as* it <is>',
+      }),
       never(),
     );
-    assert.equal(outcome, { type: 'delivered', nativeMessageId: '-100:2' });
+    assert.equal(outcome, { type: 'delivered', nativeMessageId: '110201543:-100:2' });
     assert.equal(
       fake.calls.map(({ method, parameters }) => [method, parameters]),
       [
@@ -85,9 +90,16 @@ test('a piece is one sendMessage with its chat, topic and the message it answers
     );
   }));
 
+test('a native id that was stored without the bot’s is answered to as well', () =>
+  onStage(async ({ fake, connector }) => {
+    fake.pushUpdate({ chatId: 42, text: 'question' });
+    await connector.deliver(attempt({ inReplyTo: '42:1' }), never());
+    assert.is(fake.accepted[0]?.replyToMessageId, 1);
+  }));
+
 test('a message to answer that is gone, or of another platform, does not stop the reply', () =>
   onStage(async ({ fake, connector }) => {
-    for (const inReplyTo of ['42:999', 'some-uuid', '']) {
+    for (const inReplyTo of ['110201543:42:999', 'some-uuid', '']) {
       const outcome = await connector.deliver(attempt({ inReplyTo }), never());
       assert.is(outcome.type, 'delivered');
     }
@@ -184,6 +196,30 @@ test('limits of single chats stay theirs while the bot’s other chats are serve
     assert.equal(scopes, [...own, ...own]);
   }));
 
+test('a pause of a chat holds for all of its topics: nothing is sent to it until its end', () =>
+  onStage(async ({ fake, connector, deps }) => {
+    let nowMs = 1_800_000_000_000;
+    let leftMs = 4_000;
+    deps.wallMs = () => nowMs;
+    fake.script({ method: 'sendMessage', fault: { type: 'rate-limit', retryAfterS: 4 } });
+    const send = async (threadId: string, conversationId = '-100777') => {
+      const piece = attempt({ conversationId, threadId });
+      const outcome = await within('deliver', connector.deliver(piece, never()));
+      if (outcome.type !== 'rate_limited') return outcome.type;
+      return `${outcome.scope} ${outcome.retryAfterMs}`;
+    };
+    assert.is(await send('11'), 'conversation 4000');
+    for (const threadId of ['12', '13', '14', '']) {
+      nowMs += 500;
+      leftMs -= 500;
+      assert.is(await send(threadId), `conversation ${leftMs}`);
+    }
+    assert.is(fake.calls.length, 1);
+    assert.is(await send('', '42'), 'delivered', 'another chat is served meanwhile');
+    nowMs += 2_000;
+    for (const threadId of ['11', '12', '13', '14']) assert.is(await send(threadId), 'delivered');
+  }));
+
 test('what Telegram itself refuses is permanent, with Telegram’s words', () =>
   onStage(async ({ fake, connector }) => {
     fake.chats.forget('7');
@@ -217,7 +253,7 @@ test('a group that became a supergroup is sent to under its new id, at once and 
   onStage(async ({ fake, connector }) => {
     fake.chats.migrate('-5', '-1005');
     const first = await connector.deliver(attempt({ conversationId: '-5' }), never());
-    assert.equal(first, { type: 'delivered', nativeMessageId: '-1005:1' });
+    assert.equal(first, { type: 'delivered', nativeMessageId: '110201543:-1005:1' });
     await connector.deliver(attempt({ conversationId: '-5', chunk: 1 }), never());
     assert.equal(
       fake.calls.map((call) => call.parameters.chat_id),
