@@ -1,6 +1,7 @@
 /** A model behind an OpenAI-compatible chat endpoint, through Vercel's `ai` with its retries off. */
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { APICallError, generateText } from 'ai';
+import { AnswerTooLargeError, boundedFetch } from './bounded-fetch.ts';
 import type { Model, ModelOutcome, ModelRequest } from './model.ts';
 
 export interface OpenAiCompatibleConfig {
@@ -48,6 +49,7 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
   const provider = createOpenAICompatible({
     name: 'openai-compatible',
     baseURL: config.baseUrl,
+    fetch: boundedFetch,
     ...(config.apiKey === '' ? {} : { apiKey: config.apiKey }),
   });
   const model = provider.chatModel(config.model);
@@ -88,6 +90,8 @@ function toPrompt({ turns }: ModelRequest) {
 }
 
 function toOutcome(error: unknown, apiKey: string): ModelOutcome {
+  const tooLarge = causesOf(error).find((cause) => cause instanceof AnswerTooLargeError);
+  if (tooLarge !== undefined) return { type: 'permanent', reason: tooLarge.message };
   if (!APICallError.isInstance(error)) {
     const name = error instanceof Error ? error.name : 'unknown error';
     // What the library refuses before it asks anybody stays refused.
@@ -129,13 +133,21 @@ function retryAfterOf(headers: Readonly<Record<string, string>>): number | undef
   return waitMs >= 0 ? waitMs : undefined;
 }
 
-function causeCode(cause: unknown): string {
-  for (let at = cause, depth = 0; depth < 4; depth += 1) {
-    if (typeof at !== 'object' || at === null) break;
-    if ('code' in at && typeof at.code === 'string') return at.code;
-    at = 'cause' in at ? at.cause : undefined;
+function causeCode(error: unknown): string {
+  for (const cause of causesOf(error)) {
+    if ('code' in cause && typeof cause.code === 'string') return cause.code;
   }
   return 'network';
+}
+
+/** The error itself first. */
+function causesOf(error: unknown): readonly object[] {
+  const causes: object[] = [];
+  for (let at = error; causes.length < 4; at = 'cause' in at ? at.cause : undefined) {
+    if (typeof at !== 'object' || at === null) break;
+    causes.push(at);
+  }
+  return causes;
 }
 
 /** Providers repeat the key they refuse. */

@@ -7,7 +7,8 @@ import { createWatch } from '../watch.ts';
 /**
  * `error`: the API's error object with that status. `drop`: the connection is cut without an answer. `hang`: silence.
  * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `filtered`: an empty answer
- * that a content filter ended.
+ * that a content filter ended. `endless`: an answer with that status that goes on until the connection is cut;
+ * `declaredBytes` are its Content-Length.
  */
 export type OpenAiFault =
   | {
@@ -17,12 +18,15 @@ export type OpenAiFault =
       readonly code?: string;
       readonly headers?: Readonly<Record<string, string>>;
     }
+  | { readonly type: 'endless'; readonly status: number; readonly declaredBytes?: number }
   | { readonly type: 'drop' }
   | { readonly type: 'cut' }
   | { readonly type: 'hang' }
   | { readonly type: 'filtered' }
   | { readonly type: 'garbage' }
   | { readonly type: 'slow'; readonly ms: number };
+
+const ENDLESS_PART_BYTES = 65_536;
 
 export interface OpenAiCall {
   readonly authorization: string;
@@ -43,6 +47,8 @@ export interface OpenAiFake {
   /** What `base_url` is set to. */
   readonly url: string;
   readonly calls: readonly OpenAiCall[];
+  /** What each endless answer had written when its connection was cut. */
+  readonly cutAtBytes: readonly number[];
   script(...rules: readonly FaultRule<OpenAiFault>[]): void;
   until(fact: string, isTrue: (fake: OpenAiFake) => boolean, deadlineMs: number): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +56,7 @@ export interface OpenAiFake {
 
 export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<OpenAiFake> {
   const calls: OpenAiCall[] = [];
+  const cutAtBytes: number[] = [];
   const watch = createWatch(() => `${calls.length} calls so far`);
   const faults = createFaultScript<OpenAiFault>();
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
@@ -75,6 +82,11 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
     }
     const last = lastUserText(body);
     const fault = faults.take('chat.completions', { ...body, text: last });
+    if (fault?.type === 'endless') {
+      cutAtBytes.push(await writeOn(response, fault));
+      watch.changed();
+      return;
+    }
     if (fault !== undefined && (await play(fault, response))) return;
     const isFiltered = fault?.type === 'filtered';
     const reply = isFiltered ? '' : (options.reply?.(last) ?? last);
@@ -87,6 +99,7 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
   const fake: OpenAiFake = {
     url: `${url}/v1`,
     calls,
+    cutAtBytes,
     script: (...rules) => faults.add(...rules),
     until: (fact, isTrue, deadlineMs) => watch.until(fact, () => isTrue(fake), deadlineMs),
     close: () => closeServer(server),
@@ -95,7 +108,10 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
 }
 
 /** true: the fault was the whole answer. */
-async function play(fault: OpenAiFault, response: ServerResponse): Promise<boolean> {
+async function play(
+  fault: Exclude<OpenAiFault, { readonly type: 'endless' }>,
+  response: ServerResponse,
+): Promise<boolean> {
   const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
   switch (fault.type) {
     case 'error':
@@ -126,6 +142,28 @@ async function play(fault: OpenAiFault, response: ServerResponse): Promise<boole
     case 'filtered':
       return false;
   }
+}
+
+/** Settles with the bytes that were written once the connection is cut. */
+async function writeOn(
+  response: ServerResponse,
+  { status, declaredBytes }: Extract<OpenAiFault, { readonly type: 'endless' }>,
+): Promise<number> {
+  const part = Buffer.alloc(ENDLESS_PART_BYTES, ' ');
+  const length = declaredBytes === undefined ? {} : { 'content-length': declaredBytes };
+  response.writeHead(status, { 'content-type': 'application/json', ...length });
+  let bytes = 0;
+  const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
+  const write = () => {
+    while (!response.destroyed) {
+      bytes += part.length;
+      if (!response.write(part)) return;
+    }
+  };
+  response.on('drain', write);
+  write();
+  await gone;
+  return bytes;
 }
 
 function completion(body: CallParameters, prompt: string, reply: string, isFiltered: boolean) {
