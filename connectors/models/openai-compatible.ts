@@ -1,6 +1,6 @@
 /** A model behind an OpenAI-compatible chat endpoint, through Vercel's `ai` with its retries off. */
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, generateText } from 'ai';
+import { APICallError, type FinishReason, generateText } from 'ai';
 import { AnswerTooLargeError, boundedFetch } from './bounded-fetch.ts';
 import type { Model, ModelOutcome, ModelRequest } from './model.ts';
 
@@ -63,8 +63,9 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
           maxRetries: 0,
           abortSignal: AbortSignal.any([signal, deadline]),
         });
-        if (result.text === '' && result.finishReason === 'content-filter') {
-          return { type: 'permanent', reason: 'the provider’s filter withheld the answer' };
+        const isMissing = result.text.trim() === '';
+        if (isMissing && !(result.finishReason === 'stop' && result.reasoning.length === 0)) {
+          return { type: 'permanent', reason: whyNoText(result.finishReason) };
         }
         return {
           type: 'answer',
@@ -79,6 +80,22 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
       }
     },
   };
+}
+
+/** Why an answer has no text, where the model did not just choose to say nothing. */
+function whyNoText(finishReason: FinishReason): string {
+  switch (finishReason) {
+    case 'content-filter':
+      return 'the provider’s filter withheld the answer';
+    case 'length':
+      return 'the model’s limit of tokens ended the answer before its text: raise the limit, or let it think less';
+    case 'tool-calls':
+      return 'the model called a tool instead of answering, and has none: use one that answers without';
+    case 'stop':
+      return 'the model only thought and gave no text: turn its thinking off, or use another';
+    default:
+      return 'the answer ended without text and without a usual reason: see the model server’s log';
+  }
 }
 
 function toPrompt({ turns }: ModelRequest) {

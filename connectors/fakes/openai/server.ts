@@ -6,8 +6,8 @@ import { createWatch } from '../watch.ts';
 
 /**
  * `error`: the API's error object with that status. `drop`: the connection is cut without an answer. `hang`: silence.
- * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `filtered`: an empty answer
- * that a content filter ended. `endless`: an answer with that status that goes on until the connection is cut;
+ * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `empty`: an answer
+ * without text that ended so, with nothing or with what the model thought. `endless`: an answer with that status that goes on until the connection is cut;
  * `declaredBytes` are its Content-Length.
  */
 export type OpenAiFault =
@@ -22,7 +22,11 @@ export type OpenAiFault =
   | { readonly type: 'drop' }
   | { readonly type: 'cut' }
   | { readonly type: 'hang' }
-  | { readonly type: 'filtered' }
+  | {
+      readonly type: 'empty';
+      readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | null;
+      readonly thought?: string;
+    }
   | { readonly type: 'garbage' }
   | { readonly type: 'slow'; readonly ms: number };
 
@@ -88,9 +92,9 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
       return;
     }
     if (fault !== undefined && (await play(fault, response))) return;
-    const isFiltered = fault?.type === 'filtered';
-    const reply = isFiltered ? '' : (options.reply?.(last) ?? last);
-    answerJson(response, 200, completion(body, last, reply, isFiltered));
+    const choice =
+      fault?.type === 'empty' ? toEmptyChoice(fault) : toChoice(options.reply?.(last) ?? last);
+    answerJson(response, 200, completion(body, last, choice));
   };
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => answerError(response, 400, String(error)));
@@ -139,7 +143,7 @@ async function play(
       clearTimeout(timer);
       return false;
     }
-    case 'filtered':
+    case 'empty':
       return false;
   }
 }
@@ -166,21 +170,36 @@ async function writeOn(
   return bytes;
 }
 
-function completion(body: CallParameters, prompt: string, reply: string, isFiltered: boolean) {
-  const usage = { prompt_tokens: countWords(prompt), completion_tokens: countWords(reply) };
+interface Choice {
+  readonly message: { readonly content: string | null; readonly reasoning_content?: string };
+  readonly finish_reason: string | null;
+}
+
+function toChoice(content: string): Choice {
+  return { message: { content }, finish_reason: 'stop' };
+}
+
+function toEmptyChoice(fault: Extract<OpenAiFault, { readonly type: 'empty' }>): Choice {
+  const { thought, finishReason } = fault;
+  const message =
+    thought === undefined ? { content: '' } : { content: null, reasoning_content: thought };
+  return { message, finish_reason: finishReason };
+}
+
+function completion(body: CallParameters, prompt: string, { message, finish_reason }: Choice) {
+  const promptTokens = countWords(prompt);
+  const completionTokens = countWords(message.content ?? '');
   return {
     id: 'chatcmpl-fake',
     object: 'chat.completion',
     created: 1_700_000_000,
     model: body.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: reply },
-        finish_reason: isFiltered ? 'content_filter' : 'stop',
-      },
-    ],
-    usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
+    choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason }],
+    usage: {
+      prompt_tokens: promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: promptTokens + completionTokens,
+    },
   };
 }
 

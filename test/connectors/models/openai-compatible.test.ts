@@ -86,7 +86,10 @@ const CASES: readonly (readonly [OpenAiFault, Readonly<Record<string, unknown>>]
   [{ type: 'error', status: 400 }, { type: 'permanent' }],
   [{ type: 'error', status: 413 }, { type: 'context_too_long' }],
   [{ type: 'error', status: 422 }, { type: 'permanent' }],
-  [{ type: 'filtered' }, { type: 'permanent' }],
+  [
+    { type: 'empty', finishReason: 'stop' },
+    { type: 'answer', text: '', promptTokens: 1, completionTokens: 0 },
+  ],
   [{ type: 'garbage' }, { type: 'transient' }],
   [{ type: 'drop' }, { type: 'transient' }],
   [{ type: 'cut' }, { type: 'transient' }],
@@ -103,6 +106,26 @@ for (const [fault, expected] of CASES) {
       const { reason, ...outcome } = (await ask()) as { reason?: string };
       assert.equal(outcome, expected);
       if (!('text' in expected)) assert.ok((reason ?? '') !== '');
+      assert.is(fake.calls.length, 1);
+    }));
+}
+
+const NO_TEXT: readonly (readonly [OpenAiFault, RegExp])[] = [
+  [{ type: 'empty', finishReason: 'content_filter' }, /filter withheld/],
+  [{ type: 'empty', finishReason: 'length' }, /raise the limit/],
+  [{ type: 'empty', finishReason: 'length', thought: 'hm' }, /raise the limit/],
+  [{ type: 'empty', finishReason: 'tool_calls' }, /called a tool/],
+  [{ type: 'empty', finishReason: 'stop', thought: 'hm' }, /only thought/],
+  [{ type: 'empty', finishReason: null }, /without a usual reason/],
+];
+
+for (const [fault, reason] of NO_TEXT) {
+  test(`${JSON.stringify(fault)} is no answer but permanent, and says ${reason}`, () =>
+    withFake(async (fake, ask) => {
+      fake.script({ fault });
+      const outcome = (await ask()) as { type: string; reason: string };
+      assert.is(outcome.type, 'permanent');
+      assert.match(outcome.reason, reason);
       assert.is(fake.calls.length, 1);
     }));
 }
