@@ -1,6 +1,7 @@
 /** A model behind an OpenAI-compatible chat endpoint, through Vercel's `ai` with its retries off. */
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, generateText } from 'ai';
+import { APICallError, type FinishReason, generateText } from 'ai';
+import { AnswerTooLargeError, boundedFetch } from './bounded-fetch.ts';
 import type { Model, ModelOutcome, ModelRequest } from './model.ts';
 
 export interface OpenAiCompatibleConfig {
@@ -10,7 +11,8 @@ export interface OpenAiCompatibleConfig {
   readonly timeoutMs?: number;
 }
 
-const DEFAULT_TIMEOUT_MS = 120_000;
+/** A run gives a call up after 120 s: this ends it before, as one that the model did not answer. */
+const DEFAULT_TIMEOUT_MS = 119_000;
 const LONGEST_REASON_UNITS = 200;
 /** 408 Request Timeout, 409 Conflict, 425 Too Early, 429 Too Many Requests. */
 const RETRYABLE_STATUS: readonly number[] = [408, 409, 425, 429];
@@ -48,6 +50,7 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
   const provider = createOpenAICompatible({
     name: 'openai-compatible',
     baseURL: config.baseUrl,
+    fetch: boundedFetch,
     ...(config.apiKey === '' ? {} : { apiKey: config.apiKey }),
   });
   const model = provider.chatModel(config.model);
@@ -61,8 +64,9 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
           maxRetries: 0,
           abortSignal: AbortSignal.any([signal, deadline]),
         });
-        if (result.text === '' && result.finishReason === 'content-filter') {
-          return { type: 'permanent', reason: 'the provider’s filter withheld the answer' };
+        const isMissing = result.text.trim() === '';
+        if (isMissing && !(result.finishReason === 'stop' && result.reasoning.length === 0)) {
+          return { type: 'permanent', reason: whyNoText(result.finishReason) };
         }
         return {
           type: 'answer',
@@ -71,12 +75,28 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
           completionTokens: result.usage.outputTokens ?? 0,
         };
       } catch (error) {
-        if (signal.aborted) return { type: 'transient', reason: 'aborted' };
+        if (signal.aborted) return { type: 'transient', reason: 'aborted', isAborted: true };
         if (deadline.aborted) return { type: 'transient', reason: 'no answer in time' };
         return toOutcome(error, config.apiKey);
       }
     },
   };
+}
+
+/** Why an answer has no text, where the model did not just choose to say nothing. */
+function whyNoText(finishReason: FinishReason): string {
+  switch (finishReason) {
+    case 'content-filter':
+      return 'the provider’s filter withheld the answer';
+    case 'length':
+      return 'the model’s limit of tokens ended the answer before its text: raise the limit, or let it think less';
+    case 'tool-calls':
+      return 'the model called a tool instead of answering, and has none: use one that answers without';
+    case 'stop':
+      return 'the model only thought and gave no text: turn its thinking off, or use another';
+    default:
+      return 'the answer ended without text and without a usual reason: see the model server’s log';
+  }
 }
 
 function toPrompt({ turns }: ModelRequest) {
@@ -88,6 +108,8 @@ function toPrompt({ turns }: ModelRequest) {
 }
 
 function toOutcome(error: unknown, apiKey: string): ModelOutcome {
+  const tooLarge = causesOf(error).find((cause) => cause instanceof AnswerTooLargeError);
+  if (tooLarge !== undefined) return { type: 'permanent', reason: tooLarge.message };
   if (!APICallError.isInstance(error)) {
     const name = error instanceof Error ? error.name : 'unknown error';
     // What the library refuses before it asks anybody stays refused.
@@ -129,13 +151,21 @@ function retryAfterOf(headers: Readonly<Record<string, string>>): number | undef
   return waitMs >= 0 ? waitMs : undefined;
 }
 
-function causeCode(cause: unknown): string {
-  for (let at = cause, depth = 0; depth < 4; depth += 1) {
-    if (typeof at !== 'object' || at === null) break;
-    if ('code' in at && typeof at.code === 'string') return at.code;
-    at = 'cause' in at ? at.cause : undefined;
+function causeCode(error: unknown): string {
+  for (const cause of causesOf(error)) {
+    if ('code' in cause && typeof cause.code === 'string') return cause.code;
   }
   return 'network';
+}
+
+/** The error itself first. */
+function causesOf(error: unknown): readonly object[] {
+  const causes: object[] = [];
+  for (let at = error; causes.length < 4; at = 'cause' in at ? at.cause : undefined) {
+    if (typeof at !== 'object' || at === null) break;
+    causes.push(at);
+  }
+  return causes;
 }
 
 /** Providers repeat the key they refuse. */

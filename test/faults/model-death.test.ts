@@ -52,7 +52,13 @@ const CELLS: readonly Cell[] = [
   ]),
   { name: 'slow', fault: { type: 'slow', ms: 3_000 }, times: 1, status: 'done', calls: 1 },
   { name: 'refusal', fault: { type: 'error', status: 400 }, times: 0, status: 'failed', calls: 1 },
-  { name: 'filter', fault: { type: 'filtered' }, times: 0, status: 'failed', calls: 1 },
+  {
+    name: 'filter',
+    fault: { type: 'empty', finishReason: 'content_filter' },
+    times: 0,
+    status: 'failed',
+    calls: 1,
+  },
   ...(faultScale(0, 1) === 1
     ? [{ name: 'hang', fault: { type: 'hang' }, times: 1, status: 'done', calls: 2 } as const]
     : []),

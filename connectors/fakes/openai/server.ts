@@ -6,8 +6,9 @@ import { createWatch } from '../watch.ts';
 
 /**
  * `error`: the API's error object with that status. `drop`: the connection is cut without an answer. `hang`: silence.
- * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `filtered`: an empty answer
- * that a content filter ended.
+ * `cut`: half an answer, then the connection is cut. `slow`: the usual answer, `ms` later. `empty`: an answer
+ * without text that ended so, with nothing or with what the model thought. `endless`: an answer with that status that goes on until the connection is cut;
+ * `declaredBytes` are its Content-Length.
  */
 export type OpenAiFault =
   | {
@@ -17,12 +18,19 @@ export type OpenAiFault =
       readonly code?: string;
       readonly headers?: Readonly<Record<string, string>>;
     }
+  | { readonly type: 'endless'; readonly status: number; readonly declaredBytes?: number }
   | { readonly type: 'drop' }
   | { readonly type: 'cut' }
   | { readonly type: 'hang' }
-  | { readonly type: 'filtered' }
+  | {
+      readonly type: 'empty';
+      readonly finishReason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | null;
+      readonly thought?: string;
+    }
   | { readonly type: 'garbage' }
   | { readonly type: 'slow'; readonly ms: number };
+
+const ENDLESS_PART_BYTES = 65_536;
 
 export interface OpenAiCall {
   readonly authorization: string;
@@ -43,6 +51,8 @@ export interface OpenAiFake {
   /** What `base_url` is set to. */
   readonly url: string;
   readonly calls: readonly OpenAiCall[];
+  /** What each endless answer had written when its connection was cut. */
+  readonly cutAtBytes: readonly number[];
   script(...rules: readonly FaultRule<OpenAiFault>[]): void;
   until(fact: string, isTrue: (fake: OpenAiFake) => boolean, deadlineMs: number): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +60,7 @@ export interface OpenAiFake {
 
 export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<OpenAiFake> {
   const calls: OpenAiCall[] = [];
+  const cutAtBytes: number[] = [];
   const watch = createWatch(() => `${calls.length} calls so far`);
   const faults = createFaultScript<OpenAiFault>();
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
@@ -75,10 +86,15 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
     }
     const last = lastUserText(body);
     const fault = faults.take('chat.completions', { ...body, text: last });
+    if (fault?.type === 'endless') {
+      cutAtBytes.push(await writeOn(response, fault));
+      watch.changed();
+      return;
+    }
     if (fault !== undefined && (await play(fault, response))) return;
-    const isFiltered = fault?.type === 'filtered';
-    const reply = isFiltered ? '' : (options.reply?.(last) ?? last);
-    answerJson(response, 200, completion(body, last, reply, isFiltered));
+    const choice =
+      fault?.type === 'empty' ? toEmptyChoice(fault) : toChoice(options.reply?.(last) ?? last);
+    answerJson(response, 200, completion(body, last, choice));
   };
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => answerError(response, 400, String(error)));
@@ -87,6 +103,7 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
   const fake: OpenAiFake = {
     url: `${url}/v1`,
     calls,
+    cutAtBytes,
     script: (...rules) => faults.add(...rules),
     until: (fact, isTrue, deadlineMs) => watch.until(fact, () => isTrue(fake), deadlineMs),
     close: () => closeServer(server),
@@ -95,7 +112,10 @@ export async function startOpenAiFake(options: OpenAiFakeOptions = {}): Promise<
 }
 
 /** true: the fault was the whole answer. */
-async function play(fault: OpenAiFault, response: ServerResponse): Promise<boolean> {
+async function play(
+  fault: Exclude<OpenAiFault, { readonly type: 'endless' }>,
+  response: ServerResponse,
+): Promise<boolean> {
   const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
   switch (fault.type) {
     case 'error':
@@ -123,26 +143,63 @@ async function play(fault: OpenAiFault, response: ServerResponse): Promise<boole
       clearTimeout(timer);
       return false;
     }
-    case 'filtered':
+    case 'empty':
       return false;
   }
 }
 
-function completion(body: CallParameters, prompt: string, reply: string, isFiltered: boolean) {
-  const usage = { prompt_tokens: countWords(prompt), completion_tokens: countWords(reply) };
+/** Settles with the bytes that were written once the connection is cut. */
+async function writeOn(
+  response: ServerResponse,
+  { status, declaredBytes }: Extract<OpenAiFault, { readonly type: 'endless' }>,
+): Promise<number> {
+  const part = Buffer.alloc(ENDLESS_PART_BYTES, ' ');
+  const length = declaredBytes === undefined ? {} : { 'content-length': declaredBytes };
+  response.writeHead(status, { 'content-type': 'application/json', ...length });
+  let bytes = 0;
+  const gone = new Promise<void>((resolve) => response.once('close', () => resolve()));
+  const write = () => {
+    while (!response.destroyed) {
+      bytes += part.length;
+      if (!response.write(part)) return;
+    }
+  };
+  response.on('drain', write);
+  write();
+  await gone;
+  return bytes;
+}
+
+interface Choice {
+  readonly message: { readonly content: string | null; readonly reasoning_content?: string };
+  readonly finish_reason: string | null;
+}
+
+function toChoice(content: string): Choice {
+  return { message: { content }, finish_reason: 'stop' };
+}
+
+function toEmptyChoice(fault: Extract<OpenAiFault, { readonly type: 'empty' }>): Choice {
+  const { thought, finishReason } = fault;
+  const message =
+    thought === undefined ? { content: '' } : { content: null, reasoning_content: thought };
+  return { message, finish_reason: finishReason };
+}
+
+function completion(body: CallParameters, prompt: string, { message, finish_reason }: Choice) {
+  const promptTokens = countWords(prompt);
+  const completionTokens = countWords(message.content ?? '');
   return {
     id: 'chatcmpl-fake',
     object: 'chat.completion',
     created: 1_700_000_000,
     model: body.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: reply },
-        finish_reason: isFiltered ? 'content_filter' : 'stop',
-      },
-    ],
-    usage: { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens },
+    choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason }],
+    usage: {
+      prompt_tokens: promptTokens,
+      completion_tokens: completionTokens,
+      total_tokens: promptTokens + completionTokens,
+    },
   };
 }
 

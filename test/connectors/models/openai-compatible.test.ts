@@ -19,8 +19,9 @@ const request = { runId: 'r1', turns: [{ role: 'user', text: 'hello' }] } as con
 async function withFake(
   work: (fake: OpenAiFake, ask: () => Promise<unknown>) => Promise<void>,
   config: { apiKey?: string; timeoutMs?: number } = {},
+  reply: (text: string) => string = (text) => text,
 ): Promise<void> {
-  const fake = await startOpenAiFake({ apiKey: KEY });
+  const fake = await startOpenAiFake({ apiKey: KEY, reply });
   const model = await openModel({
     provider: 'openai-compatible',
     baseUrl: fake.url,
@@ -85,7 +86,10 @@ const CASES: readonly (readonly [OpenAiFault, Readonly<Record<string, unknown>>]
   [{ type: 'error', status: 400 }, { type: 'permanent' }],
   [{ type: 'error', status: 413 }, { type: 'context_too_long' }],
   [{ type: 'error', status: 422 }, { type: 'permanent' }],
-  [{ type: 'filtered' }, { type: 'permanent' }],
+  [
+    { type: 'empty', finishReason: 'stop' },
+    { type: 'answer', text: '', promptTokens: 1, completionTokens: 0 },
+  ],
   [{ type: 'garbage' }, { type: 'transient' }],
   [{ type: 'drop' }, { type: 'transient' }],
   [{ type: 'cut' }, { type: 'transient' }],
@@ -102,6 +106,26 @@ for (const [fault, expected] of CASES) {
       const { reason, ...outcome } = (await ask()) as { reason?: string };
       assert.equal(outcome, expected);
       if (!('text' in expected)) assert.ok((reason ?? '') !== '');
+      assert.is(fake.calls.length, 1);
+    }));
+}
+
+const NO_TEXT: readonly (readonly [OpenAiFault, RegExp])[] = [
+  [{ type: 'empty', finishReason: 'content_filter' }, /filter withheld/],
+  [{ type: 'empty', finishReason: 'length' }, /raise the limit/],
+  [{ type: 'empty', finishReason: 'length', thought: 'hm' }, /raise the limit/],
+  [{ type: 'empty', finishReason: 'tool_calls' }, /called a tool/],
+  [{ type: 'empty', finishReason: 'stop', thought: 'hm' }, /only thought/],
+  [{ type: 'empty', finishReason: null }, /without a usual reason/],
+];
+
+for (const [fault, reason] of NO_TEXT) {
+  test(`${JSON.stringify(fault)} is no answer but permanent, and says ${reason}`, () =>
+    withFake(async (fake, ask) => {
+      fake.script({ fault });
+      const outcome = (await ask()) as { type: string; reason: string };
+      assert.is(outcome.type, 'permanent');
+      assert.match(outcome.reason, reason);
       assert.is(fake.calls.length, 1);
     }));
 }
@@ -165,6 +189,35 @@ test('an answer that does not come in time is transient', () =>
     },
     { timeoutMs: 50 },
   ));
+
+const ENDLESS: readonly OpenAiFault[] = [
+  { type: 'endless', status: 200 },
+  { type: 'endless', status: 500 },
+  { type: 'endless', status: 200, declaredBytes: 1e12 },
+];
+
+for (const fault of ENDLESS) {
+  test(`${JSON.stringify(fault)} is broken off and permanent, whatever its status`, () =>
+    withFake(async (fake, ask) => {
+      fake.script({ fault });
+      assert.equal(await ask(), { type: 'permanent', reason: 'the answer is larger than 8 MiB' });
+      const deadlineMs = 5_000;
+      await fake.until('the answer is cut', ({ cutAtBytes }) => cutAtBytes.length > 0, deadlineMs);
+      // Beyond what was read, the buffers of both ends.
+      assert.ok((fake.cutAtBytes[0] ?? 0) < 32 * 1_024 * 1_024, `${fake.cutAtBytes[0]} bytes`);
+    }));
+}
+
+test('an answer of 7 MiB is taken', () => {
+  const text = 'x'.repeat(7 * 1_024 * 1_024);
+  return withFake(
+    async (_fake, ask) => {
+      assert.is(((await ask()) as { text?: string }).text?.length, text.length);
+    },
+    {},
+    () => text,
+  );
+});
 
 test('nothing at base_url is transient, with the system’s code', async () => {
   const fake = await startOpenAiFake();
