@@ -167,10 +167,9 @@ test('a connector in the place of another that has not ended sends again what th
   await world.calm();
   const { status, reason, losses } = world.row(ID(1)) ?? {};
   assert.equal([status, reason, losses], ['unknown', 'connector replaced', 0]);
-  // Its end, told late, is nobody's.
-  world.loseConnector('a:1');
-  await world.advance(1_000);
   const successor = world.connector('b:1');
+  assert.equal([...world.outbox.watched], [successor.address]);
+  await world.advance(1_000);
   assert.equal([successor.running[0]?.attempt, successor.running[0]?.resumed], [2, false]);
   await world.answerAll();
   assert.is(world.store.read(DELIVERED, ID(1))?.row.maybeDuplicate, true);
