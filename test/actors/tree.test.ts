@@ -1,4 +1,4 @@
-/** What the gateway's own retention keeps and for how long, on rows as its actors write them. */
+/** What the gateway's own retention keeps and for how long, on rows as its actors write them; what its tree tells an actor. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { begun, IDEMPOTENCY_TABLE, type IdempotencyRow } from '../../actors/control/rows.ts';
@@ -15,8 +15,12 @@ import {
 } from '../../actors/outbox/rows.ts';
 import { acceptedChanges, DEDUPE, INBOX, rejectedChanges } from '../../actors/router/rows.ts';
 import { endedRunChanges, RUNS, TAPES, TURNS } from '../../actors/sessions/rows.ts';
-import { RETENTION } from '../../actors/tree.ts';
+import { gatewayTree, RETENTION } from '../../actors/tree.ts';
+import { planOf } from '../../cli/compose-plan.ts';
+import { parseConfig } from '../../cli/config/parse.ts';
+import { echoKind } from '../../connectors/echo/index.ts';
 import { createEnvelopeId, createUlids, runIdOf, sessionKeyOf } from '../../proto/ids.ts';
+import type { ChildSpec } from '../../runtime/child-spec.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
 import { createHeldStore } from './ledger/held-store.ts';
 import { openLedger } from './ledger/open-ledger.ts';
@@ -126,6 +130,26 @@ test('a webhook-id is kept for seven days, and each other table as long as it is
   const named = (puts: readonly Put[]) => puts.map(({ table, key }) => `${table}: ${key}`);
   assert.equal(named(gone.filter(stays)), []);
   assert.equal(named([...kept, ...open].filter((one) => !stays(one))), []);
+});
+
+type Spec = ChildSpec<unknown, unknown>;
+
+/** All specs of a tree, the root's first. */
+function specsIn(spec: Spec): readonly Spec[] {
+  const { children = [] } = spec.start.args as { readonly children?: readonly Spec[] };
+  return [spec, ...children.flatMap(specsIn)];
+}
+
+test('the outbox is told how long each account of the configuration keeps what it cannot send', () => {
+  const account = (name: string, days: string) =>
+    `[[connectors]]\nid = "echo:${name}"\nkind = "echo"\n${days}\n`;
+  const text = account('own', 'parked_max_age_days = 3') + account('usual', '');
+  const { config } = parseConfig(text, 'palyra.toml', { echo: echoKind });
+  const specs = specsIn(gatewayTree(planOf(config, '0')) as Spec);
+  const told = specs
+    .filter(({ id }) => id === 'outbox')
+    .map(({ start }) => (start.args as { readonly parkedMaxAgesMs: unknown }).parkedMaxAgesMs);
+  assert.equal(told, [{ 'echo:own': 3 * DAY_MS, 'echo:usual': 7 * DAY_MS }]);
 });
 
 test.run();

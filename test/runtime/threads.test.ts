@@ -87,11 +87,10 @@ for (const threads of [[], [3], [-1], [0, 1.5]]) {
 
 test('the gateway’s webhooks have the first thread, its sessions the others; a single thread has all', () => {
   assert.equal(threadGroups(1), {});
-  assert.equal(threadGroups(2), {
-    webhooks: { threads: [0], urgent: true },
-    sessions: { threads: [1] },
-  });
-  assert.equal(threadGroups(4).sessions, { threads: [1, 2, 3] });
+  const webhooks = { threads: [0], urgent: true };
+  assert.equal(threadGroups(2), { webhooks, sessions: { threads: [1] } });
+  assert.equal(threadGroups(3), { webhooks, sessions: { threads: [1, 2] } });
+  assert.equal(threadGroups(4), { webhooks, sessions: { threads: [1, 2, 3] } });
 });
 
 const TITLE = 'T5 pool threads give way to main and to urgent ones';

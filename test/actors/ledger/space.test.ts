@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchSpace } from '../../../actors/ledger/decide.ts';
+import type { CommitReply } from '../../../actors/ledger/protocol.ts';
 import { createHeldStore } from './held-store.ts';
 import { openLedger } from './open-ledger.ts';
 
@@ -93,25 +94,29 @@ test('a ledger that starts on a full disk refuses accept at once, and starts', a
   assert.ok(logs.some((line) => line.includes('ballast')));
 });
 
-test('much written in a moment is a reason to look at the disk before the timer does', async () => {
-  const { store, put, drain } = await openLedger();
-  const large = put('x'.repeat(100));
-  await drain();
-  await large;
+test('each mebibyte that was written is a reason to look at the disk, before the timer does', async () => {
+  const { kit, store, put, drain } = await openLedger();
   store.freeBytes = 1 * MIB;
-  const before = await put('still', { admits: true });
-  assert.is(before.ok, true);
-  const { kit } = await openLedger({ store });
-  const changes = {
-    expect: [],
-    put: [{ table: 'inbox', key: 'big', row: { v: 1, body: 'x'.repeat(2 * MIB) } }],
-    remove: [],
-    facts: [],
+  const write = async (bytes: number) => {
+    const row = { v: 1, body: 'x'.repeat(bytes) };
+    const put = [{ table: 'inbox', key: 'big', row }];
+    const changes = { expect: [], put, remove: [], facts: [] };
+    const reply = kit.receive('commit', { changes, admits: false });
+    await drain();
+    await kit.settle();
+    assert.is(((await reply) as CommitReply).ok, true);
   };
-  void kit.receive('commit', { changes, admits: false });
-  await kit.settle();
-  const { admitting } = kit.receive('health', null) as { admitting: boolean };
-  assert.is(admitting, false);
+  const admitted = async () => {
+    const reply = put('a', { admits: true });
+    await drain();
+    await kit.settle();
+    return reply;
+  };
+  await write(MIB / 2);
+  assert.is((await admitted()).ok, true, 'it is not looked at for each commit');
+  await write(2 * MIB);
+  const refused = await admitted();
+  assert.is(!refused.ok && refused.code, 'storage_low');
 });
 
 test('the ballast moves once at a time', () => {

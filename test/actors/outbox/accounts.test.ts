@@ -158,6 +158,23 @@ test('a late end of a connector that was succeeded does not end its successor', 
   assert.is(connector.running[0]?.attempt, 2);
 });
 
+test('a connector in the place of another that has not ended sends again what that one had, which counts as no loss', async () => {
+  const { world, connector, say } = await createWorld();
+  void say(1, ['one']);
+  await world.calm();
+  assert.is(connector.running.length, 1);
+  world.up('a:1', 'b:1');
+  await world.calm();
+  const { status, reason, losses } = world.row(ID(1)) ?? {};
+  assert.equal([status, reason, losses], ['unknown', 'connector replaced', 0]);
+  const successor = world.connector('b:1');
+  assert.equal([...world.outbox.watched], [successor.address]);
+  await world.advance(1_000);
+  assert.equal([successor.running[0]?.attempt, successor.running[0]?.resumed], [2, false]);
+  await world.answerAll();
+  assert.is(world.store.read(DELIVERED, ID(1))?.row.maybeDuplicate, true);
+});
+
 test('a delivery that ends two connectors is quarantined; one that stood beside it is not', async () => {
   const { world, say } = await createWorld();
   void say(1, ['poison'], 'x');

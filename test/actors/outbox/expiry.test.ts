@@ -102,6 +102,32 @@ for (const restarts of [false, true]) {
   });
 }
 
+test('an account whose connector has ended cannot send: what was made since has the longer age, and an hour when one is back', async () => {
+  const { world, outcomes, say } = await createWorld();
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  void say(1, ['one'], 'x');
+  void say(2, ['two'], 'y');
+  await world.calm();
+  await world.advance(3 * DAY_MS);
+  assert.equal([world.row(ID(1))?.status, world.row(ID(2))?.status], ['queued', 'queued']);
+  const slow = { type: 'rate_limited', retryAfterMs: HOUR_MS, reason: '429' } as const;
+  outcomes.push({ ...slow, scope: 'conversation' });
+  world.up('a:1');
+  await world.answerAll();
+  assert.ok(world.store.read(DELIVERED, ID(2)));
+  await world.advance(HOUR_MS - 1);
+  assert.is(world.row(ID(1))?.status, 'waiting');
+  await world.advance(1);
+  assert.is(endOf(world, ID(1)), 'expired: expired: 429');
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  void say(3, ['three'], 'z');
+  await world.calm();
+  await world.advance(7 * DAY_MS - 1);
+  assert.is(world.row(ID(3))?.status, 'queued');
+  await world.advance(1);
+  assert.is(endOf(world, ID(3)), 'expired: expired');
+});
+
 test('while the account can send, what was made since is dead after its usual age', () => {
   const ms = fc.integer({ min: 0, max: 30 * DAY_MS });
   fc.assert(

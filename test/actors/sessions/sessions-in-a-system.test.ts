@@ -11,6 +11,7 @@ import { runActor } from '../../../actors/runs/actor.ts';
 import { sessionsActor } from '../../../actors/sessions/actor.ts';
 import type { SessionsProtocol } from '../../../actors/sessions/protocol.ts';
 import { RUNS } from '../../../actors/sessions/rows.ts';
+import { threadGroups } from '../../../actors/tree.ts';
 import { type EnvelopeId, runIdOf } from '../../../proto/ids.ts';
 import { child, refTo } from '../../../runtime/actor.ts';
 import type { ChildSpec } from '../../../runtime/child-spec.ts';
@@ -104,6 +105,19 @@ for (const [name, threads] of [
       });
     }));
 }
+
+test('sessions and their runs are on the threads that the webhooks have not, and on all of those', () =>
+  withSystem({ pool: 3, groups: threadGroups(3) }, async (system) => {
+    const conversations = Array.from({ length: 30 }, (_, i) => `c${i}`);
+    const runs = await Promise.all(conversations.map((name) => admit(system, name, 'hello')));
+    for (const runId of runs) {
+      await until('the run has ended', hasEnded(system, runId), 20_000);
+    }
+    const { actors } = await system.inspect();
+    const below = actors.filter(({ path }) => path.includes('/sessions/'));
+    assert.is(below.length, 60, 'a session and the one that makes its runs');
+    assert.equal([...new Set(below.map(({ thread }) => thread))].sort(), ['pool-1', 'pool-2']);
+  }));
 
 test('a message that ends its thread twice is quarantined; its neighbours and its session go on', () =>
   withSystem({ pool: 2 }, async (system) => {

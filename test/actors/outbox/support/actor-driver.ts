@@ -35,7 +35,8 @@ type AnyTable = ActorDefinition<any, any, any, any, any>;
 
 /** One incarnation. After `kill` nothing reaches it and nothing it does is heard. */
 export class ActorDriver {
-  readonly watched: string[] = [];
+  /** Addresses whose ends it is told of. */
+  readonly watched = new Set<string>();
   readonly #definition: AnyTable;
   readonly #world: World;
   readonly #mail = new Map<string, Arrived[]>();
@@ -163,8 +164,8 @@ export class ActorDriver {
         );
         return () => undefined;
       },
-      watch: ({ address }) => void this.watched.push(address),
-      unwatch: () => undefined,
+      watch: ({ address }) => void this.watched.add(address),
+      unwatch: ({ address }) => void this.watched.delete(address),
       spawn: () => {
         throw new Error('this actor has no children');
       },

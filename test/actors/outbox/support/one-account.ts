@@ -15,11 +15,11 @@ interface Options {
   readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
 }
 
-/** A world with one account that is up; `outcomes` are what its next attempts end with, then delivered. */
+/** A world with one account that is up, and a connector without one, `b:1`; `outcomes` are what its next attempts end with, then delivered. */
 export async function createWorld(options: Options = {}) {
   const outcomes: DeliveryOutcome[] = [];
   const world = new OutboxWorld({
-    connectors: { 'a:1': options.onUnknown ?? 'retry' },
+    connectors: { 'a:1': options.onUnknown ?? 'retry', 'b:1': 'retry' },
     random: () => 0.5,
     ...(options.policies === undefined ? {} : { policies: options.policies }),
     ...(options.maxAgeMs === undefined ? {} : { maxAgeMs: options.maxAgeMs }),

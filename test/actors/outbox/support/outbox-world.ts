@@ -79,9 +79,10 @@ export class OutboxWorld {
     await started;
   }
 
-  up(id: string): void {
-    const connector = this.connector(id);
-    this.outbox.mail(id, 'connectorUp', {
+  /** `by`: the connector that has the account now. */
+  up(id: string, by = id): void {
+    const connector = this.connector(by);
+    this.outbox.mail(by, 'connectorUp', {
       connectorId: id,
       ref: { address: connector.address },
       onUnknown: this.#options.connectors[id] ?? 'retry',
