@@ -21,6 +21,7 @@ import { packageVersion } from './compose-version.ts';
 import type { CheckedConfig } from './config/checked-config.ts';
 import { toLine } from './config/config-error.ts';
 import { placeDuplicate } from './config/declared-twice.ts';
+import type { ModelConfig } from './config/gateway-config.ts';
 import { checkGiven, type GivenConfig } from './config/given-config.ts';
 import { BeyondLoopback, isLoopback } from './config/listen.ts';
 import type { Log, LogLevel } from './log.ts';
@@ -189,6 +190,20 @@ class Gateway implements GatewayHandle {
     this.#log('warn', 'other users may enter the state root; make it yours with chmod 700', fields);
   }
 
+  /** Runs ask for it when they need it; who operates should know before. */
+  async #warnOfModelKey(model: ModelConfig): Promise<void> {
+    if (model.provider === 'echo' || model.apiKeyRef === '') return;
+    try {
+      const reply = await this.#reveal(model.apiKeyRef);
+      if (reply.ok) return;
+      const { apiKeyRef: ref } = model;
+      this.#log('warn', 'the key of the model cannot be read', { ref, reason: reply.message });
+    } catch (error) {
+      if (this.#stopping !== undefined) return;
+      this.#log('warn', 'the key of the model was not looked at', { code: codeOf(error) });
+    }
+  }
+
   async #raise(
     system: System,
     checked: CheckedConfig,
@@ -205,6 +220,7 @@ class Gateway implements GatewayHandle {
     if (!makesToken(config)) await withdrawToken(stateRoot);
     const { url } = await system.ask(this.#refs.http, 'where', null, { inMs: CALL_DEADLINE_MS });
     this.#log('info', 'the gateway is ready', { http: url, version });
+    void this.#warnOfModelKey(config.model);
     return { http: url };
   }
 

@@ -1,5 +1,7 @@
 /** One model for all runs of a thread, opened anew when its key is refused: the key may have been rotated. It reads no key. */
 import type { Model, ModelOutcome } from '../connectors/models/model.ts';
+import { codeOf, messageOf } from '../runtime/errors.ts';
+import type { ModelWatch } from './model-watch.ts';
 
 interface Opened {
   readonly model: Model;
@@ -9,14 +11,24 @@ interface Opened {
 
 /**
  * What `openModel` of a thread is. A refused key is transient once, so that the run asks again with the key as it is
- * then; a key that is refused right after it was read is permanent, and the next run reads it again.
+ * then; a key that is refused right after it was read is permanent, and the next run reads it again. `watch` hears how
+ * each call ended.
  */
-export function keepModel(open: () => Promise<Model>): () => Model | Promise<Model> {
+export function keepModel(
+  open: () => Promise<Model>,
+  watch: ModelWatch,
+): () => Model | Promise<Model> {
   let kept: Model | Promise<Model> | undefined;
   let wasRefused = false;
+  const threw = (error: unknown): never => {
+    // Its message may hold whatever a library met.
+    watch.failed(codeOf(error));
+    throw error;
+  };
   const openAnew = async (): Promise<Model> => {
     const opened: Opened = { model: await open(), isSecondTry: wasRefused };
     const heard = (outcome: ModelOutcome): ModelOutcome => {
+      watch.heard(outcome);
       if (outcome.type === 'permanent' && outcome.isKeyRefused === true) return refused(outcome);
       if (outcome.type === 'answer') {
         opened.isSecondTry = false;
@@ -25,7 +37,7 @@ export function keepModel(open: () => Promise<Model>): () => Model | Promise<Mod
       return outcome;
     };
     const answering: Model = {
-      answer: (request, options) => opened.model.answer(request, options).then(heard),
+      answer: (request, options) => opened.model.answer(request, options).then(heard, threw),
     };
     const refused = ({ reason }: { readonly reason: string }): ModelOutcome => {
       if (kept === answering) {
@@ -41,6 +53,7 @@ export function keepModel(open: () => Promise<Model>): () => Model | Promise<Mod
     // One that could not be opened is tried anew: its key may be there by then.
     kept ??= openAnew().catch((error: unknown) => {
       kept = undefined;
+      watch.failed(messageOf(error));
       throw error;
     });
     return kept;

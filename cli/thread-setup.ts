@@ -35,6 +35,7 @@ import {
 import type { ModelConfig } from './config/gateway-config.ts';
 import { keepModel } from './kept-model.ts';
 import type { Log } from './log.ts';
+import { ModelWatch } from './model-watch.ts';
 import { preload } from './preload.ts';
 
 /** Plain data: it crosses threads. */
@@ -152,7 +153,7 @@ function fieldDeps(
     connectorKind: (kind) => loadKind(kind, { hostKinds: args.hostKinds }),
     sessionMemory: new SessionMemory(),
     historyLimits: args.history,
-    openModel: keepModel(() => openConfigured(args.model, reveal)),
+    openModel: keepModel(() => openConfigured(args.model, reveal), new ModelWatch(log)),
   };
 }
 

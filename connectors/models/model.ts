@@ -18,7 +18,13 @@ export type ModelOutcome =
       readonly completionTokens: number;
     }
   /** Worth another try: rate limit, 5xx, network. */
-  | { readonly type: 'transient'; readonly reason: string; readonly retryAfterMs?: number }
+  | {
+      readonly type: 'transient';
+      readonly reason: string;
+      readonly retryAfterMs?: number;
+      /** True where the caller's signal ended it: it says nothing of the model. */
+      readonly isAborted?: boolean;
+    }
   /** It has more text than the model takes: one with fewer earlier turns may be answered. */
   | { readonly type: 'context_too_long'; readonly reason: string }
   /** Not worth one: refused credential, unknown model. */

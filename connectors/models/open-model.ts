@@ -12,7 +12,7 @@ export type ModelConfig =
       readonly model: string;
       /** '' where the server wants none. */
       readonly apiKey: string;
-      /** For one call, whatever its caller's signal allows. Default 120,000. */
+      /** For one call, whatever its caller's signal allows. Default 119,000. */
       readonly timeoutMs?: number;
     };
 

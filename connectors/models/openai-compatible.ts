@@ -11,7 +11,8 @@ export interface OpenAiCompatibleConfig {
   readonly timeoutMs?: number;
 }
 
-const DEFAULT_TIMEOUT_MS = 120_000;
+/** A run gives a call up after 120 s: this ends it before, as one that the model did not answer. */
+const DEFAULT_TIMEOUT_MS = 119_000;
 const LONGEST_REASON_UNITS = 200;
 /** 408 Request Timeout, 409 Conflict, 425 Too Early, 429 Too Many Requests. */
 const RETRYABLE_STATUS: readonly number[] = [408, 409, 425, 429];
@@ -74,7 +75,7 @@ export function createOpenAiCompatibleModel(config: OpenAiCompatibleConfig): Mod
           completionTokens: result.usage.outputTokens ?? 0,
         };
       } catch (error) {
-        if (signal.aborted) return { type: 'transient', reason: 'aborted' };
+        if (signal.aborted) return { type: 'transient', reason: 'aborted', isAborted: true };
         if (deadline.aborted) return { type: 'transient', reason: 'no answer in time' };
         return toOutcome(error, config.apiKey);
       }

@@ -2,13 +2,22 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { keepModel } from '../../cli/kept-model.ts';
+import { ModelWatch } from '../../cli/model-watch.ts';
 import type { Model, ModelOutcome } from '../../connectors/models/model.ts';
 
 const REQUEST = { runId: 'r', turns: [] };
 
+function watchInto(lines: string[]): ModelWatch {
+  return new ModelWatch((level, message, fields) =>
+    lines.push(`${level} ${message}: ${fields?.reason ?? fields?.failedCalls}`),
+  );
+}
+
 /** A provider that takes one key, and a place where the key is read. */
 function world() {
   const seen = { stored: 'old', taken: 'old', reads: 0 };
+  const lines: string[] = [];
+  const watch = watchInto(lines);
   const openModel = keepModel(async (): Promise<Model> => {
     const key = seen.stored;
     seen.reads += 1;
@@ -18,9 +27,9 @@ function world() {
           ? { type: 'answer', text: key, promptTokens: 0, completionTokens: 0 }
           : { type: 'permanent', reason: `${key} is refused`, isKeyRefused: true },
     };
-  });
+  }, watch);
   const call = async () => (await (await openModel()).answer(REQUEST, new AbortController())).type;
-  return { seen, openModel, call };
+  return { seen, lines, openModel, call };
 }
 
 const test = suite('kept model');
@@ -68,18 +77,45 @@ test('every run that held the old key is told to ask again; the new model stays'
   assert.is(seen.reads, 2);
 });
 
-test('one that cannot be opened is tried anew', async () => {
+test('a refused key is said once, and that the model answers with the next one', async () => {
+  const { seen, lines, call } = world();
+  await call();
+  assert.equal(lines, []);
+  seen.taken = 'new';
+  await call();
+  await call();
+  assert.equal(lines, ['warn the model gives no answer: old is refused']);
+  seen.stored = 'new';
+  await call();
+  await call();
+  assert.equal(lines.slice(1), ['info the model answers again: 2']);
+});
+
+test('a model that throws is said by its code, and its error is the call’s', async () => {
+  const lines: string[] = [];
+  const answer = () => Promise.reject(Object.assign(new Error('broken'), { code: 'EBROKEN' }));
+  const model = await keepModel(async () => ({ answer }), watchInto(lines))();
+  await model.answer(REQUEST, new AbortController()).then(
+    () => assert.unreachable(),
+    (error: unknown) => assert.is((error as Error).message, 'broken'),
+  );
+  assert.equal(lines, ['warn the model gives no answer: EBROKEN']);
+});
+
+test('one that cannot be opened is tried anew, and said once', async () => {
   let tries = 0;
+  const lines: string[] = [];
   const openModel = keepModel(async () => {
     tries += 1;
     throw new Error('no key');
-  });
+  }, watchInto(lines));
   for (const wanted of [1, 2]) {
     await Promise.resolve(openModel()).then(
       () => assert.unreachable(),
       () => assert.is(tries, wanted),
     );
   }
+  assert.equal(lines, ['warn the model gives no answer: no key']);
 });
 
 test.run();
