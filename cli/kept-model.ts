@@ -1,6 +1,6 @@
 /** One model for all runs of a thread, opened anew when its key is refused: the key may have been rotated. It reads no key. */
 import type { Model, ModelOutcome } from '../connectors/models/model.ts';
-import { messageOf } from '../runtime/errors.ts';
+import { codeOf, messageOf } from '../runtime/errors.ts';
 import type { ModelWatch } from './model-watch.ts';
 
 interface Opened {
@@ -20,8 +20,9 @@ export function keepModel(
 ): () => Model | Promise<Model> {
   let kept: Model | Promise<Model> | undefined;
   let wasRefused = false;
-  const failed = (error: unknown): never => {
-    watch.failed(messageOf(error));
+  const threw = (error: unknown): never => {
+    // Its message may hold whatever a library met.
+    watch.failed(codeOf(error));
     throw error;
   };
   const openAnew = async (): Promise<Model> => {
@@ -36,7 +37,7 @@ export function keepModel(
       return outcome;
     };
     const answering: Model = {
-      answer: (request, options) => opened.model.answer(request, options).then(heard, failed),
+      answer: (request, options) => opened.model.answer(request, options).then(heard, threw),
     };
     const refused = ({ reason }: { readonly reason: string }): ModelOutcome => {
       if (kept === answering) {
@@ -52,7 +53,8 @@ export function keepModel(
     // One that could not be opened is tried anew: its key may be there by then.
     kept ??= openAnew().catch((error: unknown) => {
       kept = undefined;
-      return failed(error);
+      watch.failed(messageOf(error));
+      throw error;
     });
     return kept;
   };

@@ -36,17 +36,18 @@ export function decideNext(
     case 'answer': {
       const { text, promptTokens, completionTokens } = outcome;
       const result = { type: 'answered', text, promptTokens, completionTokens, leftOut } as const;
-      return { type: 'end', result };
+      const failedCalls = calls - 1;
+      return { type: 'end', result: failedCalls === 0 ? result : { ...result, failedCalls } };
     }
     case 'permanent':
-      return { type: 'end', result: failed('model_failed', outcome.reason) };
+      return { type: 'end', result: failed('model_failed', outcome.reason, calls) };
     case 'context_too_long':
       // The bare message: nothing is left to leave out.
       if (turns.length > 1) return { type: 'shorten' };
-      return { type: 'end', result: failed('context_too_long', outcome.reason) };
+      return { type: 'end', result: failed('context_too_long', outcome.reason, calls) };
     case 'transient': {
       if (calls >= MAX_CALLS) {
-        return { type: 'end', result: failed('model_failed', outcome.reason) };
+        return { type: 'end', result: failed('model_failed', outcome.reason, calls) };
       }
       const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (calls - 1));
       const askedMs = Math.min(outcome.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
@@ -63,6 +64,6 @@ export function shortened(turns: readonly ModelTurn[]): readonly ModelTurn[] {
   return newer.slice(newer.findIndex(({ role }) => role !== 'assistant'));
 }
 
-function failed(reason: string, detail: string): RunResult {
-  return { type: 'failed', reason, detail: detail.slice(0, MAX_DETAIL_CHARACTERS) };
+function failed(reason: string, detail: string, failedCalls: number): RunResult {
+  return { type: 'failed', reason, detail: detail.slice(0, MAX_DETAIL_CHARACTERS), failedCalls };
 }

@@ -17,9 +17,17 @@ export type RunResult =
       readonly completionTokens: number;
       /** Earlier turns, the oldest, that the model had no room for. */
       readonly leftOut: number;
+      /** Calls before it that gave no answer; absent: none. */
+      readonly failedCalls?: number;
     }
   /** `reason` is a stable code, `detail` the model's own words. */
-  | { readonly type: 'failed'; readonly reason: string; readonly detail: string };
+  | {
+      readonly type: 'failed';
+      readonly reason: string;
+      readonly detail: string;
+      /** Absent: the model was not called. */
+      readonly failedCalls?: number;
+    };
 
 export interface RunAnswer {
   readonly runId: string;

@@ -110,12 +110,14 @@ async function readPending(
 export class SessionsMeter {
   readonly #ended = new Map<RunEnded['status'], number>();
   #leftOut = 0;
+  #failedCalls = 0;
   #crashes = 0;
   #givenBack: GivenBack = { times: 0, bytes: 0 };
 
-  countEnd({ status, leftOut = 0 }: RunEnded): void {
+  countEnd({ status, leftOut = 0, failedCalls = 0 }: RunEnded): void {
     this.#ended.set(status, (this.#ended.get(status) ?? 0) + 1);
     this.#leftOut += leftOut;
+    this.#failedCalls += failedCalls;
   }
 
   /** A session's incarnation that ended abnormally. */
@@ -143,6 +145,15 @@ export class SessionsMeter {
         help: 'Runs by how they ended',
         type: 'counter',
         samples: ended,
+      },
+      {
+        name: 'palyra_model_calls_total',
+        help: 'Calls of the model that were an answer or failed, counted when their run ends',
+        type: 'counter',
+        samples: [
+          { labels: { outcome: 'answered' }, value: this.#ended.get('done') ?? 0 },
+          { labels: { outcome: 'failed' }, value: this.#failedCalls },
+        ],
       },
       single(
         'palyra_run_turns_left_out_total',

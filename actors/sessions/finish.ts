@@ -3,8 +3,9 @@ import { hash } from 'node:crypto';
 import type { InboundMessageEvent, ReplyTarget } from '../../proto/channel-messages.ts';
 import type { ChangeSet } from '../../runtime/store/store.ts';
 import type { FinishRequest } from '../outbox/protocol.ts';
-import type { InboxRow } from '../router/rows.ts';
+import type { InboxRow, OpenRun } from '../router/rows.ts';
 import type { RunResult } from '../runs/protocol.ts';
+import type { RunEnded } from './protocol.ts';
 import { endedRunChanges, type RunEnd, type RunEndStatus } from './rows.ts';
 import type { Task } from './task.ts';
 
@@ -58,8 +59,22 @@ export function planFinish(task: Task, outcome: RunOutcome, nowMs: number): Fini
   };
 }
 
-export function leftOutOf(outcome: RunOutcome): number {
+function leftOutOf(outcome: RunOutcome): number {
   return outcome.type === 'answered' ? outcome.leftOut : 0;
+}
+
+/** What the dispatcher hears of the end of `run`. `outcome` is undefined where the end was read. */
+export function toEnded(
+  { sessionKey, envelopeId }: OpenRun,
+  status: RunEndStatus,
+  outcome: RunOutcome | undefined,
+): RunEnded {
+  const ended = { sessionKey, envelopeId, status };
+  if (outcome === undefined || outcome.type === 'quarantined') return ended;
+  const leftOut = leftOutOf(outcome);
+  const { failedCalls = 0 } = outcome;
+  if (leftOut === 0 && failedCalls === 0) return ended;
+  return { ...ended, leftOut, failedCalls };
 }
 
 interface End {

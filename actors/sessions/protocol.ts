@@ -21,6 +21,8 @@ export interface RunEnded extends OpenRun {
   readonly status: RunEndStatus;
   /** Earlier turns that its model had no room for; absent: none. */
   readonly leftOut?: number;
+  /** Calls of its model that gave no answer; absent: none. */
+  readonly failedCalls?: number;
 }
 
 /** The dispatcher, on the ledger's thread. */

@@ -5,7 +5,7 @@ import { type EncodedChangeSet, encodeChangeSet } from '../../runtime/store/enco
 import type { InboxRow } from '../router/rows.ts';
 import type { RunArgs, RunProtocol } from '../runs/protocol.ts';
 import { givenUpFor, waitAfterProcessEndMs } from './cuts.ts';
-import { leftOutOf, planFinish, type RunOutcome } from './finish.ts';
+import { planFinish, type RunOutcome, toEnded } from './finish.ts';
 import type { RunEnded, SessionProtocol } from './protocol.ts';
 import { LEDGER_DEADLINE, readEndedRun, readOpenRun, readOpenRuns, readTurns } from './reading.ts';
 import { cutRunChanges } from './rows.ts';
@@ -361,14 +361,12 @@ function complete(state: SessionState, status: RunEnded['status'], self: Session
   if (head === undefined) return;
   state.queue.shift();
   state.phase = 'idle';
-  const leftOut = state.outcome?.runId === head.runId ? leftOutOf(state.outcome.result) : 0;
-  if (state.outcome?.runId === head.runId) state.outcome = undefined;
+  const outcome = state.outcome?.runId === head.runId ? state.outcome.result : undefined;
+  if (outcome !== undefined) state.outcome = undefined;
   state.failures = 0;
   if (state.cut?.envelopeId === head.envelopeId) state.cut = undefined;
   if (head.envelopeId > state.lastEnded) state.lastEnded = head.envelopeId;
-  const { sessionKey, envelopeId } = head;
-  const ended = { sessionKey, envelopeId, status };
-  state.unsaid.push(leftOut === 0 ? ended : { ...ended, leftOut });
+  state.unsaid.push(toEnded(head, status, outcome));
   sayEnded(state, self);
   takeNext(state, self);
 }

@@ -91,15 +91,15 @@ test('a refused key is said once, and that the model answers with the next one',
   assert.equal(lines.slice(1), ['info the model answers again: 2']);
 });
 
-test('a model that throws is said, and its error is the call’s', async () => {
+test('a model that throws is said by its code, and its error is the call’s', async () => {
   const lines: string[] = [];
-  const answer = () => Promise.reject(new Error('broken'));
+  const answer = () => Promise.reject(Object.assign(new Error('broken'), { code: 'EBROKEN' }));
   const model = await keepModel(async () => ({ answer }), watchInto(lines))();
   await model.answer(REQUEST, new AbortController()).then(
     () => assert.unreachable(),
     (error: unknown) => assert.is((error as Error).message, 'broken'),
   );
-  assert.equal(lines, ['warn the model gives no answer: broken']);
+  assert.equal(lines, ['warn the model gives no answer: EBROKEN']);
 });
 
 test('one that cannot be opened is tried anew, and said once', async () => {

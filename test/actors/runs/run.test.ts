@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runActor } from '../../../actors/runs/actor.ts';
 import { decideNext, MAX_CALLS } from '../../../actors/runs/decide.ts';
+import type { RunAnswer } from '../../../actors/runs/protocol.ts';
 import type { Model, ModelOutcome } from '../../../connectors/models/model.ts';
 import { createBehaviorKit } from '../../../runtime/testing/behavior-kit.ts';
 import { until } from '../../support/within.ts';
@@ -130,7 +131,12 @@ test('a model that fails for a while is called again, five times at most', async
   const [report] = told();
   assert.equal(report?.payload, {
     runId: TASK.runId,
-    result: { type: 'failed', reason: 'model_failed', detail: 'ECONNRESET' },
+    result: {
+      type: 'failed',
+      reason: 'model_failed',
+      detail: 'ECONNRESET',
+      failedCalls: MAX_CALLS,
+    },
   });
 });
 
@@ -179,7 +185,7 @@ test('a bare message that is too long ends the run, with a code that says so', a
   assert.is(calls(), 2);
   assert.equal(told()[0]?.payload, {
     runId: TASK.runId,
-    result: { type: 'failed', reason: 'context_too_long', detail: 'http_413' },
+    result: { type: 'failed', reason: 'context_too_long', detail: 'http_413', failedCalls: 1 },
   });
 });
 
@@ -247,6 +253,24 @@ test('waits between calls have full jitter, grow to a minute, and keep to what t
   assert.is(delayOf(1, 0.5, 30_000), 30_000);
   assert.is(delayOf(1, 0.5, 86_400_000), 300_000);
   assert.is(delayOf(MAX_CALLS, 0.5), -1);
+});
+
+test('an answer says how many calls before it failed, those with too many turns left out', async () => {
+  const outcomes: ModelOutcome[] = [
+    { type: 'transient', reason: 'x' },
+    { type: 'context_too_long', reason: 'y' },
+    { type: 'transient', reason: 'x' },
+    answered,
+  ];
+  const { kit, told } = await openRun(async () => outcomes.shift() ?? answered);
+  const turns = ['a', 'b', 'c'].map((text) => ({ role: 'user', text }) as const);
+  kit.receive('begin', { ...TASK, turns });
+  for (let i = 0; i < 4; i += 1) {
+    await kit.settle();
+    await kit.advance(60_000);
+  }
+  const failed = told().map(({ payload }) => (payload as RunAnswer).result.failedCalls);
+  assert.equal(failed, [2]);
 });
 
 test.run();

@@ -1,7 +1,9 @@
 /** One session's table by hand: order, gaps, conflicts and retries. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { SessionsMeter } from '../../../actors/sessions/control.ts';
 import { planFinish } from '../../../actors/sessions/finish.ts';
+import type { RunEnded } from '../../../actors/sessions/protocol.ts';
 import { RUNS } from '../../../actors/sessions/rows.ts';
 import { sessionActor } from '../../../actors/sessions/session-actor.ts';
 import { SessionMemory } from '../../../actors/sessions/session-memory.ts';
@@ -235,6 +237,30 @@ test('the request after one that left turns out is without them, and the dispatc
     kind === 'ended' ? [(payload as { leftOut?: number }).leftOut ?? 0] : [],
   );
   assert.equal(ended, [0, 0, 2]);
+});
+
+test('the dispatcher is told of the calls that failed, and counts them with those that answered', async () => {
+  const { route, open } = await openSession();
+  const { kit, answer, answered } = await open();
+  const runs = [await route('a'), await route('b'), await route('c')];
+  for (const run of runs) kit.receive('enqueue', run);
+  await kit.settle();
+  const [a, b, c] = runs.map(idOf);
+  await answer(a ?? '');
+  await answered(b ?? '', { ...answerOf('ok'), failedCalls: 2 });
+  const result = { type: 'failed', reason: 'model_failed', detail: '', failedCalls: 5 } as const;
+  await answered(c ?? '', result);
+  const meter = new SessionsMeter();
+  for (const effect of kit.effects) {
+    if (effect.type === 'tell' && effect.kind === 'ended') {
+      meter.countEnd(effect.payload as RunEnded);
+    }
+  }
+  const metrics = meter.toMetrics({ openRuns: 0, children: 0, waiting: 0 });
+  assert.equal(metrics.find(({ name }) => name === 'palyra_model_calls_total')?.samples, [
+    { labels: { outcome: 'answered' }, value: 2 },
+    { labels: { outcome: 'failed' }, value: 7 },
+  ]);
 });
 
 test('a session reads as many exchanges as its limits allow, page by page, and no more', async () => {
