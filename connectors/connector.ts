@@ -73,7 +73,10 @@ export interface Connector {
   open(ports: ConnectorPorts, signal: AbortSignal): Promise<void>;
   /** No event is accepted after this settles; sending still works. An `accept` under way is waited for until `signal` aborts. */
   stopReceiving(signal: AbortSignal): Promise<void>;
-  /** Sends one piece and says how it ended. Only a throw means that nobody knows whether it was sent. */
+  /**
+   * Sends one piece and says how it ended. Only a throw means that nobody knows whether it was sent. The log has the message of
+   * what is thrown, here and by `open`, without the account's credential: no message text may stand in it.
+   */
   deliver(attempt: DeliveryAttempt, signal: AbortSignal): Promise<DeliveryOutcome>;
   /** Ends everything, deliveries under way too; nothing is left open. Twice is once. */
   close(signal: AbortSignal): Promise<void>;

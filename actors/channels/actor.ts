@@ -5,7 +5,7 @@ import type { RouterProtocol } from '../router/protocol.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
 import { connectorActor } from './connector-actor.ts';
 import type { ConnectorArgs } from './connector-state.ts';
-import { currentStatuses, operate } from './control.ts';
+import { allStatuses, operate, strandedStatuses } from './control.ts';
 import type { AccountArgs } from './opening.ts';
 import type { ChannelsProtocol, ConnectorProtocol, ConnectorStatus } from './protocol.ts';
 import { isUp, toConnectorMetrics } from './views.ts';
@@ -56,9 +56,7 @@ export const channelsActor = defineActor<
     observed(state, status) {
       if (state.connectors.has(status.connectorId)) state.observed.set(status.connectorId, status);
     },
-    trouble: (state) => ({
-      accounts: [...state.observed.values()].filter((status) => !isUp(status)).length,
-    }),
+    trouble: (state, _nothing, self) => later(self, countTrouble(state, self)),
     stopReceiving(state, _nothing, self) {
       return later(self, stopAll(state, self));
     },
@@ -66,7 +64,7 @@ export const channelsActor = defineActor<
     metrics: (state, _nothing, self) =>
       later(
         self,
-        currentStatuses(state, self).then((statuses) =>
+        allStatuses(state, self).then((statuses) =>
           toConnectorMetrics(statuses, self.clock.wallMs()),
         ),
       ),
@@ -107,6 +105,15 @@ function startConnector(
     shutdownTimeoutMs: CONNECTOR_SHUTDOWN_MS,
   });
   state.connectors.set(connectorId, self.spawn(spec));
+}
+
+async function countTrouble(
+  state: ChannelsState,
+  self: Self<ChannelsProtocol>,
+): Promise<{ readonly accounts: number }> {
+  const stranded = await strandedStatuses(state, self);
+  const configured = [...state.observed.values()].filter((status) => !isUp(status));
+  return { accounts: configured.length + stranded.length };
 }
 
 /** How many accounts said in time that they accept nothing any more. */

@@ -10,6 +10,7 @@ import {
   statusOf,
 } from './connector-state.ts';
 import type { AttemptKey } from './delivery-book.ts';
+import { sayHealth } from './health-log.ts';
 import {
   announce,
   announceLater,
@@ -35,6 +36,7 @@ export interface ConnectorOwn {
   repeat(nothing: null): void;
   announce(nothing: null): void;
   limitOver(nothing: null): void;
+  sayHealth(nothing: null): void;
   receivingStopped(result: { readonly stopped: boolean }): void;
 }
 
@@ -79,6 +81,7 @@ export const connectorActor = defineActor<
     repeat: (state, _nothing, self) => repeatUnacknowledged(state, self),
     announce: (state, _nothing, self) => announce(state, self),
     limitOver: (state, _nothing, self) => endLimit(state, self),
+    sayHealth: (state, _nothing, self) => sayHealth(state, self),
     receivingStopped(state, { stopped }, self) {
       self.cancel('stop-receiving');
       answerStopping(state, stopped);

@@ -1,5 +1,6 @@
 /** The state of one connector actor and what can be read off it. Nothing here sends. */
 import type { Connector, Liveness, Readiness } from '../../connectors/connector.ts';
+import type { Redact } from '../../connectors/redaction.ts';
 import type { ActorRef, Deferred } from '../../runtime/actor.ts';
 import type { OutboxProtocol } from '../outbox/protocol.ts';
 import type { RouterProtocol } from '../router/protocol.ts';
@@ -38,6 +39,14 @@ export interface ConnectorState {
   readiness: Readiness;
   liveness: Liveness;
   reason: string;
+  /** What stands behind the reason, for the log; '' for nothing. */
+  detail: string;
+  /** Monotonic: when the account is opened anew, while it rests. */
+  reopenAtMs: number;
+  /** What the log has said of the account's health. */
+  readonly told: { health: string; changes: number; atMs: number };
+  /** Takes the account's credential out of a text. */
+  redact: Redact;
   /** The platform refuses every send of the account, until then in monotonic time: the outbox rests it. */
   limit: { readonly untilMs: number; readonly reason: string } | undefined;
   restarts: number;
@@ -74,6 +83,10 @@ export function createConnectorState(
     readiness: 'ready',
     liveness: 'starting',
     reason: '',
+    detail: '',
+    reopenAtMs: 0,
+    told: { health: '', changes: 0, atMs: Number.NEGATIVE_INFINITY },
+    redact: (text) => text,
     limit: undefined,
     restarts: incarnation - 1,
     lastInboundAtMs: 0,

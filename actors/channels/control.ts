@@ -12,6 +12,8 @@ import { type ConnectorView, toConnectorView, toDeliveryView, toUnconfigured } f
 
 const STATUS_DEADLINE_MS = 1_000;
 const OUTBOX_DEADLINE_MS = 3_000;
+// Readiness waits for it, and for the channels no longer than this and some.
+const ACCOUNTS_DEADLINE_MS = 1_000;
 const TEST_DEADLINE_MS = 20_000;
 
 type ChannelsSelf = Self<ChannelsProtocol>;
@@ -56,7 +58,7 @@ async function listConnectors(
     unconfigured(state, self),
   ]);
   return Promise.all(
-    [...statuses, ...orphans.map(toUnconfigured)].map(async (status) =>
+    [...statuses, ...orphans].map(async (status) =>
       toConnectorView(status, await queueOf(state, status.connectorId, self)),
     ),
   );
@@ -120,8 +122,25 @@ function toTestOutput(reply: AdmitReply): unknown {
   }
 }
 
-/** Every account's status now; one that does not answer in time is shown as it was last seen, and degraded. */
-export function currentStatuses(
+/** Every account that is to work: the configured ones, and those whose deliveries wait for a configuration. */
+export async function allStatuses(
+  state: ChannelsState,
+  self: ChannelsSelf,
+): Promise<readonly ConnectorStatus[]> {
+  const parts = [currentStatuses(state, self), strandedStatuses(state, self)];
+  return (await Promise.all(parts)).flat();
+}
+
+/** Accounts with deliveries that nobody will send as the configuration stands. */
+export async function strandedStatuses(
+  state: ChannelsState,
+  self: ChannelsSelf,
+): Promise<readonly ConnectorStatus[]> {
+  return (await unconfigured(state, self)).filter(({ readiness }) => readiness !== 'ready');
+}
+
+/** Every configured account's status now; one that does not answer in time is shown as it was last seen, and degraded. */
+function currentStatuses(
   state: ChannelsState,
   self: ChannelsSelf,
 ): Promise<readonly ConnectorStatus[]> {
@@ -154,16 +173,22 @@ async function statusOf(
 ): Promise<ConnectorStatus> {
   const ref = state.connectors.get(connectorId);
   if (ref !== undefined) return currentStatus(state, connectorId, ref, self);
-  if ((await unconfigured(state, self)).includes(connectorId)) return toUnconfigured(connectorId);
-  throw notFound(connectorId);
+  const found = (await unconfigured(state, self)).find((one) => one.connectorId === connectorId);
+  if (found === undefined) throw notFound(connectorId);
+  return found;
 }
 
-/** Accounts with deliveries that nobody will send as the configuration stands; none where the outbox does not answer. */
-async function unconfigured(state: ChannelsState, self: ChannelsSelf): Promise<readonly string[]> {
+/** Accounts with deliveries or dead letters that the configuration does not name; none where the outbox does not answer. */
+async function unconfigured(
+  state: ChannelsState,
+  self: ChannelsSelf,
+): Promise<readonly ConnectorStatus[]> {
   try {
     const { outbox } = state.args;
-    const reply = await self.ask(outbox, 'accounts', null, { inMs: OUTBOX_DEADLINE_MS });
-    return reply.connectorIds.filter((id) => !state.connectors.has(id));
+    const { accounts } = await self.ask(outbox, 'accounts', null, { inMs: ACCOUNTS_DEADLINE_MS });
+    return accounts
+      .filter(({ connectorId }) => !state.connectors.has(connectorId))
+      .map(({ connectorId, active }) => toUnconfigured(connectorId, active));
   } catch (error) {
     if (error instanceof AskError) return [];
     throw error;

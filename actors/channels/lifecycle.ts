@@ -15,7 +15,8 @@ import { codeOf, StaleIncarnation } from '../../runtime/errors.ts';
 import { checkOffer, refused, toAdmitRequest, toAnswer, toRefused } from './admission.ts';
 import type { ConnectorOwn } from './connector-actor.ts';
 import { type ConnectorState, countIgnored, minIntervalOf, statusOf } from './connector-state.ts';
-import { openAccount, reopenDelayMs, type Trouble, troubleOf } from './opening.ts';
+import { noteHealth } from './health-log.ts';
+import { openAccount, reopenDelayMs, safeText, type Trouble, troubleOf } from './opening.ts';
 import type { ConnectorProtocol } from './protocol.ts';
 
 export type ConnectorSelf = Self<ConnectorProtocol & ConnectorOwn>;
@@ -61,6 +62,9 @@ async function openOnce(
       ports: portsOf(state, self, generation),
       loaded(kind) {
         state.availability = kind.availability;
+      },
+      revealed(redact) {
+        if (state.generation === generation) state.redact = redact;
       },
       created(connector) {
         if (state.generation === generation) state.connector = connector;
@@ -126,13 +130,14 @@ export function endOpening(
   self.cancel('open');
   state.opening = undefined;
   if (!outcome.ok) {
-    rest(state, self, troubleOf(outcome.error));
+    rest(state, self, troubleOf(outcome.error, state.redact));
     return;
   }
   state.tries = 0;
   state.readiness = 'ready';
   if (state.liveness === 'starting' || state.liveness === 'stopped') state.liveness = 'running';
   state.reason = '';
+  state.detail = '';
   comeUp(state, self);
 }
 
@@ -146,7 +151,7 @@ export function giveUpOpening(
   state.opening?.();
   state.opening = undefined;
   state.generation += 1;
-  rest(state, self, { readiness: 'ready', reason: 'open_timeout' });
+  rest(state, self, { readiness: 'ready', reason: 'open_timeout', detail: '' });
 }
 
 function comeUp(state: ConnectorState, self: ConnectorSelf): void {
@@ -166,16 +171,12 @@ export function rest(state: ConnectorState, self: ConnectorSelf, trouble: Troubl
   state.readiness = trouble.readiness;
   state.liveness = trouble.readiness === 'ready' ? 'degraded' : 'stopped';
   state.reason = trouble.reason;
+  state.detail = trouble.detail;
   // Once it was up, the outbox sends until it is told not to.
   state.isParked = trouble.readiness !== 'ready' || state.hasBeenUp;
   const delayMs = reopenDelayMs(trouble, state.tries, self.random());
+  state.reopenAtMs = self.clock.monotonicMs() + delayMs;
   self.after('reopen', delayMs, 'reopen', null);
-  state.deps.log('warn', 'account is not up', {
-    connector: state.args.account.connectorId,
-    readiness: trouble.readiness,
-    reason: trouble.reason,
-    retryInMs: delayMs,
-  });
   announce(state, self);
   notice(state, self);
 }
@@ -192,13 +193,7 @@ export function limit(
   const untilMs = Math.max(state.limit?.untilMs ?? 0, endMs);
   state.limit = { untilMs, reason: `the platform limits the account (rate_limited): ${reason}` };
   self.after('limit', untilMs - nowMs, 'limitOver', null);
-  if (!isNews) return;
-  state.deps.log('warn', 'the platform limits the account', {
-    connector: state.args.account.connectorId,
-    reason,
-    retryInMs: untilMs - nowMs,
-  });
-  notice(state, self);
+  if (isNews) notice(state, self);
 }
 
 export function endLimit(state: ConnectorState, self: ConnectorSelf): void {
@@ -214,14 +209,20 @@ function observe(
 ): void {
   if (state.generation !== generation) return;
   if (!READINESSES.includes(seen.readiness) || !LIVENESSES.includes(seen.liveness)) return;
+  const reason = safeText(seen.reason, state.redact);
   const wasResting = state.phase === 'resting';
   if (seen.readiness !== 'ready' && state.phase === 'open') {
-    rest(state, self, { readiness: seen.readiness, reason: seen.reason || seen.readiness });
+    rest(state, self, {
+      readiness: seen.readiness,
+      reason: reason || seen.readiness,
+      detail: '',
+    });
     return;
   }
   state.readiness = seen.readiness;
   state.liveness = seen.liveness;
-  state.reason = seen.reason;
+  state.reason = reason;
+  state.detail = '';
   // It opened once and says it works again, e.g. after a fault of the platform.
   if (wasResting && seen.readiness === 'ready' && seen.liveness === 'running') comeUp(state, self);
   else notice(state, self);
@@ -254,7 +255,9 @@ export function announceLater(state: ConnectorState, self: ConnectorSelf): void 
 }
 
 function notice(state: ConnectorState, self: ConnectorSelf): void {
-  self.tell(state.args.channels, 'observed', statusOf(state));
+  const status = statusOf(state);
+  noteHealth(state, self, status);
+  self.tell(state.args.channels, 'observed', status);
 }
 
 const STOP_RECEIVING_MS = 3_000;

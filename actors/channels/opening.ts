@@ -5,8 +5,9 @@ import type {
   ConnectorPorts,
   Readiness,
 } from '../../connectors/connector.ts';
+import { createRedaction, type Redact } from '../../connectors/redaction.ts';
 import type { ActorRef, Self } from '../../runtime/actor.ts';
-import { codeOf } from '../../runtime/errors.ts';
+import { codeOf, messageOf } from '../../runtime/errors.ts';
 import type { VaultProtocol } from '../vault/protocol.ts';
 
 export interface AccountArgs {
@@ -32,10 +33,13 @@ export interface ConnectorActorDeps {
   ): void;
 }
 
-/** Why an account is not up. `reason` is a code: it never holds a secret. */
+/** Why an account is not up. */
 export interface Trouble {
   readonly readiness: Readiness;
+  /** A code: it never holds a secret. */
   readonly reason: string;
+  /** What was said of it, for the log, without the account's credential; '' for nothing. */
+  readonly detail: string;
 }
 
 export interface Opening {
@@ -45,6 +49,8 @@ export interface Opening {
   readonly ports: ConnectorPorts;
   /** Hears of the kind before its options and the account's credential are looked at. */
   loaded(kind: ConnectorKind): void;
+  /** Hears what takes the account's credential out of a text, before any code of the connector has it. */
+  revealed(redact: Redact): void;
   /** Hears of the connector as soon as it exists, before the platform has answered. */
   created(connector: Connector): void;
 }
@@ -55,8 +61,8 @@ export class OpeningFailed extends Error {
   readonly code: string;
   readonly trouble: Trouble;
 
-  constructor(trouble: Trouble, options: { readonly cause?: unknown } = {}) {
-    super(`the account is not up: ${trouble.reason}`, options);
+  constructor(trouble: Trouble) {
+    super(`the account is not up: ${trouble.reason}`);
     this.name = 'OpeningFailed';
     this.code = trouble.reason;
     this.trouble = trouble;
@@ -72,7 +78,9 @@ export async function openAccount<P>(
   const { account, deps } = opening;
   const kind = await loadKind(opening);
   const credential = kind.needsCredential ? await reveal(opening, self) : '';
-  const connector = createConnector(opening, kind, {
+  const redact = createRedaction(credential.trim());
+  opening.revealed(redact);
+  const connector = createConnector(opening, kind, redact, {
     credential,
     wallMs: () => self.clock.wallMs(),
     sleep: deps.sleep,
@@ -84,7 +92,7 @@ export async function openAccount<P>(
   try {
     await connector.open(opening.ports, signal);
   } catch (error) {
-    throw new OpeningFailed(troubleOf(error), { cause: error });
+    throw new OpeningFailed(troubleOf(error, redact));
   }
 }
 
@@ -95,48 +103,77 @@ async function loadKind({ account, deps, loaded }: Opening): Promise<ConnectorKi
     kind.checkOptions(account.options);
     return kind;
   } catch (error) {
-    throw new OpeningFailed(
-      { readiness: 'misconfigured', reason: codeOf(error) },
-      { cause: error },
-    );
+    throw misconfigured(error, NOTHING_TO_REDACT);
   }
 }
 
+function misconfigured(error: unknown, redact: Redact): OpeningFailed {
+  const detail = detailOf(error, redact);
+  return new OpeningFailed({ readiness: 'misconfigured', reason: codeOf(error), detail });
+}
+
 async function reveal<P>({ account, vault }: Opening, self: Self<P>): Promise<string> {
-  const missing: Trouble = { readiness: 'missing_credential', reason: 'missing_credential' };
-  if (account.tokenRef === '') throw new OpeningFailed(missing);
+  if (account.tokenRef === '') throw missing('the account has no token_ref');
   const reply = await self
     .ask(vault, 'reveal', { ref: account.tokenRef }, { inMs: VAULT_DEADLINE_MS })
     .catch((error: unknown) => {
-      throw new OpeningFailed({ readiness: 'ready', reason: codeOf(error) }, { cause: error });
+      const detail = detailOf(error, NOTHING_TO_REDACT);
+      throw new OpeningFailed({ readiness: 'ready', reason: codeOf(error), detail });
     });
-  if (!reply.ok || reply.secret === '') throw new OpeningFailed(missing);
+  if (!reply.ok) throw missing(reply.message);
+  if (reply.secret === '') throw missing(`nothing stands at ${account.tokenRef}`);
   return reply.secret;
+}
+
+function missing(detail: string): OpeningFailed {
+  const reason = 'missing_credential';
+  return new OpeningFailed({ readiness: reason, reason, detail });
 }
 
 function createConnector(
   { account }: Opening,
   kind: ConnectorKind,
+  redact: Redact,
   deps: Parameters<ConnectorKind['create']>[1],
 ): Connector {
   try {
     const { connectorId, options } = account;
     return kind.create({ connectorId, kind: account.kind, options }, deps);
   } catch (error) {
-    throw new OpeningFailed(
-      { readiness: 'misconfigured', reason: codeOf(error) },
-      { cause: error },
-    );
+    throw misconfigured(error, redact);
   }
 }
 
 /** A refused credential and wrong options are the account's; anything else is the way to the platform. */
-export function troubleOf(error: unknown): Trouble {
+export function troubleOf(error: unknown, redact: Redact): Trouble {
   if (error instanceof OpeningFailed) return error.trouble;
   const code = codeOf(error);
-  if (code === 'auth_failed') return { readiness: 'auth_failed', reason: code };
-  if (code === 'invalid_options') return { readiness: 'misconfigured', reason: code };
-  return { readiness: 'ready', reason: code === 'uncoded' ? 'open_failed' : code };
+  const detail = detailOf(error, redact);
+  if (code === 'auth_failed') return { readiness: 'auth_failed', reason: code, detail };
+  if (code === 'invalid_options') return { readiness: 'misconfigured', reason: code, detail };
+  return { readiness: 'ready', reason: code === 'uncoded' ? 'open_failed' : code, detail };
+}
+
+const NOTHING_TO_REDACT: Redact = (text) => text;
+const MAX_CAUSES = 4;
+
+/** The messages of an error and of those behind it, without the account's credential. */
+export function detailOf(error: unknown, redact: Redact): string {
+  const said: string[] = [];
+  for (let one = error; one !== undefined && said.length < MAX_CAUSES; ) {
+    said.push(messageOf(one));
+    one = one instanceof Error ? one.cause : undefined;
+  }
+  return safeText(said.join(': '), redact);
+}
+
+const MAX_TEXT_CHARACTERS = 1_000;
+
+/** What a connector's code says, as it may be shown: without the account's credential, and so long at most. */
+export function safeText(text: unknown, redact: Redact): string {
+  if (typeof text !== 'string') return '';
+  // Redacted before it is cut: the beginning of a credential would stay.
+  return redact(text.slice(0, 2 * MAX_TEXT_CHARACTERS)).slice(0, MAX_TEXT_CHARACTERS);
 }
 
 const NETWORK_RETRY = { minMs: 1_000, maxMs: 60_000 } as const;

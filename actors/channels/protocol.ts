@@ -59,7 +59,7 @@ export interface ConnectorProtocol {
 export interface ChannelsProtocol extends OperationOwner {
   /** Drain, phase 1: no connector accepts any more; sending works. */
   stopReceiving(nothing: null): { readonly stopped: number };
-  /** How many accounts cannot receive and send now, as they were last seen. */
+  /** How many accounts cannot receive and send now, as they were last seen, with those that have deliveries and no configuration. */
   trouble(nothing: null): { readonly accounts: number };
   /** From a connector actor, at each change of its health. */
   observed(status: ConnectorStatus): void;

@@ -6,6 +6,7 @@ import type { Settlement } from '../outbox/protocol.ts';
 import type { ConnectorState } from './connector-state.ts';
 import type { AttemptKey } from './delivery-book.ts';
 import { type ConnectorSelf, limit, rest } from './lifecycle.ts';
+import { detailOf } from './opening.ts';
 import { type Attempt, SENDS_HANG } from './protocol.ts';
 
 const SEND_DEADLINE_MS = 30_000;
@@ -107,19 +108,36 @@ class SendsHang extends Error {
 }
 
 export function endSending(state: ConnectorState, sent: Sent, self: ConnectorSelf): void {
-  const { key, outcome } = sent;
+  const { key } = sent;
   const name = timerOf(key);
   self.cancel(name);
   state.aborts.delete(name);
   if (state.stuck.delete(name)) return;
-  settle(state, key, toOutcome(outcome), self);
+  settle(state, key, toOutcome(state, sent), self);
 }
 
-// The text of a thrown error may hold what must not be told: only its code goes on.
-function toOutcome(outcome: Settled<DeliveryOutcome>): DeliveryOutcome {
-  if (!outcome.ok) return { type: 'unknown', reason: codeOf(outcome.error) };
+// The text of a thrown error may hold what must not be told: its code goes on, the text to the log without the credential.
+function toOutcome(state: ConnectorState, { key, outcome }: Sent): DeliveryOutcome {
+  if (!outcome.ok) return unclear(state, key, codeOf(outcome.error), outcome.error);
   const parsed = deliveryOutcomeSchema.safeParse(outcome.value);
-  return parsed.success ? parsed.data : { type: 'unknown', reason: 'bad_outcome' };
+  return parsed.success ? parsed.data : unclear(state, key, 'bad_outcome', parsed.error);
+}
+
+function unclear(
+  state: ConnectorState,
+  { deliveryId, attempt, chunk }: AttemptKey,
+  reason: string,
+  error: unknown,
+): DeliveryOutcome {
+  state.deps.log('warn', 'a connector did not say how a send ended', {
+    connector: state.args.account.connectorId,
+    deliveryId,
+    attempt,
+    chunk,
+    code: reason,
+    detail: detailOf(error, state.redact),
+  });
+  return { type: 'unknown', reason };
 }
 
 function settle(
@@ -135,7 +153,7 @@ function settle(
   self.after('repeat', REPEAT_MS, 'repeat', null);
   if (outcome.type === 'rate_limited' && outcome.scope === 'account') limit(state, self, outcome);
   if (outcome.type === 'auth' && state.phase === 'open') {
-    rest(state, self, { readiness: 'auth_failed', reason: outcome.reason });
+    rest(state, self, { readiness: 'auth_failed', reason: outcome.reason, detail: '' });
   }
 }
 

@@ -21,13 +21,16 @@ const NO_QUEUE: QueueSnapshot = {
   lastDeliveredAtMs: 0,
 };
 
-/** Deliveries wait for it, or have died, and the configuration does not name it, or not as enabled. */
-export function toUnconfigured(connectorId: string): ConnectorStatus {
+/**
+ * Deliveries wait for it, or have died, and the configuration does not name it, or not as enabled. Where none waits, nothing
+ * is wrong with that: it is shown for its dead letters.
+ */
+export function toUnconfigured(connectorId: string, active: number): ConnectorStatus {
   return {
     connectorId,
     kind: connectorId.slice(0, Math.max(0, connectorId.indexOf(':'))),
     availability: '',
-    readiness: 'misconfigured',
+    readiness: active > 0 ? 'misconfigured' : 'ready',
     liveness: 'stopped',
     reason: 'not_configured',
     restarts: 0,

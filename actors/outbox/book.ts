@@ -63,6 +63,8 @@ export interface Lane {
 /** One connector: its registration, what rests it, and the lanes behind it. */
 export interface Account {
   readonly id: string;
+  /** Not: nobody will send what waits here until the gateway is started with another configuration. */
+  readonly isConfigured: boolean;
   ref: ActorRef<ConnectorProtocol> | undefined;
   /** 0: it did not say. */
   incarnation: number;
@@ -102,6 +104,7 @@ export interface Times {
 export interface AccountDefaults {
   readonly onUnknown: UnknownPolicy;
   readonly maxAgeMs: number;
+  isConfigured(connectorId: string): boolean;
   parkedMaxAgeMs(connectorId: string): number;
 }
 
@@ -278,6 +281,7 @@ function dueOf(row: DeliveryRow, now: Times): number {
 function createAccount(id: string, defaults: AccountDefaults): Account {
   const account: Omit<Account, 'pace'> = {
     id,
+    isConfigured: defaults.isConfigured(id),
     ref: undefined,
     incarnation: 0,
     epoch: 0,

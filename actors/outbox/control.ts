@@ -36,11 +36,11 @@ export function queueOf(state: OutboxState, connectorId: string): QueueSnapshot 
 
 /** Sorted, so that the bound always leaves the same ones out. */
 export function accountsOf(state: OutboxState): ReturnType<OutboxProtocol['accounts']> {
-  const kept = [...state.book.accounts.values()].filter(
-    ({ active, deadLetters }) => active + deadLetters.size > 0,
-  );
-  const connectorIds = kept.map(({ id }) => id).sort();
-  return { connectorIds: connectorIds.slice(0, MAX_ACCOUNTS) };
+  const kept = [...state.book.accounts.values()]
+    .filter(({ active, deadLetters }) => active + deadLetters.size > 0)
+    .map(({ id, active }) => ({ connectorId: id, active }))
+    .sort((a, b) => (a.connectorId < b.connectorId ? -1 : 1));
+  return { accounts: kept.slice(0, MAX_ACCOUNTS) };
 }
 
 type Recent = ReturnType<OutboxProtocol['recent']>;

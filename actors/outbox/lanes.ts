@@ -1,7 +1,14 @@
 /** Moves lanes on: whose turn it is, what is sent, who waits for what. One step of a lane at a time, one piece in flight. */
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { Attempt } from '../channels/protocol.ts';
-import { type Account, type Entry, isOvertaken, type Lane, type Pending } from './book.ts';
+import {
+  type Account,
+  type Entry,
+  type Intervention,
+  isOvertaken,
+  type Lane,
+  type Pending,
+} from './book.ts';
 import { commit } from './commits.ts';
 import { decide, fits, type Happening, type Terms } from './decide.ts';
 import { expiryOf } from './policy.ts';
@@ -84,19 +91,28 @@ function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): n
   return wakeAtMs === undefined ? undefined : Math.min(wakeAtMs, heldExpiry(lane));
 }
 
+/** What is held waits for an operator; on an account that is not configured everything does, and may be given up. */
+export function mayIntervene({ verb }: Intervention, { lane, row }: Pick<Entry, 'lane' | 'row'>) {
+  if (row.status === 'held') return true;
+  return verb === 'discard' && !lane.account.isConfigured && row.status !== 'sending';
+}
+
 /** Does what an operator asked for first; true: a step is under way. */
 function intervene(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
   for (let asked = lane.interventions?.shift(); asked; asked = lane.interventions?.shift()) {
     const entry = state.book.entries.get(asked.deliveryId);
-    const isHeld = entry?.row.status === 'held';
-    const after = isHeld && decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
+    if (entry === undefined) {
+      asked.answer.resolve(changedMeanwhile(asked.deliveryId));
+      continue;
+    }
+    const after =
+      mayIntervene(asked, entry) &&
+      decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
     if (after) {
       launch(state, self, [{ entry, after }], asked);
       return true;
     }
-    asked.answer.resolve(
-      entry === undefined ? changedMeanwhile(asked.deliveryId) : onItsWay(asked, entry.row),
-    );
+    asked.answer.resolve(onItsWay(asked, lane.account, entry.row));
   }
   lane.interventions = undefined;
   return false;

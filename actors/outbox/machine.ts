@@ -152,7 +152,7 @@ const crashed = delivery.assign({
 const charge = delivery.assign(({ context, event }) => charged(context, event));
 const discarded = delivery.assign({
   ending: 'discarded',
-  reason: ({ context }) => `discarded: ${context.reason}`,
+  reason: ({ context }) => (context.reason === '' ? 'discarded' : `discarded: ${context.reason}`),
 });
 const again = delivery.assign({
   nextAttemptAtMs: 0,
@@ -172,6 +172,8 @@ const whenDelivered = [
   { target: 'queued', actions: [took, nextChunk] },
 ] as const;
 const whenExpired = { target: 'dead', actions: tooOld } as const;
+const whenDiscarded = { target: 'dead', actions: discarded } as const;
+const whenDiscardedInDoubt = { target: 'dead', actions: [suspect, discarded] } as const;
 const whenExpiredInDoubt = { target: 'dead', actions: [suspect, tooOld] } as const;
 
 export const deliveryMachine = delivery.createMachine({
@@ -183,6 +185,7 @@ export const deliveryMachine = delivery.createMachine({
       on: {
         start: { target: 'sending', actions: begin },
         delivered: whenDelivered,
+        discard: whenDiscarded,
         expired: whenExpired,
       },
     },
@@ -205,6 +208,7 @@ export const deliveryMachine = delivery.createMachine({
       on: {
         due: { target: 'sending', actions: begin },
         delivered: whenDelivered,
+        discard: whenDiscarded,
         expired: whenExpired,
       },
     },
@@ -213,14 +217,15 @@ export const deliveryMachine = delivery.createMachine({
         due: { target: 'sending', actions: [suspect, begin] },
         hold: 'held',
         delivered: whenDelivered,
+        discard: whenDiscardedInDoubt,
         expired: whenExpiredInDoubt,
       },
     },
     held: {
       on: {
         replay: { target: 'queued', actions: [suspect, again] },
-        discard: { target: 'dead', actions: [suspect, discarded] },
         delivered: whenDelivered,
+        discard: whenDiscardedInDoubt,
         expired: whenExpiredInDoubt,
       },
     },

@@ -86,7 +86,10 @@ export interface OutboxProtocol extends OperationOwner, RowOwner {
   /** Repeated by the connector actor until `settledAck` answers it; absorbed by the row. */
   settled(settlement: Settlement): void;
   /** Accounts with deliveries that have not ended or dead letters, whether or not a connector of theirs was ever up. */
-  accounts(nothing: null): { readonly connectorIds: readonly string[] };
+  accounts(nothing: null): {
+    /** `active`: deliveries that have not ended. */
+    readonly accounts: readonly { readonly connectorId: string; readonly active: number }[];
+  };
   queue(account: { readonly connectorId: string }): QueueSnapshot;
   /** Newest first: active and recently ended ones, and dead letters. */
   recent(query: { readonly connectorId: string; readonly limit: number }): {

@@ -2,7 +2,7 @@
 import type { OutputOf } from '../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../proto/control/owner.ts';
 import type { ErrorCode } from '../../proto/errors.ts';
-import type { Intervention } from './book.ts';
+import type { Account, Intervention } from './book.ts';
 import type { DeliveryRow } from './rows.ts';
 
 const RETRY_MS = 1_000;
@@ -11,12 +11,19 @@ export function done(output: OutputOf<'channels.replay'>): OperationReply {
   return { ok: true, output };
 }
 
-/** An active delivery that is not held: there is nothing to do, and for a replay that may be because it was done. */
-export function onItsWay({ verb, deliveryId }: Intervention, row: DeliveryRow): OperationReply {
+/** An active delivery that the verb does not take: there is nothing to do, and for a replay that may be because it was done. */
+export function onItsWay(
+  { verb, deliveryId }: Intervention,
+  account: Account,
+  row: DeliveryRow,
+): OperationReply {
   if (verb === 'replay' && row.replayedAtMs > 0) {
     return done({ delivery_id: deliveryId, status: row.status, changed: false });
   }
-  const message = `delivery ${deliveryId} is ${row.status} and goes on by itself`;
+  const way = account.isConfigured
+    ? 'goes on by itself'
+    : `waits for ${account.id}, which is not configured`;
+  const message = `delivery ${deliveryId} is ${row.status} and ${way}`;
   return refusal('failed_precondition', message);
 }
 

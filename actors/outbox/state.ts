@@ -45,7 +45,7 @@ export interface OutboxArgs {
   readonly ledger: ActorRef<LedgerProtocol>;
   readonly sessions: ActorRef<SessionsProtocol>;
   readonly policies?: Partial<OutboxPolicies>;
-  /** By connector: how old a delivery may become while its account cannot send. */
+  /** By connector that is configured; where this is absent, every one is. How old a delivery may become while its account cannot send. */
   readonly parkedMaxAgesMs?: Readonly<Record<string, number>>;
 }
 
@@ -139,6 +139,7 @@ export function createOutboxState(args: OutboxArgs): OutboxState {
     book: new Book({
       onUnknown: policies.onUnknown,
       maxAgeMs: policies.maxAgeMs,
+      isConfigured: (id) => args.parkedMaxAgesMs === undefined || ages.has(id),
       parkedMaxAgeMs: (id) => ages.get(id) ?? policies.parkedMaxAgeMs,
     }),
     arriving: 0,

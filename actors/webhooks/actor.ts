@@ -4,12 +4,14 @@ import { add, list, metrics, sign } from './control.ts';
 import type { WebhooksProtocol } from './protocol.ts';
 import {
   announce,
+  canReply,
   directory,
   enlist,
   listenerDown,
   makeSecrets,
   readStored,
   type WebhooksArgs,
+  type WebhooksDeps,
   type WebhooksOwn,
   type WebhooksState,
   withoutDuplicates,
@@ -22,18 +24,25 @@ export const webhooksActor = defineActor<
   WebhooksOwn,
   WebhooksArgs,
   WebhooksState,
-  unknown
+  WebhooksDeps
 >({
   module: import.meta.url,
   export: 'webhooksActor',
   name: 'webhooks',
   mailbox: { limitMessages: 1_024, overflow: 'reject' },
-  async start(self, args) {
+  async start(self, args, deps) {
     const state: WebhooksState = { args, members: new Map(), isListenerWatched: false };
     const stored = await readStored(self, args.ledger);
     const integrations = withoutDuplicates(args.integrations, stored);
     await makeSecrets(state, self);
-    for (const integration of integrations) enlist(state, self, integration);
+    for (const integration of integrations) {
+      enlist(state, self, integration);
+      if (!integration.enabled || canReply(state, integration)) continue;
+      deps.log('warn', 'nobody sends the replies of a webhook: their connector is not enabled', {
+        integration: integration.integrationId,
+        connector: integration.replyTo?.connectorId,
+      });
+    }
     announce(state, self);
     return state;
   },

@@ -4,7 +4,14 @@ import type { Metric, OperationReply, OwnedCall } from '../../proto/control/owne
 import type { ErrorCode } from '../../proto/errors.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { toError } from './decide.ts';
-import { announce, enlist, type Member, type WebhooksSelf, type WebhooksState } from './roster.ts';
+import {
+  announce,
+  canReply,
+  enlist,
+  type Member,
+  type WebhooksSelf,
+  type WebhooksState,
+} from './roster.ts';
 import { type Integration, webhookAdded } from './rows.ts';
 import { makeSecret, secretIssue } from './secrets.ts';
 
@@ -25,7 +32,7 @@ const RECONCILE_AFTER_MS = 1_000;
 
 export async function list(state: WebhooksState, self: WebhooksSelf): Promise<OperationReply> {
   const found = await statuses(state, self);
-  const webhooks = found.map(({ member, status }) => toView(member.integration, status));
+  const webhooks = found.map(({ member, status }) => toView(state, member.integration, status));
   return { ok: true, output: { webhooks } satisfies OutputOf<'webhooks.list'> };
 }
 
@@ -79,7 +86,7 @@ export async function add(
     if (failure !== undefined) return failure;
     const member = enlist(state, self, integration);
     announce(state, self);
-    const webhook = toView(integration, await statusOf(self, member));
+    const webhook = toView(state, integration, await statusOf(self, member));
     return {
       ok: true,
       output: { webhook, secret: secrets.shown } satisfies OutputOf<'webhooks.add'>,
@@ -221,15 +228,14 @@ async function statusOf(self: WebhooksSelf, { ref, tally }: Member): Promise<Sta
   return { secretPresent, accepted, duplicates, refused };
 }
 
-function toView(integration: Integration, status: Status): View {
+function toView(state: WebhooksState, integration: Integration, status: Status): View {
   const { replyTo } = integration;
-  const working = status.secretPresent ? 'ready' : 'secret_unavailable';
   return {
     integration_id: integration.integrationId,
     provider: integration.provider,
     managed_by: integration.managedBy,
     enabled: integration.enabled,
-    status: integration.enabled ? working : 'disabled',
+    status: stateOf(state, integration, status),
     max_payload_bytes: integration.maxPayloadBytes,
     secret_refs: [...integration.secretRefs],
     ...(replyTo === undefined
@@ -239,6 +245,12 @@ function toView(integration: Integration, status: Status): View {
     duplicates: status.duplicates,
     refused: { ...status.refused },
   };
+}
+
+function stateOf(state: WebhooksState, integration: Integration, status: Status): View['status'] {
+  if (!integration.enabled) return 'disabled';
+  if (!status.secretPresent) return 'secret_unavailable';
+  return canReply(state, integration) ? 'ready' : 'reply_unavailable';
 }
 
 /** Why the vault did not seal: any reason but the ledger's is its unavailability. */

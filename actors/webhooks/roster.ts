@@ -27,6 +27,10 @@ export interface WebhooksArgs {
   readonly listener: ActorRef<HttpListenerProtocol>;
 }
 
+export interface WebhooksDeps {
+  log(level: 'warn', message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
 export interface WebhooksOwn {
   announce(nothing: null): void;
   /** Takes in what the store has and this actor has not: after a commit whose outcome nobody heard. */
@@ -95,6 +99,11 @@ export function enlist(state: WebhooksState, self: WebhooksSelf, integration: In
   const member: Member = { integration, ref, tally: {} };
   state.members.set(integrationId, member);
   return member;
+}
+
+/** Whether somebody sends the replies to its events; the store may name a connector that has left the configuration. */
+export function canReply({ args }: WebhooksState, { replyTo }: Integration): boolean {
+  return replyTo === undefined || args.connectors.includes(replyTo.connectorId);
 }
 
 export function directory(state: WebhooksState): readonly WebhookEntry[] {

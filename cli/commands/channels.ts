@@ -87,7 +87,8 @@ function addChannelTest(channels: Command, world: CommandWorld): void {
 
 const INTERVENTIONS = {
   replay: 'send a held delivery or a dead letter again, from its first piece that is not confirmed',
-  discard: 'give up a held delivery: it becomes a dead letter',
+  discard:
+    'give up a delivery that is held, or waits for an account that is not configured: it becomes a dead letter',
 };
 
 function addIntervention(

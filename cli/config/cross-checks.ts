@@ -5,9 +5,9 @@ import { describeValue, type KeyIssue } from './config-error.ts';
 export const RESERVED_KIND = 'webhook';
 
 /**
- * Duplicate ids, a `reply_to` that names no connector, a kind that differs from its id or is reserved, model keys that do
- * not fit the provider. It takes the file's raw content, so that these are reported together with the schema's own complaints;
- * what has the wrong shape is passed over, because the schema names it.
+ * Duplicate ids, a `reply_to` that names no enabled connector, a kind that differs from its id or is reserved, model keys that
+ * do not fit the provider. It takes the file's raw content, so that these are reported together with the schema's own
+ * complaints; what has the wrong shape is passed over, because the schema names it.
  */
 export function crossCheck(raw: unknown): KeyIssue[] {
   const connectors = listOf(raw, 'connectors');
@@ -63,15 +63,16 @@ function kindIssues(connectors: readonly unknown[]): KeyIssue[] {
 }
 
 function replyIssues(webhooks: readonly unknown[], connectors: readonly unknown[]): KeyIssue[] {
-  const ids = connectors
+  const enabled = connectors
+    .filter((entry) => fieldOf(entry, 'enabled') !== false)
     .map((entry) => fieldOf(entry, 'id'))
     .filter((id) => typeof id === 'string');
   return webhooks.flatMap((entry, index): KeyIssue[] => {
     const target = fieldOf(fieldOf(entry, 'reply_to'), 'connector');
-    if (typeof target !== 'string' || ids.includes(target)) return [];
+    if (typeof target !== 'string' || enabled.includes(target)) return [];
     const path = ['webhooks', index, 'reply_to', 'connector'];
-    const known = ids.length === 0 ? 'none is declared' : `declared: ${ids.join(', ')}`;
-    const expected = `the id of a connector in this file (${known})`;
+    const known = enabled.length === 0 ? 'there is none' : `enabled: ${enabled.join(', ')}`;
+    const expected = `the id of an enabled connector in this file (${known})`;
     return [{ path, expected, value: describeValue(target, path) }];
   });
 }

@@ -1,8 +1,8 @@
 /** The Bot API calls that this connector makes, through grammY with its retries unused. Its errors never hold the token. */
 import { Api, type ApiClientOptions, GrammyError, HttpError } from 'grammy';
+import { createRedaction, type Redact } from '../redaction.ts';
 import { createBotHttp, type HttpAnswer, HttpExchangeError } from './bot-http.ts';
 import { BotApiError, type BotFailure } from './errors.ts';
-import { createRedaction, type Redact } from './redaction.ts';
 import type { TelegramUpdate } from './updates.ts';
 
 export interface SendRequest {

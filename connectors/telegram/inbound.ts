@@ -3,13 +3,13 @@ import { PalyraError } from '../../proto/errors.ts';
 import { createDeferred } from '../../runtime/deferred.ts';
 import type { ConnectorDeps, ConnectorPorts } from '../connector.ts';
 import type { HealthReporter } from '../health-reporter.ts';
+import { createRedaction } from '../redaction.ts';
 import type { BotApi } from './bot-api.ts';
 import { BotApiError } from './errors.ts';
 import { Intake } from './intake.ts';
 import { createOfferer, ReceiverGone } from './offerer.ts';
 import type { TelegramOptions } from './options.ts';
 import { createRecovery, type Recovery, WebhookInTheWay } from './recovery.ts';
-import { createRedaction } from './redaction.ts';
 import { botIdOf, type TelegramUpdate } from './updates.ts';
 
 export interface ReceiverDeps {

@@ -58,7 +58,8 @@ export const webhookSchema = z.strictObject({
   provider: z.string(),
   managed_by: z.enum(['config', 'store']),
   enabled: z.boolean(),
-  status: z.enum(['ready', 'disabled', 'secret_unavailable']),
+  /** `reply_unavailable`: its events are accepted, and nobody sends their replies as the configuration stands. */
+  status: z.enum(['ready', 'disabled', 'secret_unavailable', 'reply_unavailable']),
   max_payload_bytes: z.number(),
   secret_refs: z.array(z.string()),
   reply_to: z.strictObject({ connector: z.string(), conversation: z.string() }).optional(),

@@ -77,7 +77,12 @@ async function open(inject: unknown = { type: 'accepted', envelopeId: 'E' }) {
     answer(to, kind) {
       if (to === 'channels/echo:b#1') throw new AskError('ask_timeout', to, kind);
       if (kind === 'status') return STATUS;
-      if (kind === 'accounts') return { connectorIds: ['echo:a', 'gone:x'] };
+      if (kind === 'accounts') {
+        const left = { 'echo:a': 1, 'gone:dead': 0, 'gone:x': 1 };
+        return {
+          accounts: Object.entries(left).map(([connectorId, active]) => ({ connectorId, active })),
+        };
+      }
       if (kind === 'queue') return QUEUE;
       if (kind === 'recent') return { deliveries: [DELIVERY], deadLetters: [] };
       if (kind === 'inject') return inject;
@@ -114,11 +119,12 @@ channels(
     assert.ok(reply.ok);
     const { connectors } = operations['channels.list'].output.parse(reply.output);
     assert.equal(
-      connectors.map((c) => [c.connector_id, c.liveness, c.reason, c.queue.pending]),
+      connectors.map((c) => [c.connector_id, c.readiness, c.liveness, c.reason, c.queue.pending]),
       [
-        ['echo:a', 'running', '', 1],
-        ['echo:b', 'degraded', 'ask_timeout', 1],
-        ['gone:x', 'stopped', 'not_configured', 1],
+        ['echo:a', 'ready', 'running', '', 1],
+        ['echo:b', 'ready', 'degraded', 'ask_timeout', 1],
+        ['gone:dead', 'ready', 'stopped', 'not_configured', 1],
+        ['gone:x', 'misconfigured', 'stopped', 'not_configured', 1],
       ],
     );
   },
@@ -143,14 +149,18 @@ channels(
   },
 );
 
-channels('it counts the accounts that are not up, without asking them', async () => {
-  const { kit } = await open();
-  kit.take();
-  assert.equal(kit.receive('trouble', null), { accounts: 2 });
-  kit.receive('observed', STATUS);
-  assert.equal(kit.receive('trouble', null), { accounts: 1 });
-  assert.equal(kit.take(), []);
-});
+channels(
+  'it counts the accounts that are not up, and those whose deliveries wait in vain',
+  async () => {
+    const { kit } = await open();
+    kit.take();
+    assert.equal(await kit.receive('trouble', null), { accounts: 3 });
+    kit.receive('observed', STATUS);
+    assert.equal(await kit.receive('trouble', null), { accounts: 2 });
+    const asked = kit.take().flatMap((e) => (e.type === 'ask' ? [e.kind] : []));
+    assert.equal(asked, ['accounts', 'accounts'], 'no connector is asked');
+  },
+);
 
 channels('test says whether the message was admitted, or why not', async () => {
   const input = { connector_id: 'echo:a', text: 'x' };
@@ -202,17 +212,21 @@ channels('stopReceiving counts those that stopped', async () => {
   assert.equal(await kit.receive('stopReceiving', null), { stopped: 1 });
 });
 
-channels('metrics tell which accounts are up and how old their last event is', async () => {
-  const { kit } = await open();
-  const metrics = (await kit.receive('metrics', null)) as readonly Metric[];
-  const samples = (name: string) => metrics.find((m) => m.name === name)?.samples;
-  assert.equal(samples('palyra_connector_up'), [
-    { labels: { connector: 'echo:a' }, value: 1 },
-    { labels: { connector: 'echo:b' }, value: 0 },
-  ]);
-  assert.equal(samples('palyra_connector_last_event_age_seconds'), [
-    { labels: { connector: 'echo:a' }, value: 10 },
-  ]);
-});
+channels(
+  'metrics tell which accounts are up, one without configuration too, and how old their last event is',
+  async () => {
+    const { kit } = await open();
+    const metrics = (await kit.receive('metrics', null)) as readonly Metric[];
+    const samples = (name: string) => metrics.find((m) => m.name === name)?.samples;
+    assert.equal(samples('palyra_connector_up'), [
+      { labels: { connector: 'echo:a' }, value: 1 },
+      { labels: { connector: 'echo:b' }, value: 0 },
+      { labels: { connector: 'gone:x' }, value: 0 },
+    ]);
+    assert.equal(samples('palyra_connector_last_event_age_seconds'), [
+      { labels: { connector: 'echo:a' }, value: 10 },
+    ]);
+  },
+);
 
 channels.run();

@@ -1,6 +1,7 @@
 /** One connector actor by hand, with a scripted connector and scripted neighbours. */
 import { connectorActor } from '../../../actors/channels/connector-actor.ts';
 import type { ConnectorArgs } from '../../../actors/channels/connector-state.ts';
+import type { ConnectorActorDeps } from '../../../actors/channels/opening.ts';
 import type { Attempt, ConnectorStatus } from '../../../actors/channels/protocol.ts';
 import type { ConnectorPorts } from '../../../connectors/connector.ts';
 import type { InboundOffer } from '../../../proto/channel-messages.ts';
@@ -56,12 +57,18 @@ export const ATTEMPT: Attempt = {
 
 export const KEY = { deliveryId: 'D:0001', attempt: 1, chunk: 0 };
 
+export interface Line extends Record<string, unknown> {
+  readonly level: string;
+  readonly message: string;
+}
+
 export async function open(script: Script = {}, options: BehaviorKitOptions = {}) {
   const scripted = createScripted(script);
-  const deps = {
+  const lines: Line[] = [];
+  const deps: ConnectorActorDeps = {
     connectorKind: async () => scripted.kind,
     sleep: async () => undefined,
-    log: () => undefined,
+    log: (level, message, fields) => lines.push({ level, message, ...fields }),
   };
   const answer: BehaviorKitOptions['answer'] = (to, kind, payload) => {
     const scriptedAnswer = options.answer?.(to, kind, payload);
@@ -74,7 +81,13 @@ export async function open(script: Script = {}, options: BehaviorKitOptions = {}
     kit.effects.flatMap((e) =>
       e.type === 'tell' && e.to === to && e.kind === kind ? [e.payload] : [],
     );
-  return { kit, scripted, tells, status: () => kit.receive('status', null) as ConnectorStatus };
+  return {
+    kit,
+    scripted,
+    tells,
+    lines,
+    status: () => kit.receive('status', null) as ConnectorStatus,
+  };
 }
 
 export async function opened(script: Script = {}, options: BehaviorKitOptions = {}) {

@@ -10,6 +10,7 @@ import type { DeliveryOutcome } from '../../../proto/channel-messages.ts';
 export interface Script {
   open?(ports: ConnectorPorts, signal: AbortSignal): Promise<void>;
   deliver?(attempt: DeliveryAttempt, signal: AbortSignal): Promise<DeliveryOutcome>;
+  checkOptions?(): void;
   needsCredential?: boolean;
   minIntervalMs?: number;
 }
@@ -33,7 +34,7 @@ export function createScripted(script: Script): Scripted {
       kind: 'scripted',
       availability: 'internal_test_only',
       needsCredential: script.needsCredential ?? true,
-      checkOptions: () => undefined,
+      checkOptions: () => script.checkOptions?.(),
       create(_account, deps) {
         scripted.credentials.push(deps.credential);
         return createConnector(script, scripted);

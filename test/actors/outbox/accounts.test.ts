@@ -1,6 +1,7 @@
 /** Accounts by hand: what rests, what is parked, what is lost with a connector, what goes on. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { OutboxProtocol } from '../../../actors/outbox/protocol.ts';
 import {
   DEAD_LETTERS,
   DELIVERED,
@@ -255,18 +256,19 @@ test('accounts with deliveries left are told, also those that no connector ever 
   const accounts = async () => {
     const reply = world.outbox.ask('test', 'accounts', null);
     await world.calm();
-    return ((await reply) as { connectorIds: readonly string[] }).connectorIds;
+    const { accounts: told } = (await reply) as ReturnType<OutboxProtocol['accounts']>;
+    return told.map(({ connectorId, active }) => `${connectorId} ${active}`);
   };
   void say(1, ['one']);
   void world.finish(RUN(2), [{ connector: 'gone:1', conversation: 'c', text: 'two' }]);
   await world.calm();
-  assert.equal(await accounts(), ['a:1', 'gone:1']);
+  assert.equal(await accounts(), ['a:1 1', 'gone:1 1']);
   await world.answerAll();
-  assert.equal(await accounts(), ['gone:1']);
+  assert.equal(await accounts(), ['gone:1 1']);
   outcomes.push({ type: 'permanent', reason: 'refused' });
   void say(3, ['three']);
   await world.answerAll();
-  assert.equal(await accounts(), ['a:1', 'gone:1'], 'a dead letter is left');
+  assert.equal(await accounts(), ['a:1 0', 'gone:1 1'], 'a dead letter is left');
 });
 
 test('on_unknown = hold keeps it aside, lets the lane go on, and believes a late confirmation', async () => {

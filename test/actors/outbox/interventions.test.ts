@@ -184,6 +184,42 @@ test('what cannot be taken is refused with its code and changes nothing', async 
   assert.is(world.row(ID(3))?.status, 'sending');
 });
 
+test('what waits for an account that is not configured can be given up, one by one, and is replayed as any dead letter', async () => {
+  const { world, say, log, call, queue } = await createHeld({ parkedMaxAgesMs: { 'b:1': 1_000 } });
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  void say(1, ['one', 'two', 'three']);
+  await world.calm();
+  const active = () => [0, 1, 2].map((n) => world.row(ID(1, n))?.status ?? '');
+  assert.equal(active(), ['queued', 'queued', 'queued']);
+  assert.is(await call('replay'), 'failed_precondition', 'nobody would send it');
+  assert.equal(await call('discard', ID(1, 1)), did('dead', true, ID(1, 1)));
+  assert.equal(await call('discard'), did('dead'));
+  assert.equal(await call('discard'), did('dead', false));
+  assert.equal(active(), ['', '', 'queued']);
+  const row = parseEndedRow(world.store.read(DEAD_LETTERS, ID(1))?.row ?? { v: 0 });
+  assert.equal(
+    [row.ending, row.reason, row.maybeDuplicate],
+    ['discarded', 'discarded', false],
+    'it was certainly not sent',
+  );
+  assert.is((await queue()).deadLetters, 2);
+  assert.equal(log(), []);
+});
+
+test('what was cut in the middle of its send is given up as a possible duplicate', async () => {
+  const { world, say, call } = await createHeld({
+    onUnknown: 'retry',
+    parkedMaxAgesMs: {},
+  });
+  void say(1, ['one']);
+  await world.calm();
+  world.loseConnector('a:1', { kind: 'stopped', code: 'shutdown' });
+  await world.calm();
+  assert.is(world.row(ID(1))?.status, 'unknown');
+  assert.equal(await call('discard'), did('dead'));
+  assert.is(world.store.read(DEAD_LETTERS, ID(1))?.row.maybeDuplicate, true);
+});
+
 test('a late confirmation while the operator acts wins: nothing is sent twice', async () => {
   const { world, connector, outcomes, say, log, call } = await createHeld();
   outcomes.push(UNKNOWN);

@@ -272,7 +272,7 @@ test('what retention removed is no longer counted nor shown, however often it is
   await remove(DELIVERED, ID(1, 2));
   await remove(DEAD_LETTERS, ID(1, 1));
   assert.equal([(await queue()).deadLetters, await shown()], [0, [[], []]]);
-  assert.equal(await ask('accounts', null), { connectorIds: [] });
+  assert.equal(await ask('accounts', null), { accounts: [] });
 });
 
 test('metrics count attempts by outcome and deaths by reason', async () => {

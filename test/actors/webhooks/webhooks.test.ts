@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { webhooksActor } from '../../../actors/webhooks/actor.ts';
 import type { WebhookEntry } from '../../../actors/webhooks/protocol.ts';
+import type { WebhooksDeps } from '../../../actors/webhooks/roster.ts';
 import type { DeclaredWebhook } from '../../../actors/webhooks/rows.ts';
 import { operations } from '../../../proto/control/catalogue.ts';
 import type { OperationReply } from '../../../proto/control/owner.ts';
@@ -24,6 +25,7 @@ const ORDERS: DeclaredWebhook = {
 interface World {
   readonly store?: Store;
   readonly integrations?: readonly DeclaredWebhook[];
+  readonly connectors?: readonly string[];
   readonly vault?: Map<string, string>;
   /** Why the vault seals nothing. */
   readonly seals?: string;
@@ -76,13 +78,17 @@ async function open(world: World = {}) {
   };
   const args = {
     integrations: world.integrations ?? [ORDERS],
-    connectors: ['telegram:main'],
+    connectors: world.connectors ?? ['telegram:main'],
     ledger: { address: 't/ledger' },
     vault: { address: 't/vault' },
     jobs: { address: 't/jobs' },
     listener: { address: 't/http' },
   };
-  const kit = await createBehaviorKit(webhooksActor, args, {}, { answer });
+  const logged: object[] = [];
+  const deps: WebhooksDeps = {
+    log: (level, message, fields) => logged.push({ level, message, ...fields }),
+  };
+  const kit = await createBehaviorKit(webhooksActor, args, deps, { answer });
   const call = async (operation: keyof typeof operations, input: object) => {
     const parsed = operations[operation].input.parse(input);
     const reply = kit.receive('operate', { operation, input: parsed, principal: 'test' });
@@ -93,7 +99,7 @@ async function open(world: World = {}) {
       .take()
       .filter((effect) => effect.type === 'tell' && effect.to === 't/http')
       .map((effect) => ('payload' in effect ? (effect.payload as readonly WebhookEntry[]) : []));
-  return { kit, store, vault, call, announced, asked };
+  return { kit, store, vault, call, announced, asked, logged };
 }
 
 const codeOf = (reply: OperationReply): string => (reply.ok ? 'ok' : reply.error.code);
@@ -179,6 +185,30 @@ test('a webhook whose replies no connector would send is refused, and nothing is
   assert.match(issue?.message ?? '', 'telegram:gone');
   assert.equal(asked, []);
   assert.is(store.scan({ table: 'webhooks', limit: 1 }).rows.length, 0);
+});
+
+test('a stored webhook whose connector has left the file says so in its status, and in the log at the start', async () => {
+  const first = await open();
+  const reply_to = { connector: 'telegram:main', conversation: '42' };
+  await first.call('webhooks.add', { integration_id: 'off', reply_to, enabled: false });
+  await first.call('webhooks.add', { integration_id: 'shop', reply_to });
+  assert.equal(first.logged, []);
+  const { call, logged } = await open({ ...first, connectors: ['echo:a'] });
+  const listed = await call('webhooks.list', {});
+  assert.ok(listed.ok);
+  const { webhooks } = operations['webhooks.list'].output.parse(listed.output);
+  assert.equal(
+    webhooks.map(({ integration_id, status }) => `${integration_id} ${status}`),
+    ['orders ready', 'off disabled', 'shop reply_unavailable'],
+  );
+  assert.equal(logged, [
+    {
+      level: 'warn',
+      message: 'nobody sends the replies of a webhook: their connector is not enabled',
+      integration: 'shop',
+      connector: 'telegram:main',
+    },
+  ]);
 });
 
 test('what is added twice exists already; what the file declares is read-only', async () => {

@@ -199,7 +199,17 @@ test('ids that occur twice are refused at the second one', () => {
   );
 });
 
-test('a reply_to that names no connector is refused with the declared ones', () => {
+test('a reply_to that names a disabled connector is refused: its replies would go nowhere', () => {
+  const disabled = EXAMPLE.replace('kind = "telegram"', 'kind = "telegram"\nenabled = false');
+  const [issue, ...others] = issuesOf(disabled);
+  assert.equal(others, []);
+  assert.is(`${issue?.line} ${issue?.key}`, '23 webhooks[0].reply_to.connector');
+  assert.is(issue?.expected, 'the id of an enabled connector in this file (there is none)');
+  const two = `${disabled}\n[[connectors]]\nid = "echo:a"\nkind = "echo"\n`;
+  assert.match(issuesOf(two)[0]?.expected ?? '', '(enabled: echo:a)');
+});
+
+test('a reply_to that names no connector is refused with the enabled ones', () => {
   const [issue, ...others] = issuesOf(
     EXAMPLE.replace('connector = "telegram:main"', 'connector = "telegram:x"'),
   );

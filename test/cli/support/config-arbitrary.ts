@@ -62,7 +62,7 @@ const model = fc.oneof(
   ),
 );
 
-/** Ids are unique and every `reply_to` names a connector of the file. */
+/** Ids are unique and every `reply_to` names an enabled connector of the file. */
 export const validFile = fc
   .record({
     connectors: fc.uniqueArray(connector, { maxLength: 3, selector: (entry) => entry.account }),
@@ -79,13 +79,14 @@ export const validFile = fc
       kind: 'telegram',
       ...rest,
     }));
+    const targets = accounts.filter((entry) => entry.enabled !== false);
     return {
       http: { listen, unready_ms: unreadyMs },
       model: section,
       connectors: accounts,
       channel_router: { enabled, routing: { channels: rules } },
       webhooks: webhooks.map(({ replies, ...rest }) => {
-        const target = accounts[(replies?.to ?? 0) % Math.max(1, accounts.length)];
+        const target = targets[(replies?.to ?? 0) % Math.max(1, targets.length)];
         if (replies === undefined || target === undefined) return rest;
         return { ...rest, reply_to: { connector: target.id, conversation: replies.conversation } };
       }),

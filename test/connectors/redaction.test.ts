@@ -1,14 +1,15 @@
 /** A server or proxy that says a call's path again says the token too: it gets no further than the call. */
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { telegramKind } from '../../../connectors/telegram/index.ts';
-import { createRedaction } from '../../../connectors/telegram/redaction.ts';
-import { createTestDeps, createTestPorts, never } from '../test-deps.ts';
-import { until, within } from '../within.ts';
+import { createRedaction } from '../../connectors/redaction.ts';
+import { telegramKind } from '../../connectors/telegram/index.ts';
+import { createTestDeps, createTestPorts, never } from './test-deps.ts';
+import { until, within } from './within.ts';
 
-const test = suite('telegram redaction');
+const test = suite('connectors: redaction');
 
 const TOKEN = '110201543:AAHdq-TcvCH1vGWJxf_SeofSAs0K5PALDsaw';
 const SECRET = TOKEN.slice(TOKEN.indexOf(':') + 1);
@@ -41,6 +42,18 @@ test('an id alone, other words and a short token’s parts stay', () => {
   const text = 'Bad Request: bot 110201543 knows no chat AAHdq-TcvCH';
   assert.is(createRedaction(TOKEN)(text), text);
   assert.is(createRedaction('1:chat')('chat 1 of 1:chat'), 'chat 1 of <token>');
+});
+
+test('a long credential of a host’s connector is taken out whole, in any form, or as far as the text has it', () => {
+  const digest = (n: number) => createHash('sha256').update(`${n}`).digest('base64');
+  const line = (n: number) => `${digest(n)}ü${'A'.repeat(n)}${digest(-n)}`;
+  const key = ['-----BEGIN KEY-----', ...Array.from({ length: 40 }, (_, n) => line(n))].join('\n');
+  const redact = createRedaction(key);
+  for (const form of [key, encodeURIComponent(key)]) {
+    assert.is(redact(`refused: ${form} (401)`), 'refused: <token> (401)');
+  }
+  assert.is(redact(`refused: ${key.slice(0, 1_000)}`), 'refused: <token>');
+  assert.is(redact('nothing of it'), 'nothing of it');
 });
 
 test('a page made to be slow is read in a time that grows with its length only', () => {
