@@ -1,6 +1,10 @@
 /** Calls the admin API of a running gateway over HTTP. It translates operations and errors, and retries nothing. */
-import type { z } from 'zod';
-import { type OperationName, type OutputOf, operations } from '../proto/control/catalogue.ts';
+import {
+  type OperationName,
+  type OutputOf,
+  operations,
+  type RawInputOf,
+} from '../proto/control/catalogue.ts';
 import { codeOf } from '../runtime/errors.ts';
 import { routeOf } from './admin-routes.ts';
 import { CliError, EXIT, toCliError } from './exit-codes.ts';
@@ -20,12 +24,10 @@ export interface Answer {
   readonly body: string;
 }
 
-type RawInput<N extends OperationName> = z.input<(typeof operations)[N]['input']>;
-
 export interface AdminClient {
   readonly url: string;
   /** The operation's checked output. Throws `CliError` with the gateway's code, or `unreachable` (exit 5). */
-  call<N extends OperationName>(operation: N, input: RawInput<N>): Promise<OutputOf<N>>;
+  call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>>;
   /** A POST without the token, as an outside sender makes it; every status is an answer. */
   post(path: string, headers: Readonly<Record<string, string>>, body: string): Promise<Answer>;
 }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { extname, resolve } from 'node:path';
 import { gatewayTree, refsOf, threadGroups } from '../actors/tree.ts';
 import type { KindSource } from '../connectors/kinds.ts';
-import type { InputOf, OperationName, OutputOf } from '../proto/control/catalogue.ts';
+import type { OperationName, OutputOf, RawInputOf } from '../proto/control/catalogue.ts';
 import { SCOPES } from '../proto/control/operation.ts';
 import { PalyraError } from '../proto/errors.ts';
 import { createTraceId } from '../proto/ids.ts';
@@ -26,6 +26,23 @@ import { BeyondLoopback, isLoopback } from './config/listen.ts';
 import type { Log, LogLevel } from './log.ts';
 import { lendHost, type ThreadArgs } from './thread-setup.ts';
 
+export {
+  type Accepted,
+  CONVERSATION_BUSY,
+  type Connector,
+  type ConnectorAccount,
+  type ConnectorDeps,
+  type ConnectorKind,
+  type ConnectorPorts,
+  type DeliveryAttempt,
+  type HealthObservation,
+  type Liveness,
+  type Readiness,
+  type Refused,
+} from '../connectors/connector.ts';
+export type { KindSource } from '../connectors/kinds.ts';
+export type { Attachment, DeliveryOutcome, InboundOffer } from '../proto/channel-messages.ts';
+export { type ErrorCode, PalyraError } from '../proto/errors.ts';
 export type { ConfigTable } from './config/given-config.ts';
 
 export interface GatewayOptions {
@@ -60,7 +77,7 @@ export interface GatewayHandle {
   /** Settles when everything runs and listens; rejects with a coded error, e.g. `state_root_unusable`, `store_locked`, `address_in_use`, and `address_refused` beyond loopback. */
   readonly ready: Promise<{ readonly http: string }>;
   /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
-  call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
+  call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>>;
   /** Drains and stops; settles when it is over, by the deadline (24 s) at the latest. Twice is once. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
@@ -69,9 +86,6 @@ export interface GatewayHandle {
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
-
-/** An operation's input; what has a default may be left out. */
-type CallInput<N extends OperationName> = Partial<InputOf<N>>;
 
 const STOP_DEADLINE_MS = 24_000;
 /** Of it, and at most a quarter of a shorter one: the tree stops in reverse, threads join. */
@@ -117,7 +131,7 @@ class Gateway implements GatewayHandle {
     this.ready.catch(() => undefined);
   }
 
-  async call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>> {
+  async call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>> {
     const system = this.#system;
     if (system === undefined) throw new PalyraError('unavailable', 'the gateway is not running');
     const call = {
