@@ -101,7 +101,9 @@ export function problemOf(answer: Answer, whereToLook?: string): CliError {
     return new CliError('unexpected_answer', EXIT.failure, message, { next });
   }
   const what = textField(problem, 'detail') || textField(problem, 'title') || code;
-  const detail = [what, ...issuesOf(problem)].join('; ');
+  // A detail may be its one issue in words.
+  const issues = issuesOf(problem).filter((issue) => !what.includes(issue));
+  const detail = [what, ...issues].join('; ');
   const known = toCliError(Object.assign(new Error(detail), { code }));
   // A defect of the gateway is a failure here, not a defect of this command.
   const isKnown = known.code === code && code !== 'internal_error';

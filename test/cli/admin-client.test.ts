@@ -136,6 +136,19 @@ test('the gateway’s problem becomes its code, its words and an exit code', asy
   }
 });
 
+test('a field that is wrong is told once, in the detail or behind it', async () => {
+  const refused = async (detail: string): Promise<string> => {
+    const issues = [{ field: 'secret_refs.0', message: 'a reference is env:NAME' }];
+    answer = (response) => {
+      response.writeHead(400).end(JSON.stringify({ code: 'validation_error', detail, issues }));
+    };
+    return (await failure(createAdminClient({ url, token: 't' }).call('status.get', {}))).message;
+  };
+  const issue = 'secret_refs.0: a reference is env:NAME';
+  assert.is(await refused(issue), issue);
+  assert.is(await refused('a field is wrong'), `a field is wrong; ${issue}`);
+});
+
 test('what is not found is looked for where its ids stand', async () => {
   problem(404, 'not_found');
   const client = createAdminClient({ url, token: 't' });
