@@ -1,6 +1,12 @@
 /** Calls the admin API of a running gateway over HTTP. It translates operations and errors, and retries nothing. */
-import type { z } from 'zod';
-import { type OperationName, type OutputOf, operations } from '../proto/control/catalogue.ts';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import {
+  type OperationName,
+  type OutputOf,
+  operations,
+  type RawInputOf,
+} from '../proto/control/catalogue.ts';
 import { codeOf } from '../runtime/errors.ts';
 import { routeOf } from './admin-routes.ts';
 import { CliError, EXIT, toCliError } from './exit-codes.ts';
@@ -20,13 +26,11 @@ export interface Answer {
   readonly body: string;
 }
 
-type RawInput<N extends OperationName> = z.input<(typeof operations)[N]['input']>;
-
 export interface AdminClient {
   readonly url: string;
   /** The operation's checked output. Throws `CliError` with the gateway's code, or `unreachable` (exit 5). */
-  call<N extends OperationName>(operation: N, input: RawInput<N>): Promise<OutputOf<N>>;
-  /** A POST without the token, as an outside sender makes it; every status is an answer. */
+  call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>>;
+  /** A POST without the token, as an outside sender makes it; every status is an answer, but for a redirect's. */
   post(path: string, headers: Readonly<Record<string, string>>, body: string): Promise<Answer>;
 }
 
@@ -99,7 +103,9 @@ export function problemOf(answer: Answer, whereToLook?: string): CliError {
     return new CliError('unexpected_answer', EXIT.failure, message, { next });
   }
   const what = textField(problem, 'detail') || textField(problem, 'title') || code;
-  const detail = [what, ...issuesOf(problem)].join('; ');
+  // A detail may be its one issue in words.
+  const issues = issuesOf(problem).filter((issue) => !what.includes(issue));
+  const detail = [what, ...issues].join('; ');
   const known = toCliError(Object.assign(new Error(detail), { code }));
   // A defect of the gateway is a failure here, not a defect of this command.
   const isKnown = known.code === code && code !== 'internal_error';
@@ -124,38 +130,46 @@ function issuesOf(problem: unknown): string[] {
   );
 }
 
-async function request(
-  url: string,
-  init: {
-    readonly method: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string | undefined;
-  },
-  deadlineMs: number,
-): Promise<Answer> {
+interface Call {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+async function request(url: string, call: Call, deadlineMs: number): Promise<Answer> {
   const signal = AbortSignal.timeout(deadlineMs);
   try {
-    const response = await fetch(url, {
-      method: init.method,
-      headers: init.headers,
-      ...(init.body === undefined ? {} : { body: init.body }),
-      // A redirect would carry the token elsewhere.
-      redirect: 'error',
-      signal,
-    });
-    const body = await boundedText(response);
-    return { status: response.status, headers: Object.fromEntries(response.headers), body };
+    const response = await send(new URL(url), call, signal);
+    const { statusCode: status = 0, headers } = response;
+    if (status >= 300 && status < 400) {
+      response.destroy();
+      // It would carry the token elsewhere.
+      throw unreachable(url, `it redirects (${status}), which is not followed`);
+    }
+    const named = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
+    return { status, headers: Object.fromEntries(named), body: await boundedText(response) };
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw unreachable(url, signal.aborted ? `no answer within ${deadlineMs} ms` : reasonOf(error));
   }
 }
 
-async function boundedText(response: Response): Promise<string> {
-  if (response.body === null) return '';
-  const parts: Uint8Array[] = [];
+/** On a connection of its own. `fetch` refuses ports on which a gateway may well listen. */
+function send(url: URL, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+  const { method, headers, body } = call;
+  const begin = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const outgoing = begin(url, { method, headers, signal, agent: false });
+    outgoing.once('response', resolve);
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+async function boundedText(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of response.body) {
+  for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.byteLength;
     if (bytes > ANSWER_LIMIT_BYTES) {
       const message = `the answer is larger than ${ANSWER_LIMIT_BYTES} bytes`;
@@ -175,10 +189,8 @@ function unreachable(url: string, reason: string): CliError {
   });
 }
 
-/** fetch says `fetch failed`; what happened stands in its cause. */
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const code = codeOf(cause);
+  const code = codeOf(error);
   return code === 'uncoded' ? 'the connection failed' : code;
 }
 

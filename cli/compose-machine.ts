@@ -30,7 +30,7 @@ const WRONG_PATH: readonly string[] = [
   'EROFS',
 ];
 
-/** The state root is not a directory, or cannot be made. */
+/** The state root is not a directory, cannot be made, or is another user's. */
 export class StateRootUnusable extends Error {
   readonly code: 'state_root_unusable' | 'store_failed';
   readonly retryable = false;
@@ -49,6 +49,13 @@ export async function makeStateRoot(stateRoot: string): Promise<void> {
   } catch (error) {
     throw new StateRootUnusable(stateRoot, error);
   }
+}
+
+/** A store that did not open, as a command ends with it: one that is another user's has not failed. */
+export function toOpenFailure(stateRoot: string, error: unknown): unknown {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const isMisplaced = codeOf(error) === 'store_failed' && WRONG_PATH.includes(codeOf(cause));
+  return isMisplaced ? new StateRootUnusable(stateRoot, cause) : error;
 }
 
 /** One after the other: the recursive mkdir of Node.js never ends below /proc. */

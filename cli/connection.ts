@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { codeOf } from '../runtime/errors.ts';
 import { holdsWriterLock } from '../runtime/store/lmdb/index.ts';
+import { isBearerToken } from '../transports/http/request-head.ts';
 import { type AdminClient, createAdminClient } from './admin-client.ts';
 import { chosen, type Environment } from './chosen.ts';
 import { STORE_DIRECTORY } from './compose-machine.ts';
@@ -49,14 +50,24 @@ function recordedUrl(stateRoot: string): string | undefined {
 
 /** `--token-ref`, else PALYRA_ADMIN_TOKEN, else the file that `serve` wrote. */
 function tokenOf(flags: ConnectionFlags, url: string, stateRoot: string, env: Environment): string {
-  if (flags.tokenRef !== undefined) return resolveRef(flags.tokenRef, env);
+  if (flags.tokenRef !== undefined) return sendable(resolveRef(flags.tokenRef, env), '--token-ref');
   const fromEnv = chosen(['PALYRA_ADMIN_TOKEN', env.PALYRA_ADMIN_TOKEN]);
-  if (fromEnv !== undefined) return fromEnv.text;
+  if (fromEnv !== undefined) return sendable(fromEnv.text, 'PALYRA_ADMIN_TOKEN');
+  const file = adminTokenFileOf(stateRoot);
   // The file belongs to a gateway of this machine: another host must not learn it.
-  const token = isLoopback(hostOf(url)) ? readIfThere(adminTokenFileOf(stateRoot)) : undefined;
-  if (token !== undefined && token !== '') return token;
+  const token = isLoopback(hostOf(url)) ? readIfThere(file) : undefined;
+  if (token !== undefined && token !== '') return sendable(token, file);
   throw new CliError('unauthorized', EXIT.refused, 'no admin token was found', {
     next: 'set PALYRA_ADMIN_TOKEN, or give --token-ref env:NAME or file:PATH, or --state-root',
+  });
+}
+
+/** A header takes no other token, and no gateway has one. */
+function sendable(token: string, from: string): string {
+  if (isBearerToken(token)) return token;
+  const message = `${from}: expected a token of 1 to 4,096 visible ASCII characters, without spaces and line ends`;
+  throw new CliError('bad_option', EXIT.usage, message, {
+    next: 'give the token that the gateway was started with, and nothing else',
   });
 }
 

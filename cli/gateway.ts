@@ -1,17 +1,16 @@
 /** A whole gateway in the host's process: started, called, stopped. It handles no signal and never ends the process. */
 import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { extname, resolve } from 'node:path';
+import { extname } from 'node:path';
+import { unanswered } from '../actors/control/unanswered.ts';
 import { gatewayTree, refsOf, threadGroups } from '../actors/tree.ts';
-import type { KindSource } from '../connectors/kinds.ts';
-import type { InputOf, OperationName, OutputOf } from '../proto/control/catalogue.ts';
+import type { OperationName, OutputOf, RawInputOf } from '../proto/control/catalogue.ts';
 import { SCOPES } from '../proto/control/operation.ts';
 import { PalyraError } from '../proto/errors.ts';
 import { createTraceId } from '../proto/ids.ts';
 import type { ExitCause } from '../runtime/actor.ts';
 import { createSystem } from '../runtime/create-system.ts';
-import { codeOf, messageOf } from '../runtime/errors.ts';
+import { AskError, codeOf, messageOf } from '../runtime/errors.ts';
 import type { System } from '../runtime/system.ts';
 import { logEvent } from './compose-events.ts';
 import { openHostLine } from './compose-line.ts';
@@ -22,46 +21,37 @@ import type { CheckedConfig } from './config/checked-config.ts';
 import { toLine } from './config/config-error.ts';
 import { placeDuplicate } from './config/declared-twice.ts';
 import type { ModelConfig } from './config/gateway-config.ts';
-import { checkGiven, type GivenConfig } from './config/given-config.ts';
+import { checkGiven } from './config/given-config.ts';
 import { BeyondLoopback, isLoopback } from './config/listen.ts';
-import type { Log, LogLevel } from './log.ts';
+import { checkOptions, type GatewayOptions, logOf } from './gateway-options.ts';
+import type { Log } from './log.ts';
 import { lendHost, type ThreadArgs } from './thread-setup.ts';
 
+export {
+  type Accepted,
+  CONVERSATION_BUSY,
+  type Connector,
+  type ConnectorAccount,
+  type ConnectorDeps,
+  type ConnectorKind,
+  type ConnectorPorts,
+  type DeliveryAttempt,
+  type HealthObservation,
+  type Liveness,
+  type Readiness,
+  type Refused,
+} from '../connectors/connector.ts';
+export type { KindSource } from '../connectors/kinds.ts';
+export type { Attachment, DeliveryOutcome, InboundOffer } from '../proto/channel-messages.ts';
+export { type ErrorCode, PalyraError } from '../proto/errors.ts';
 export type { ConfigTable } from './config/given-config.ts';
-
-export interface GatewayOptions {
-  /**
-   * The path of a TOML file, or a plain object of the same shape and spelling, e.g. `{ http: { listen: '127.0.0.1:0' } }`.
-   * Default: the demo, an `echo` account and a `demo` webhook. A wrong one is `config_invalid`, with all its issues.
-   */
-  readonly config?: GivenConfig;
-  /** Everything durable lives below it; made, for its owner only, where it is not there. */
-  readonly stateRoot: string;
-  /** Kinds of connector that the host brings; each module exports a `ConnectorKind`. None is named `webhook`: `invalid_options`. */
-  readonly connectors?: Readonly<Record<string, KindSource>>;
-  /** Hears every line of at least `logLevel`, from all threads; must not throw. Default: nobody. */
-  readonly log?: Log;
-  /** Default `info`. */
-  readonly logLevel?: LogLevel;
-  /**
-   * Worker threads, 1 to 64: of two or more the first has the webhooks and the others the sessions, connectors have all.
-   * Default: 2 to 4, by the processors there are.
-   */
-  readonly threads?: number;
-  /** When a worker thread is ended for what a connector does in it. */
-  readonly threadLimits?: {
-    /** It has not come back to its event loop for so long. Default 10,000. */
-    readonly stallKillMs?: number;
-    /** Its JavaScript heap. Default 256. */
-    readonly maxHeapMb?: number;
-  };
-}
+export type { GatewayOptions } from './gateway-options.ts';
 
 export interface GatewayHandle {
   /** Settles when everything runs and listens; rejects with a coded error, e.g. `state_root_unusable`, `store_locked`, `address_in_use`, and `address_refused` beyond loopback. */
   readonly ready: Promise<{ readonly http: string }>;
   /** Performs an operation of the control catalogue. Rejects with a `PalyraError`. */
-  call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>>;
+  call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>>;
   /** Drains and stops; settles when it is over, by the deadline (24 s) at the latest. Twice is once. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
@@ -70,9 +60,6 @@ export interface GatewayHandle {
    */
   readonly ended: Promise<{ readonly code: number; readonly cause: string }>;
 }
-
-/** An operation's input; what has a default may be left out. */
-type CallInput<N extends OperationName> = Partial<InputOf<N>>;
 
 const STOP_DEADLINE_MS = 24_000;
 /** Of it, and at most a quarter of a shorter one: the tree stops in reverse, threads join. */
@@ -111,14 +98,14 @@ class Gateway implements GatewayHandle {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#log = filtered(options.log, options.logLevel ?? 'info');
+    this.#log = logOf(options);
     this.ready = this.#start();
     this.ended = this.#end();
     // Whoever does not look at `ready` hears of the failure by `ended`.
     this.ready.catch(() => undefined);
   }
 
-  async call<N extends OperationName>(operation: N, input: CallInput<N>): Promise<OutputOf<N>> {
+  async call<N extends OperationName>(operation: N, input: RawInputOf<N>): Promise<OutputOf<N>> {
     const system = this.#system;
     if (system === undefined) throw new PalyraError('unavailable', 'the gateway is not running');
     const call = {
@@ -128,7 +115,11 @@ class Gateway implements GatewayHandle {
       idempotencyKey: '',
       trace: createTraceId(Math.random),
     };
-    const reply = await system.ask(this.#refs.control, 'call', call, { inMs: CALL_DEADLINE_MS });
+    const reply = await system
+      .ask(this.#refs.control, 'call', call, { inMs: CALL_DEADLINE_MS })
+      .catch((error: unknown) => {
+        throw error instanceof AskError ? unanswered(error) : error;
+      });
     if (reply.ok && operation === 'vault.put') await this.#refreshToken(system);
     if (reply.ok) return reply.output as OutputOf<N>;
     const { code, message, ...details } = reply.error;
@@ -141,13 +132,12 @@ class Gateway implements GatewayHandle {
   }
 
   async #start(): Promise<{ readonly http: string }> {
-    const { connectors = {}, threads = defaultThreads() } = this.#options;
+    const { connectors, threads, stateRoot, threadLimits } = checkOptions(this.#options);
     const checked = await checkGiven(this.#options.config, Object.keys(connectors));
     const { config } = checked;
     for (const warning of checked.warnings) this.#log('warn', `configuration: ${toLine(warning)}`);
     // Until TLS and an explicit acknowledgement exist, only this machine may reach the gateway.
     if (!isLoopback(config.http.host)) throw new BeyondLoopback(config.http);
-    const stateRoot = directoryOf(this.#options.stateRoot);
     const gatewayId = randomUUID();
     await makeStateRoot(stateRoot);
     this.#warnOfReaders(stateRoot);
@@ -167,7 +157,7 @@ class Gateway implements GatewayHandle {
     try {
       const system = await createSystem({
         name: SYSTEM,
-        threads: { ...this.#options.threadLimits, pool: threads, groups: threadGroups(threads) },
+        threads: { ...threadLimits, pool: threads, groups: threadGroups(threads) },
         thread: { module: SETUP_MODULE, export: 'setup', args },
         onEvent: (event) => logEvent(this.#log, event),
       });
@@ -275,26 +265,6 @@ const SETUP_MODULE = new URL(`./thread-setup${extname(import.meta.url)}`, import
 function toFailedStart(error: unknown): Error {
   const message = messageOf(error).replace(/^(?:\S+ ended: \S+: start: )+/, '');
   return Object.assign(new Error(message, { cause: error }), { code: codeOf(error) });
-}
-
-/** An empty one, as a setting that is not set makes it, is not the current directory. */
-function directoryOf(stateRoot: string): string {
-  if (stateRoot !== '') return resolve(stateRoot);
-  throw new PalyraError('invalid_options', 'stateRoot is empty, expected a directory');
-}
-
-function defaultThreads(): number {
-  return Math.min(4, Math.max(2, availableParallelism()));
-}
-
-const SEVERITIES: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-
-function filtered(log: Log | undefined, least: LogLevel): Log {
-  if (log === undefined) return () => undefined;
-  const from = SEVERITIES.indexOf(least);
-  return (level, message, fields) => {
-    if (SEVERITIES.indexOf(level) >= from) log(level, message, fields);
-  };
 }
 
 function toEnd(code: string, message: string): { readonly code: number; readonly cause: string } {

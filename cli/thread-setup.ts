@@ -31,6 +31,7 @@ import {
   publishToken,
   STORE_DIRECTORY,
   STORE_FORMAT,
+  toOpenFailure,
 } from './compose-machine.ts';
 import type { ModelConfig } from './config/gateway-config.ts';
 import { keepModel } from './kept-model.ts';
@@ -125,6 +126,8 @@ async function setupMain(args: ThreadArgs, thread: ThreadContext): Promise<Threa
       const store = await openLmdbStore({
         directory: join(stateRoot, STORE_DIRECTORY),
         formatVersion: STORE_FORMAT,
+      }).catch((error: unknown) => {
+        throw toOpenFailure(stateRoot, error);
       });
       await clearHalfBackups(stateRoot).catch((error: unknown) => {
         log('warn', 'half backups were not removed', { code: codeOf(error) });

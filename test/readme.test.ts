@@ -1,5 +1,5 @@
 /** What README says a stranger can type works as it stands there. */
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transformSync } from 'esbuild';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GatewayProcess, startGateway, withStateRoot } from './support/gateway-process.ts';
@@ -103,6 +104,26 @@ test('the gateway example starts, listens and stops', () => {
   rmSync(stateRoot, { recursive: true, force: true });
   assert.match(stdout, /listening on http:\/\/127\.0\.0\.1:\d+/, stderr);
   assert.match(stdout, /code: 0, cause: 'stopped'/);
+});
+
+test('the connector example takes its greeting in and prints the answer', async () => {
+  const host = packed.install();
+  const [kind = '', gateway = ''] = blocks('Embed the gateway', 'ts').map(
+    (source) => transformSync(source, { loader: 'ts', target: 'es2022' }).code,
+  );
+  host.write('console.js', kind);
+  const listen = "config: { http: { listen: '127.0.0.1:0' },";
+  const file = host.write('host.js', gateway.replace('config: {', listen));
+  const child = spawn(process.execPath, [file], { cwd: host.directory });
+  const told = heardOf(child);
+  try {
+    await until('the answer', () => told.text.includes('answer: Hello') || told.hasEnded, LINE_MS);
+    child.kill('SIGINT');
+    await until('it ends', () => told.hasEnded, LINE_MS);
+    assert.match(told.text, /answer: Hello\n[\s\S]*code: 0, cause: 'stopped'/);
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
 
 test('what a stranger types into two terminals of a fresh clone works as it is printed', async () => {
@@ -211,33 +232,38 @@ async function typeAll(cwd: string, lines: string): Promise<readonly Typed[]> {
   });
 }
 
+/** What a process says, and whether it has ended. */
+function heardOf(child: ChildProcessWithoutNullStreams) {
+  const heard = { text: '', hasEnded: false };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (text: Buffer) => {
+      heard.text += text.toString();
+    });
+  }
+  child.once('close', () => {
+    heard.hasEnded = true;
+  });
+  return heard;
+}
+
 /** A shell whose last command goes on until Ctrl-C; `gateway` is the process that said it is ready. */
 function openTerminal(cwd: string, lines = '') {
   const child = spawn('sh', ['-c', lines], { cwd, env: STRANGER });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (text: Buffer) => {
-      output += text.toString();
-    });
-  }
-  let hasEnded = false;
-  child.once('close', () => {
-    hasEnded = true;
-  });
+  const heard = heardOf(child);
   let gateway = 0;
   return {
     async isReady(): Promise<void> {
-      const readyLine = () => /^ready (\{.*\})$/m.exec(output)?.[1];
-      await until('it is ready', () => readyLine() !== undefined || hasEnded, PREPARED_MS);
-      assert.ok(readyLine(), output);
+      const readyLine = () => /^ready (\{.*\})$/m.exec(heard.text)?.[1];
+      await until('it is ready', () => readyLine() !== undefined || heard.hasEnded, PREPARED_MS);
+      assert.ok(readyLine(), heard.text);
       gateway = JSON.parse(readyLine() ?? '').pid;
     },
     async interrupt(): Promise<void> {
       process.kill(gateway, 'SIGINT');
-      await until('it ends', () => hasEnded, LINE_MS);
+      await until('it ends', () => heard.hasEnded, LINE_MS);
     },
     kill(): void {
-      if (hasEnded) return;
+      if (heard.hasEnded) return;
       if (gateway !== 0) process.kill(gateway, 'SIGKILL');
       child.kill('SIGKILL');
     },

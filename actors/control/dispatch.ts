@@ -17,6 +17,7 @@ import {
 import { isAllowed, type PolicyRule } from './policy.ts';
 import type { ControlCall, ControlProtocol } from './protocol.ts';
 import { ended, type IdempotencyRow } from './rows.ts';
+import { unanswered } from './unanswered.ts';
 
 export interface Dispatch {
   readonly owners: Readonly<Record<OperationName, ActorRef<OperationOwner>>>;
@@ -189,15 +190,5 @@ function withoutReply(error: unknown): OperationReply {
 }
 
 function translated(error: unknown): unknown {
-  if (!(error instanceof AskError)) return error;
-  if (error.code === 'ask_timeout') {
-    return new PalyraError('deadline_exceeded', 'a part of the gateway did not answer in time', {
-      cause: error,
-    });
-  }
-  const code = error.code === 'mailbox_full' ? 'busy' : 'unavailable';
-  return new PalyraError(code, `a part of the gateway is not available (${error.code})`, {
-    cause: error,
-    retryAfterMs: 1_000,
-  });
+  return error instanceof AskError ? unanswered(error) : error;
 }

@@ -41,6 +41,7 @@ type GatewaySelf = Self<GatewayProtocol>;
 /** A store that failed to write, or is not ours to write, cannot be mended by a restart of this process's parts. */
 const UNMENDABLE: readonly string[] = [
   'store_failed',
+  'state_root_unusable',
   'store_locked',
   'store_newer',
   'store_corrupt',

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Self } from '../../runtime/actor.ts';
 import { codeOf } from '../../runtime/errors.ts';
+import { isBearerToken } from '../../transports/http/request-head.ts';
 import type { SecretReply } from '../vault/protocol.ts';
 import { digestOf, findToken } from './admin-token.ts';
 import type { HttpListenerState } from './http-state.ts';
@@ -32,15 +33,23 @@ async function learnToken(state: HttpListenerState, reply: SecretReply): Promise
   }
 }
 
-/** A token that is gone from its place is not valid any more; one that cannot be read just now stays. */
+/** A token that is gone from its place is not valid any more, nor one that no request can carry; one that cannot be read just now stays. */
 function takeToken(state: HttpListenerState, reply: SecretReply): void {
+  const { tokenRef } = state.args;
   if (reply.ok) {
-    state.token = reply.secret === '' ? undefined : digestOf(reply.secret);
+    const isUsable = isBearerToken(reply.secret);
+    state.token = isUsable ? digestOf(reply.secret) : undefined;
+    if (isUsable) return;
+    const expected = '1 to 4,096 visible ASCII characters, without spaces and line ends';
+    state.deps.log('error', 'the admin token is unusable: every admin call is refused', {
+      tokenRef,
+      expected,
+    });
     return;
   }
   if (reply.code !== 'unreadable') state.token = undefined;
   state.deps.log('error', 'the admin token is not there: every admin call is refused', {
-    tokenRef: state.args.tokenRef,
+    tokenRef,
     code: reply.code,
   });
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type CommandWorld, withJson } from '../command-world.ts';
-import { STORE_DIRECTORY, STORE_FORMAT } from '../compose-machine.ts';
+import { STORE_DIRECTORY, STORE_FORMAT, toOpenFailure } from '../compose-machine.ts';
 import { CliError, EXIT } from '../exit-codes.ts';
 import { stateRootOf } from '../state-root.ts';
 import { show } from '../terminal.ts';
@@ -41,6 +41,8 @@ async function verify({ terminal }: CommandWorld, flags: VerifyFlags): Promise<v
     directory,
     readOnly: true,
     formatVersion: STORE_FORMAT,
+  }).catch((error: unknown) => {
+    throw toOpenFailure(stateRoot, error);
   });
   try {
     const verdict = await store.verify({ whole: true, progress: progressOn(terminal) });

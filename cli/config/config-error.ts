@@ -82,9 +82,11 @@ export function unknownKey(path: KeyPath, known: readonly string[]): KeyIssue {
 /** A value as an error may show it: short words and numbers as they are, everything else by its kind and size. */
 export function describeValue(value: unknown, path: KeyPath): string {
   if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value !== 'string') return 'a table';
+  if (typeof value === 'object') return 'a table';
+  if (typeof value !== 'string') return `a ${typeof value}`;
   const isSecretive = /ref|token|secret|key|password|url|root/i.test(keyText(path));
   const isPlain = value.length <= 24 && /^[\x20-\x7e]*$/.test(value);
   return isPlain && !isSecretive ? JSON.stringify(value) : `text of ${value.length} characters`;

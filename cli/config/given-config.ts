@@ -1,12 +1,10 @@
 /** What a host gives as its configuration, brought through the one parser. */
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
-import { PalyraError } from '../../proto/errors.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { builtInKinds } from '../connector-kinds.ts';
 import { CheckedConfig } from './checked-config.ts';
 import { ConfigError } from './config-error.ts';
-import { RESERVED_KIND } from './cross-checks.ts';
 import { demoConfig } from './demo.ts';
 import { parseConfig, parseConfigTable } from './parse.ts';
 import type { configFileSchema } from './schema.ts';
@@ -18,17 +16,13 @@ export type ConfigTable = z.input<typeof configFileSchema>;
 export type GivenConfig = string | ConfigTable | CheckedConfig;
 
 /**
- * Rejects with `ConfigError`, or `invalid_options` for a kind that a host cannot bring. Without a configuration it is the demo's. The options of a kind that the host brings are
+ * Rejects with `ConfigError`. Without a configuration it is the demo's. The options of a kind that the host brings are
  * judged by the connector itself, on its thread.
  */
 export async function checkGiven(
   given: GivenConfig | undefined,
   hostKinds: readonly string[],
 ): Promise<CheckedConfig> {
-  if (hostKinds.includes(RESERVED_KIND)) {
-    const message = `connectors: no kind may be named "${RESERVED_KIND}": it is kept for the channels of webhooks`;
-    throw new PalyraError('invalid_options', message);
-  }
   if (given === undefined) return demoConfig();
   if (given instanceof CheckedConfig) return given;
   const unjudged = hostKinds.map((kind) => [kind, { checkOptions: () => undefined }] as const);

@@ -383,4 +383,6 @@ export const operations = {
 
 export type OperationName = keyof typeof operations;
 export type InputOf<N extends OperationName> = z.infer<(typeof operations)[N]['input']>;
+/** An input before it is checked: what has a default may be left out. */
+export type RawInputOf<N extends OperationName> = z.input<(typeof operations)[N]['input']>;
 export type OutputOf<N extends OperationName> = z.infer<(typeof operations)[N]['output']>;

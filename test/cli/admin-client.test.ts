@@ -136,6 +136,19 @@ test('the gateway’s problem becomes its code, its words and an exit code', asy
   }
 });
 
+test('a field that is wrong is told once, in the detail or behind it', async () => {
+  const refused = async (detail: string): Promise<string> => {
+    const issues = [{ field: 'secret_refs.0', message: 'a reference is env:NAME' }];
+    answer = (response) => {
+      response.writeHead(400).end(JSON.stringify({ code: 'validation_error', detail, issues }));
+    };
+    return (await failure(createAdminClient({ url, token: 't' }).call('status.get', {}))).message;
+  };
+  const issue = 'secret_refs.0: a reference is env:NAME';
+  assert.is(await refused(issue), issue);
+  assert.is(await refused('a field is wrong'), `a field is wrong; ${issue}`);
+});
+
 test('what is not found is looked for where its ids stand', async () => {
   problem(404, 'not_found');
   const client = createAdminClient({ url, token: 't' });
@@ -229,6 +242,28 @@ test('a redirect is not followed: the token would go elsewhere', async () => {
   );
 });
 
+/** Of IRC, SIP and X11, which browsers and `fetch` refuse. */
+const ODD_PORTS = [6667, 6668, 6669, 10080, 6566, 6665, 6666, 5060, 5061, 6000];
+
+test('a gateway may listen on any port, also one that fetch refuses', async () => {
+  json({ webhooks: [] });
+  const other = createServer((incoming, response) => void record(incoming, response));
+  const listen = (port: number) =>
+    new Promise<boolean>((resolve) => {
+      other.once('error', () => resolve(false));
+      other.listen(port, '127.0.0.1', () => resolve(true));
+    });
+  let port = 0;
+  for (const odd of ODD_PORTS) if (port === 0 && (await listen(odd))) port = odd;
+  assert.is.not(port, 0, 'one of the ports is free');
+  try {
+    const client = createAdminClient({ url: `http://127.0.0.1:${port}`, token: 't' });
+    assert.equal(await client.call('webhooks.list', {}), { webhooks: [] });
+  } finally {
+    other.close();
+  }
+});
+
 test('a post as an outside sender carries no token', async () => {
   json({});
   await createAdminClient({ url, token: 't' }).post('/hooks/v1/x', { 'webhook-id': 'm' }, '{}');
@@ -286,6 +321,25 @@ test('the token file of this machine’s gateway is not sent to another host', a
     Promise.resolve().then(() => connect({ stateRoot: directory, url: 'https://example.com' }, {})),
   );
   assert.is(error.code, 'unauthorized');
+});
+
+test('a token that no header takes is refused with exit 2 and is not shown', async () => {
+  const file = join(directory, 'blank-line');
+  writeFileSync(file, 'hidden\n\n');
+  const given: readonly (readonly [{ readonly tokenRef?: string }, string, string])[] = [
+    [{}, 'hiddén', 'PALYRA_ADMIN_TOKEN'],
+    [{}, 'hidden\nbehind', 'PALYRA_ADMIN_TOKEN'],
+    [{}, 'hidden '.repeat(2), 'PALYRA_ADMIN_TOKEN'],
+    [{}, 'hidden'.repeat(700), 'PALYRA_ADMIN_TOKEN'],
+    [{ tokenRef: `file:${file}` }, 'unused', '--token-ref'],
+  ];
+  for (const [flags, token, from] of given) {
+    const work = async () => connect({ url, ...flags }, { PALYRA_ADMIN_TOKEN: token });
+    const error = await failure(work());
+    assert.is(`${error.code} ${error.exitCode}`, 'bad_option 2');
+    assert.match(error.message, `${from}: expected a token`);
+    assert.not.match(error.message, 'hid');
+  }
 });
 
 test('no gateway, no token, and references that the command cannot read are told apart', async () => {

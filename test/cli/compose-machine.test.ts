@@ -12,9 +12,10 @@ import {
   prepareBackup,
   publishToken,
   StateRootUnusable,
+  toOpenFailure,
   withdrawToken,
 } from '../../cli/compose-machine.ts';
-import { codeOf } from '../../runtime/errors.ts';
+import { codeOf, RuntimeError } from '../../runtime/errors.ts';
 import { createMemoryStore } from '../../runtime/store/index.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { within } from '../support/within.ts';
@@ -46,6 +47,18 @@ machine('a state root that another path mends is told from a disk that fails', (
     assert.is(new StateRootUnusable(parent, full).code, 'store_failed');
   }),
 );
+
+machine('a store that another user’s directory holds is told from one that failed', () => {
+  const opened = (code: string) => {
+    const cause = Object.assign(new Error('it did not open'), { code });
+    const failed = new RuntimeError('store_failed', 'the store cannot be opened', { cause });
+    return codeOf(toOpenFailure('/srv/palyra', failed));
+  };
+  for (const code of ['EACCES', 'EPERM', 'EROFS']) assert.is(opened(code), 'state_root_unusable');
+  for (const code of ['ENOSPC', 'EIO']) assert.is(opened(code), 'store_failed');
+  const locked = new RuntimeError('store_locked', 'another one has it');
+  assert.is(toOpenFailure('/srv/palyra', locked), locked);
+});
 
 machine('the master key is made once, where it may be made, 32 bytes, for its owner only', () =>
   withStateRoot(async (stateRoot) => {

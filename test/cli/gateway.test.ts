@@ -5,8 +5,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError } from '../../cli/config/config-error.ts';
 import { demoConfig } from '../../cli/config/demo.ts';
-import { createGateway, type GatewayHandle, type GatewayOptions } from '../../cli/gateway.ts';
-import { codeOf } from '../../runtime/errors.ts';
+import {
+  createGateway,
+  type GatewayHandle,
+  type GatewayOptions,
+  PalyraError,
+} from '../../cli/gateway.ts';
+import { AskError, codeOf } from '../../runtime/errors.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { until, within } from '../support/within.ts';
 
@@ -112,7 +117,14 @@ embedded('a call that fails rejects with the operation’s code', () =>
     await ready(gateway);
     const missing = gateway.call('channels.get', { connector_id: 'echo:none' });
     assert.is(await rejection(missing), 'not_found');
-    assert.is(await rejection(gateway.call('channels.test', {})), 'validation_error');
+    // @ts-expect-error: an operation's required fields are required
+    const empty = gateway.call('channels.test', {});
+    assert.is(await rejection(empty), 'validation_error');
+    await within('stop', gateway.stop(), 10_000);
+    const late: unknown = await gateway.call('status.get', {}).catch((error: unknown) => error);
+    assert.instance(late, PalyraError);
+    assert.is(codeOf(late), 'unavailable');
+    assert.instance((late as PalyraError).cause, AskError);
   }),
 );
 
@@ -265,6 +277,7 @@ embedded(
         );
         assert.instance(error, ConfigError);
         assert.is(codeOf(error), 'config_invalid');
+        if (config === null) assert.match((error as ConfigError).message, 'found null');
         assert.equal((error as ConfigError).issues.map(({ key }) => key).sort(), [...keys].sort());
         assert.is((await ended(gateway)).code, 2);
         assert.not(existsSync(below));
@@ -272,23 +285,14 @@ embedded(
     }),
 );
 
-embedded('a kind of the host’s own that is named as webhooks are ends it with 2', () =>
+embedded('a wrong option ends it with 2, names it, and nothing is made', () =>
   withGateways(async (start, stateRoot) => {
     const below = join(stateRoot, 'unmade');
-    const connectors = { webhook: { module: 'never-loaded', export: 'kind' } };
-    const gateway = start({ connectors, stateRoot: below });
+    const gateway = start({ stateRoot: below, threads: 1.5 });
+    const cause = 'invalid_options: threads: expected a whole number from 1 to 64; found 1.5';
+    assert.equal(await ended(gateway), { code: 2, cause });
     assert.is(await rejection(gateway.ready), 'invalid_options');
-    assert.is((await ended(gateway)).code, 2);
     assert.not(existsSync(below));
-  }),
-);
-
-embedded('an empty state root ends it with 2', () =>
-  withGateways(async (start) => {
-    const gateway = start({ stateRoot: '' });
-    const error: unknown = await gateway.ready.catch((caught: unknown) => caught);
-    assert.is(codeOf(error), 'invalid_options');
-    assert.is((await ended(gateway)).code, 2);
   }),
 );
 

@@ -1,7 +1,9 @@
 /** Holds the command line as programs script against it: commands, exit codes, where words go, `--json`. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runCommand } from './support/spawn-cli.ts';
@@ -102,6 +104,20 @@ test('a bind beyond loopback is exit 4', async () => {
   ]);
   assert.is(code, 4);
   assert.match(stderr, 'bind_refused');
+});
+
+test('a store directory that this user may not write is exit 4, and says so', () => {
+  const stateRoot = join(directory, 'not-ours');
+  mkdirSync(join(stateRoot, 'store'), { recursive: true });
+  chmodSync(join(stateRoot, 'store'), 0o500);
+  const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+  const serve = [process.execPath, main, 'serve', '--http', '127.0.0.1:0'];
+  // Root may write everywhere, but for what it has given up.
+  const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-all', ...serve] : serve;
+  const [command = '', ...args] = [...asUser, '--state-root', stateRoot];
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 30_000 });
+  assert.is(status, 4, stderr);
+  assert.match(stderr, /^palyra: state_root_unusable: .*EACCES.*\n {2}next: give a --state-root/m);
 });
 
 test('the schema is JSON Schema that names every section and refuses other keys', async () => {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { publint } from 'publint';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { listFiles, packPackage } from '../support/packed-package.ts';
+import { type Installed, listFiles, packPackage } from '../support/packed-package.ts';
 
 /** Each part runs in a process of its own. */
 export const deadlineMs = 300_000;
@@ -163,17 +163,51 @@ test('every part has types that a strict host compiles with, and the host runs',
   const names = [...Object.keys(PARTS), 'palyra'];
   const imports = names.map((name, i) => `import type * as part${i} from '${name}';\n`);
   const uses = names.map((_, i) => `export type Part${i} = typeof part${i};\n`);
-  const file = host.write('host.ts', [...imports, ...uses, TYPED_HOST].join(''));
+  compile(host, { 'host.ts': [...imports, ...uses, TYPED_HOST].join('') });
+  const ran = host.run('host.js');
+  assert.is(ran.stdout, '2\n', ran.stderr);
+});
+
+const TYPED_CALLS = `
+import type {
+  Accepted, Attachment, Connector, ConnectorAccount, ConnectorDeps, ConnectorPorts, DeliveryAttempt, DeliveryOutcome,
+  ErrorCode, GatewayHandle, HealthObservation, InboundOffer, KindSource, Liveness, Readiness, Refused,
+} from 'palyra';
+import { CONVERSATION_BUSY, PalyraError } from 'palyra';
+
+export type Contract = [
+  Accepted, Attachment, Connector, ConnectorAccount, ConnectorDeps, ConnectorPorts, DeliveryAttempt, DeliveryOutcome,
+  ErrorCode, HealthObservation, InboundOffer, KindSource, Liveness, Readiness, Refused,
+];
+export const code: ErrorCode = new PalyraError('unavailable', CONVERSATION_BUSY).code;
+export async function calls(gateway: GatewayHandle): Promise<void> {
+  await gateway.call('channels.list', {});
+  await gateway.call('journal.read', { limit: 5 });
+  await gateway.call('channels.get', { connector_id: 'console:me' });
+  // @ts-expect-error: it names no connector
+  await gateway.call('channels.get', {});
+}
+`;
+
+test('a connector and its host are written with the types of the root', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+  assert.is(examples.length, 2);
+  const [kind = '', gateway = ''] = examples;
+  const files = { 'console.ts': kind, 'gateway.ts': gateway, 'calls.ts': TYPED_CALLS };
+  compile(packed.install(), files);
+});
+
+function compile(host: Installed, files: Readonly<Record<string, string>>): void {
+  const paths = Object.entries(files).map(([name, text]) => host.write(name, text));
   const flags = '--strict --target es2023 --module nodenext --types'.split(' ');
   const nodeTypes = fileURLToPath(new URL('.', import.meta.resolve('@types/node/package.json')));
-  const { status, stdout } = spawnSync(process.execPath, [TSC, ...flags, nodeTypes, file], {
+  const { status, stdout } = spawnSync(process.execPath, [TSC, ...flags, nodeTypes, ...paths], {
     cwd: host.directory,
     encoding: 'utf8',
     timeout: TOOL_MS,
   });
   assert.is(status, 0, stdout);
-  const ran = host.run('host.js');
-  assert.is(ran.stdout, '2\n', ran.stderr);
-});
+}
 
 test.run();

@@ -14,6 +14,12 @@ const TRACEPARENT =
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const BEARER = /^bearer +([\x21-\x7e]{1,4096}) *$/i;
+const BEARER_TOKEN = /^[\x21-\x7e]{1,4096}$/;
+
+/** Whether a request can carry it: 1 to 4,096 visible ASCII characters. */
+export function isBearerToken(text: string): boolean {
+  return BEARER_TOKEN.test(text);
+}
 
 export function idsOf(request: HttpRequest, nextTraceId: () => string): RequestIds {
   const trace = TRACEPARENT.exec(request.headers.traceparent ?? '')?.[1] ?? nextTraceId();

@@ -42,9 +42,22 @@ test('a token that is put is valid at once, the one before is not, and its file 
   assert.ok(ports.authenticate('the-new-one'));
   assert.is(ports.authenticate('the-token'), 'nobody');
   assert.equal(seen.published, ['the-token', 'the-new-one']);
-  secret = 'put by the host';
+  secret = 'put-by-the-host';
   assert.equal(await kit.receive('refreshToken', null), { known: true });
-  assert.ok(ports.authenticate('put by the host'));
+  assert.ok(ports.authenticate('put-by-the-host'));
+});
+
+test('a token that no request can carry is valid for nobody, logged without it and not published', async () => {
+  for (const secret of ['', 'hidden one', 'hidden\n', 'hiddén', 'h'.repeat(4_097)]) {
+    const { ports, seen } = await open((to, kind) =>
+      kind === 'reveal' ? { ok: true, secret } : ordinary(to, kind),
+    );
+    assert.is(ports.authenticate(secret), 'unavailable');
+    assert.equal(seen.published, []);
+    const told = seen.logged.filter((line) => line.includes('the admin token is unusable'));
+    assert.is(told.length, 1, seen.logged.join('\n'));
+    assert.not.ok(seen.logged.some((line) => line.includes('hid')));
+  }
 });
 
 test('a token that changed at its place is published, and again until it is written', async () => {

@@ -52,6 +52,8 @@ interface Seen {
   /** Each port that it tried. */
   readonly opened: number[];
   readonly log: string[];
+  /** Each line of the log, with its fields. */
+  readonly logged: string[];
   readonly published: string[];
   /** How many tries to publish fail from here on. */
   publishFails: number;
@@ -74,7 +76,7 @@ export async function open(
   given: { bound?: Bound; openFails?: number } = {},
 ): Promise<OpenListener> {
   let opened: GatewayPorts | undefined;
-  const seen: Seen = { opened: [], log: [], published: [], publishFails: 0 };
+  const seen: Seen = { opened: [], log: [], logged: [], published: [], publishFails: 0 };
   let bound = given.bound;
   let fails = given.openFails ?? 0;
   const kit = await createBehaviorKit(
@@ -103,7 +105,8 @@ export async function open(
         seen.published.push(token);
       },
       sleep: async () => undefined,
-      log: () => undefined,
+      log: (_level, message, fields) =>
+        void seen.logged.push(`${message} ${JSON.stringify(fields)}`),
     },
     { answer },
   );
