@@ -13,8 +13,8 @@ export function noteHealth(
   self: ConnectorSelf,
   status: ConnectorStatus,
 ): void {
-  // That an account goes is no trouble of it, and a try that has begun is no news: how it ends is.
-  if (!state.isReceiving || (state.phase === 'opening' && status.liveness === 'starting')) return;
+  // A try that has begun is no news: how it ends is.
+  if (state.phase === 'opening' && status.liveness === 'starting') return;
   const { told } = state;
   const health = `${status.readiness} ${status.liveness} ${status.reason}`;
   if (health === told.health) return;
@@ -32,6 +32,7 @@ export function sayHealth(state: ConnectorState, self: ConnectorSelf): void {
   const nowMs = self.clock.monotonicMs();
   told.changes = 0;
   told.atMs = nowMs;
+  // That an account goes is no trouble of it.
   if (!state.isReceiving) return;
   const status = statusOf(state);
   const { connectorId, readiness, liveness, reason } = status;

@@ -9,7 +9,7 @@ import { type Entry, forgetDead, type Intervention } from './book.ts';
 import { commit } from './commits.ts';
 import { decide } from './decide.ts';
 import { isFull } from './finish.ts';
-import { mayIntervene, pump, termsOf } from './lanes.ts';
+import { awaitsOperator, pump, termsOf } from './lanes.ts';
 import { findExchange, sayTurnsChanged } from './notes.ts';
 import { changedMeanwhile, done, onItsWay, refusal } from './replies.ts';
 import {
@@ -54,7 +54,7 @@ function onActive(
 ): void {
   const { connectorId, answer } = asked;
   if (row.connectorId !== connectorId) answer.resolve(unknownDelivery(asked));
-  else if (!mayIntervene(asked, { lane, row })) answer.resolve(onItsWay(asked, lane.account, row));
+  else if (!awaitsOperator({ lane, row })) answer.resolve(onItsWay(asked, lane.account, row));
   else if ((lane.interventions?.length ?? 0) >= MAX_WAITING) {
     answer.resolve(refusal('busy', 'too many operations on this conversation', RETRY_MS));
   } else {

@@ -1,14 +1,7 @@
 /** Moves lanes on: whose turn it is, what is sent, who waits for what. One step of a lane at a time, one piece in flight. */
 import { joinChanges } from '../../runtime/store/change-set.ts';
 import type { Attempt } from '../channels/protocol.ts';
-import {
-  type Account,
-  type Entry,
-  type Intervention,
-  isOvertaken,
-  type Lane,
-  type Pending,
-} from './book.ts';
+import { type Account, type Entry, isOvertaken, type Lane, type Pending } from './book.ts';
 import { commit } from './commits.ts';
 import { decide, fits, type Happening, type Terms } from './decide.ts';
 import { expiryOf } from './policy.ts';
@@ -91,10 +84,9 @@ function act(state: OutboxState, self: OutboxSelf, lane: Lane, nowMs: number): n
   return wakeAtMs === undefined ? undefined : Math.min(wakeAtMs, heldExpiry(lane));
 }
 
-/** What is held waits for an operator; on an account that is not configured everything does, and may be given up. */
-export function mayIntervene({ verb }: Intervention, { lane, row }: Pick<Entry, 'lane' | 'row'>) {
-  if (row.status === 'held') return true;
-  return verb === 'discard' && !lane.account.isConfigured && row.status !== 'sending';
+/** Whether it waits for an operator: what is held, and all of an account that is not configured. What he may do is the machine's. */
+export function awaitsOperator({ lane, row }: Pick<Entry, 'lane' | 'row'>): boolean {
+  return row.status === 'held' || !lane.account.isConfigured;
 }
 
 /** Does what an operator asked for first; true: a step is under way. */
@@ -106,8 +98,7 @@ function intervene(state: OutboxState, self: OutboxSelf, lane: Lane): boolean {
       continue;
     }
     const after =
-      mayIntervene(asked, entry) &&
-      decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
+      awaitsOperator(entry) && decide(entry.row, { type: asked.verb }, termsOf(lane.account, self));
     if (after) {
       launch(state, self, [{ entry, after }], asked);
       return true;

@@ -175,13 +175,15 @@ test('what cannot be taken is refused with its code and changes nothing', async 
   await world.answerAll();
   assert.is(await call('replay', ID(2)), 'failed_precondition', 'it was delivered');
   assert.is(await call('discard', ID(2)), 'failed_precondition');
-  void say(3, ['three'], 'z');
+  void say(3, ['three', 'four'], 'z');
   await world.calm();
   for (const verb of ['replay', 'discard'] as const) {
     assert.is(await call(verb, ID(3)), 'failed_precondition', 'it is on its way');
     assert.is(await call(verb, ID(3), 'b:1'), 'not_found');
   }
   assert.is(world.row(ID(3))?.status, 'sending');
+  assert.is(await call('discard', ID(3, 1)), 'failed_precondition', 'it is next');
+  assert.is(world.row(ID(3, 1))?.status, 'queued');
 });
 
 test('what waits for an account that is not configured can be given up, one by one, and is replayed as any dead letter', async () => {
