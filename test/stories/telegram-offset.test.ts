@@ -3,14 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ConfigTable, createGateway } from '../../cli/gateway.ts';
-import {
-  DEFAULT_TOKEN,
-  startTelegramFake,
-  type TelegramFake,
-} from '../../connectors/fakes/telegram/index.ts';
+import { createGateway } from '../../cli/gateway.ts';
+import { DEFAULT_TOKEN, startTelegramFake } from '../../connectors/fakes/telegram/index.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
 import { holdPool } from '../support/held-pool.ts';
+import { telegramAccount } from '../support/telegram-account.ts';
 import { until, within } from '../support/within.ts';
 
 const story = suite('telegram offset');
@@ -18,27 +15,6 @@ const story = suite('telegram offset');
 /** How long the commit is seen on its way: what did not wait for it has long been said. */
 const HELD_S = 1;
 const DEADLINE_MS = 60_000;
-
-function configOf(fake: TelegramFake, tokenFile: string): ConfigTable {
-  const connector = {
-    id: 'telegram:main',
-    kind: 'telegram',
-    token_ref: `file:${tokenFile}`,
-    api_root: fake.url,
-    poll_timeout_s: 1,
-  };
-  const rule = {
-    channel: 'telegram:main',
-    enabled: true,
-    allow_direct_messages: true,
-    direct_message_policy: 'allow',
-  };
-  return {
-    http: { listen: '127.0.0.1:0' },
-    connectors: [connector],
-    channel_router: { enabled: true, routing: { channels: [rule] } },
-  };
-}
 
 /** Seconds that the commit under way has been there; 0 for none. */
 async function commitAgeS(http: string): Promise<number> {
@@ -53,7 +29,11 @@ story(
     await withStateRoot(async (stateRoot) => {
       const tokenFile = join(stateRoot, 'telegram.token');
       writeFileSync(tokenFile, DEFAULT_TOKEN, { mode: 0o600 });
-      const gateway = createGateway({ config: configOf(fake, tokenFile), stateRoot, threads: 1 });
+      const gateway = createGateway({
+        config: telegramAccount(fake, tokenFile),
+        stateRoot,
+        threads: 1,
+      });
       let pool: ReturnType<typeof holdPool> | undefined;
       try {
         const { http } = await within('ready', gateway.ready, DEADLINE_MS);

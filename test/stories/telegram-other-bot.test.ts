@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ConfigTable, createGateway } from '../../cli/gateway.ts';
-import { startTelegramFake, type TelegramFake } from '../../connectors/fakes/telegram/index.ts';
+import { createGateway } from '../../cli/gateway.ts';
+import { startTelegramFake } from '../../connectors/fakes/telegram/index.ts';
 import { withStateRoot } from '../support/gateway-process.ts';
+import { telegramAccount } from '../support/telegram-account.ts';
 import { within } from '../support/within.ts';
 
 export const deadlineMs = 300_000;
@@ -17,27 +18,6 @@ const FIRST_ANEW = `1001:${'C'.repeat(35)}`;
 const SECOND = `2002:${'B'.repeat(35)}`;
 const DEADLINE_MS = 60_000;
 
-function configOf(fake: TelegramFake, tokenFile: string): ConfigTable {
-  const connector = {
-    id: 'telegram:main',
-    kind: 'telegram',
-    token_ref: `file:${tokenFile}`,
-    api_root: fake.url,
-    poll_timeout_s: 1,
-  };
-  const rule = {
-    channel: 'telegram:main',
-    enabled: true,
-    allow_direct_messages: true,
-    direct_message_policy: 'allow',
-  };
-  return {
-    http: { listen: '127.0.0.1:0' },
-    connectors: [connector],
-    channel_router: { enabled: true, routing: { channels: [rule] } },
-  };
-}
-
 story('the same user’s messages to two bots under one connector id are told apart', async () => {
   const fake = await startTelegramFake({ tokens: [FIRST, FIRST_ANEW, SECOND] });
   await withStateRoot(async (stateRoot) => {
@@ -47,7 +27,11 @@ story('the same user’s messages to two bots under one connector id are told ap
       writeFileSync(tokenFile, token, { mode: 0o600 });
       for (const text of texts) fake.pushUpdate({ chatId: 42, text }, token);
       const before = fake.accepted.length;
-      const gateway = createGateway({ config: configOf(fake, tokenFile), stateRoot, threads: 1 });
+      const gateway = createGateway({
+        config: telegramAccount(fake, tokenFile),
+        stateRoot,
+        threads: 1,
+      });
       try {
         await within('ready', gateway.ready, DEADLINE_MS);
         await fake.waitForAccepted(before + replies, DEADLINE_MS);
